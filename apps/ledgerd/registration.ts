@@ -1,0 +1,129 @@
+import type { Asked, Handled } from '#event-store';
+import type { Claim, DataOf, Disk, RegistryEvent, Vm, VmEvent } from '#ledger';
+import { type Ledgers, REGISTRY_STREAM, streamOf } from './ledger.ts';
+
+/**
+ * Registration spans two streams: the claim in `registry` comes first, so that a name, a monitor or an image is
+ * never given twice; then the VM's own stream begins. Whoever dies in between leaves a claim with all that is
+ * needed to finish: the same request again does it, and so does `finishHalfDone` at the next start.
+ *
+ * The key of a registration lives in `registry`, where the request is decided.
+ *
+ * @throws {Refusal} `name-taken` `monitor-taken` `image-taken` `id-used` `invalid-name`
+ */
+export async function registerVm(
+  ledgers: Ledgers,
+  registration: DataOf<'VmRegistered'>,
+  asked: Asked,
+): Promise<Handled<RegistryEvent>> {
+  const claimed = await ledgers.registry.handle(
+    REGISTRY_STREAM,
+    { type: 'ClaimVm', vmId: registration.vmId, claim: claimOf(registration) },
+    asked,
+  );
+  for (const event of claimed.events) {
+    if (event.type === 'VmClaimed' && event.data.registration) {
+      await begin(ledgers, event.data.registration, { ...asked, causationId: event.id });
+    }
+  }
+  return claimed;
+}
+
+/** Name, monitor and images of a VM, as the registry wants them. */
+const claimOf = (registration: DataOf<'VmRegistered'>): Claim => ({
+  name: registration.name,
+  monitor: registration.monitor,
+  files: writableFilesOf(registration.disks),
+  registration,
+});
+
+/** A read-only image may be everybody's. */
+const writableFilesOf = (disks: readonly Disk[]): string[] =>
+  disks.filter(({ readOnly }) => !readOnly).map(({ file }) => file);
+
+async function begin(ledgers: Ledgers, registration: DataOf<'VmRegistered'>, asked: Asked): Promise<void> {
+  const stream = streamOf(registration.vmId);
+  const { state } = await ledgers.vms.state(stream);
+  if (state.life !== 'unborn') return;
+  await ledgers.vms.handle(stream, { type: 'RegisterVm', registration }, unkeyed(asked));
+}
+
+/** Key and expected version belong to one stream; what follows in the other one goes without them. */
+const unkeyed = ({ actor, correlationId, causationId, request }: Asked): Asked => ({
+  actor,
+  correlationId,
+  request,
+  ...(causationId !== undefined && { causationId }),
+});
+
+/**
+ * Changes name, labels, monitor, agent, host or disk defaults. What must stay unique is claimed first.
+ *
+ * @throws {Refusal} as the registry and the VM say
+ */
+export async function changeVm(
+  ledgers: Ledgers,
+  vmId: string,
+  change: DataOf<'VmChanged'>,
+  asked: Asked,
+): Promise<Handled<VmEvent>> {
+  const stream = streamOf(vmId);
+  if (change.name === undefined && change.monitor === undefined) {
+    return ledgers.vms.handle(stream, { type: 'ChangeVm', change }, asked);
+  }
+  const answered = await ledgers.vms.answered(stream, asked);
+  if (answered) return answered; // The claim was made when the key was new; it may be somebody else's by now.
+  const { state: vm } = await ledgers.vms.state(stream);
+  if (vm.life === 'registered') await claimAnew(ledgers, vmId, { ...vm, ...pickClaimed(change) }, asked);
+  try {
+    return await ledgers.vms.handle(stream, { type: 'ChangeVm', change }, asked);
+  } catch (error) {
+    // Refused after all: the claim goes back to what the VM is. A crash here is mended by `finishHalfDone`.
+    const { state: asItIs } = await ledgers.vms.state(stream);
+    if (asItIs.life === 'registered') await claimAnew(ledgers, vmId, asItIs, asked);
+    throw error;
+  }
+}
+
+const pickClaimed = ({ name, monitor }: DataOf<'VmChanged'>): { name?: string; monitor?: string } => ({
+  ...(name !== undefined && { name }),
+  ...(monitor !== undefined && { monitor }),
+});
+
+async function claimAnew(
+  ledgers: Ledgers,
+  vmId: string,
+  vm: Readonly<Pick<Vm, 'name' | 'monitor' | 'disks'>>,
+  asked: Asked,
+): Promise<void> {
+  const claim = { name: vm.name, monitor: vm.monitor, files: writableFilesOf(vm.disks), registration: null };
+  await ledgers.registry.handle(REGISTRY_STREAM, { type: 'ClaimVm', vmId, claim }, unkeyed(asked));
+}
+
+/**
+ * Forgets a VM; its images and its history stay. The claim is released only after the VM has gone.
+ *
+ * @throws {Refusal} `vm-unknown` `vm-busy` `vm-held`
+ */
+export async function forgetVm(ledgers: Ledgers, vmId: string, asked: Asked): Promise<Handled<VmEvent>> {
+  const forgotten = await ledgers.vms.handle(streamOf(vmId), { type: 'ForgetVm' }, asked);
+  await release(ledgers, vmId, asked);
+  return forgotten;
+}
+
+async function release(ledgers: Ledgers, vmId: string, asked: Asked): Promise<void> {
+  await ledgers.registry.handle(REGISTRY_STREAM, { type: 'ReleaseClaim', vmId }, unkeyed(asked));
+}
+
+/** Finishes what a crash left between the registry and a VM's own stream. Run before the doors open. */
+export async function finishHalfDone(ledgers: Ledgers, asked: () => Asked): Promise<void> {
+  const { state: registry } = await ledgers.registry.state(REGISTRY_STREAM);
+  for (const [vmId, claim] of registry.claims) {
+    const { state: vm } = await ledgers.vms.state(streamOf(vmId));
+    if (vm.life === 'unborn' && claim.registration) await begin(ledgers, claim.registration, asked());
+    if (vm.life === 'forgotten') await release(ledgers, vmId, asked());
+    if (vm.life === 'registered' && (vm.name !== claim.name || vm.monitor !== claim.monitor)) {
+      await claimAnew(ledgers, vmId, vm, asked());
+    }
+  }
+}

@@ -1,0 +1,228 @@
+import { Fenced, type Hypervisor, type Journal, NotNow } from '#hypervisor';
+import { type FailureCode, Refusal, type OpenOperation, type Report, type Vm } from '#ledger';
+import type { World } from '#world';
+import { type Ledgers, streamOf } from '../ledger.ts';
+import { Backoff } from './backoff.ts';
+import type { WorkerLog } from './log.ts';
+import type { Places } from './places.ts';
+
+/** How long an operation may wait for its machine before it ends as `expired`. Nothing was touched until then. */
+const START_DEADLINE_MS = 120_000;
+/** From then on an operation that has begun shows as `Overdue`. Only evidence ends it. */
+const OVERDUE_AFTER_MS = 600_000;
+/** While an operation is open, its machine is looked at no more and no less often than this. */
+const RETRY_FIRST_MS = 100;
+const RETRY_MAX_MS = 2_000;
+/** What a held operation left behind is tried again ever more seldom, for as long as the hold lasts. */
+const LEFTOVER_FIRST_MS = 5_000;
+const LEFTOVER_MAX_MS = 600_000;
+
+export interface LaneOptions {
+  readonly vmId: string;
+  readonly world: World;
+  readonly ledgers: Ledgers;
+  readonly hypervisor: Hypervisor;
+  readonly host: string;
+  readonly log: WorkerLog;
+  readonly places: Places;
+  readonly signal: AbortSignal;
+}
+
+export interface Progress {
+  readonly operationId: string;
+  readonly phase: string;
+  /** 0 to 100; null while nobody can say. */
+  readonly percent: number | null;
+}
+
+/** Whether to go on at once, and if not, how long to wait. */
+type Next = 'again' | 'rest' | { readonly afterMs: number };
+
+/** Carries out one VM's operations, one after the other. Another VM's slow merge never delays it. */
+export class Lane {
+  readonly vmId: string;
+  readonly #options: LaneOptions;
+  #running: Promise<void> | null = null;
+  #isWoken = false;
+  #nap: AbortController | null = null;
+  /** When this worker first met the open operation, on the monotonic clock. */
+  #met: { readonly operationId: string; readonly at: number } | null = null;
+  #lastObstacle = 'no worker came to it in time';
+  #leftoverBackoff: Backoff | null = null;
+  progress: Progress | null = null;
+  isOverdue = false;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+    this.vmId = options.vmId;
+  }
+
+  /** Looks at the to-do list now, or again as soon as the present round is over. */
+  wake(): void {
+    this.#isWoken = true;
+    this.#nap?.abort();
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when nothing is being carried out. */
+  async idle(): Promise<void> {
+    this.#nap?.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal, log } = this.#options;
+    const backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
+    while (!signal.aborted && this.#isWoken) {
+      this.#isWoken = false;
+      try {
+        const next = await this.#round(backoff);
+        if (next === 'rest') continue; // Unless somebody woke us meanwhile, the loop ends here.
+        this.#isWoken = true;
+        if (next !== 'again') await this.#sleep(next.afterMs);
+      } catch (error) {
+        log.trouble('the worker could not finish a round and tries again', error, { vmId: this.vmId });
+        this.#isWoken = true;
+        await this.#sleep(backoff.nextMs());
+      }
+    }
+    this.#running = null;
+  }
+
+  async #round(backoff: Backoff): Promise<Next> {
+    const { ledgers, host } = this.#options;
+    const { state } = await ledgers.vms.state(streamOf(this.vmId));
+    if (state.host !== host || state.life !== 'registered') return 'rest';
+    if (state.operation) return this.#carryOut(frozen(state), state.operation, backoff);
+    this.#forget();
+    if (state.hold && state.hold.leftovers.length > 0) return this.#removeLeftovers(frozen(state));
+    this.#leftoverBackoff = null;
+    return 'rest';
+  }
+
+  async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
+    const waitedMs = this.#waitedMs(operation);
+    this.isOverdue = operation.started !== null && waitedMs > OVERDUE_AFTER_MS;
+    if (operation.started === null && waitedMs > START_DEADLINE_MS) {
+      await this.#report(operation, expired(operation.id, this.#lastObstacle));
+      return 'again';
+    }
+    const leave = await this.#options.places.take();
+    try {
+      const report = await this.#options.hypervisor.carryOut(vm, { ...operation }, this.#journal(operation));
+      await this.#report(operation, report);
+      backoff.reset();
+      return 'again';
+    } catch (error) {
+      return this.#afterTrouble(error, operation, backoff);
+    } finally {
+      leave();
+    }
+  }
+
+  #afterTrouble(error: unknown, operation: OpenOperation, backoff: Backoff): Next {
+    if (error instanceof Fenced) return 'again'; // Somebody else ended it or owns it: the log says what is next.
+    if (!(error instanceof NotNow)) throw error;
+    this.#lastObstacle = error.message;
+    this.#options.log.told('an operation waits', {
+      vmId: this.vmId,
+      operationId: operation.id,
+      why: error.message,
+    });
+    return { afterMs: Math.max(error.afterMs, backoff.nextMs()) };
+  }
+
+  #journal(operation: OpenOperation): Journal {
+    return {
+      disks: async (found) => {
+        await this.#ask(operation, { type: 'ReportDisks', ...found });
+      },
+      begin: async (start) => {
+        if (this.#options.signal.aborted) throw new Fenced('this worker is stopping');
+        try {
+          await this.#ask(operation, { type: 'StartOperation', start });
+        } catch (error) {
+          if (error instanceof Refusal) throw new Fenced(error.message);
+          throw error;
+        }
+      },
+      progress: ({ phase, percent }) => {
+        this.progress = { operationId: operation.id, phase, percent };
+      },
+    };
+  }
+
+  async #report(operation: OpenOperation, report: Report): Promise<void> {
+    const { world, log } = this.#options;
+    await world.fault('worker.before-report');
+    await this.#ask(operation, report);
+    await world.fault('worker.after-report');
+    log.told('an operation ended', { vmId: this.vmId, operationId: operation.id, how: report.type });
+    this.#forget();
+  }
+
+  async #removeLeftovers(vm: Vm): Promise<Next> {
+    const { hypervisor } = this.#options;
+    const hold = vm.hold;
+    const backoff = (this.#leftoverBackoff ??= new Backoff(LEFTOVER_FIRST_MS, LEFTOVER_MAX_MS));
+    for (const { device, file, tag } of await hypervisor.removeLeftovers(vm)) {
+      const leftover = { snapshotId: null, device, file, tag };
+      const asked = this.#asked(hold?.operationId ?? this.vmId, '');
+      await this.#options.ledgers.vms.handle(
+        streamOf(this.vmId),
+        { type: 'ReportLeftoverRemoved', leftover },
+        asked,
+      );
+    }
+    return { afterMs: backoff.nextMs() };
+  }
+  async #ask(operation: OpenOperation, report: Report): Promise<void> {
+    const asked = this.#asked(operation.id, operation.requestId);
+    await this.#options.ledgers.vms.handle(streamOf(this.vmId), report, asked);
+  }
+
+  #asked(correlationId: string, causationId: string) {
+    return { actor: `worker:${this.#options.host}`, correlationId, causationId, request: { by: 'worker' } };
+  }
+
+  #waitedMs({ id }: OpenOperation): number {
+    const now = this.#options.world.clock.monotonic();
+    if (this.#met?.operationId !== id) this.#met = { operationId: id, at: now };
+    return now - this.#met.at;
+  }
+
+  #forget(): void {
+    this.#met = null;
+    this.progress = null;
+    this.isOverdue = false;
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const nap = new AbortController();
+    this.#nap = nap;
+    const stop = (): void => nap.abort();
+    this.#options.signal.addEventListener('abort', stop, { once: true });
+    await this.#options.world.clock.sleep(ms, nap.signal);
+    this.#options.signal.removeEventListener('abort', stop);
+    this.#nap = null;
+  }
+}
+
+/** The VM as it is now: the cached state goes on changing while the hypervisor works. */
+const frozen = (vm: Readonly<Vm>): Vm => ({
+  ...vm,
+  snapshots: new Map([...vm.snapshots].map(([id, snapshot]) => [id, { ...snapshot }])),
+});
+
+const expired = (operationId: string, obstacle: string): Report => ({
+  type: 'ReportFailed',
+  failed: {
+    operationId,
+    reason: 'expired' satisfies FailureCode,
+    message: `it could not begin within ${START_DEADLINE_MS / 1000} s: ${obstacle}`,
+    outcome: 'undone',
+    leftovers: [],
+    steps: [],
+    transcriptDigest: '',
+  },
+});

@@ -1,0 +1,106 @@
+import { type EventStore, follow, type FollowedBatch } from '#event-store';
+import type { Hypervisor } from '#hypervisor';
+import type { World } from '#world';
+import { type Ledgers, REGISTRY_STREAM, streamOf, vmOf } from '../ledger.ts';
+import { Lane, type Progress } from './lane.ts';
+import type { WorkerLog } from './log.ts';
+import { Places } from './places.ts';
+
+/** Operations carried out at the same time on one host. The rest waits in its lanes. */
+const OPERATIONS_AT_ONCE_MAX = 64;
+
+/** What is worth a wake-up: everything else leaves the to-do list as it was. */
+const WAKING: ReadonlySet<string> = new Set([
+  'VmRegistered',
+  'SnapshotRequested',
+  'LoadRequested',
+  'DeleteRequested',
+  'CreateFailed',
+  'LoadFailed',
+  'DeleteFailed',
+]);
+
+export interface WorkerOptions {
+  readonly world: World;
+  readonly store: EventStore;
+  readonly ledgers: Ledgers;
+  readonly hypervisor: Hypervisor;
+  /** Only the VMs of this host are ours. */
+  readonly host: string;
+  readonly log: WorkerLog;
+}
+
+export interface Worker {
+  /** Resolves when every open operation of this host has been found and woken. */
+  readonly ready: Promise<void>;
+  /** VMs whose operation is past its deadline and not ended. */
+  overdue(): ReadonlySet<string>;
+  /** Live progress of a VM's operation; null when none is being carried out here. */
+  progressOf(vmId: string): Progress | null;
+  /** Lets go: what is not finished stays open in the log, and the next worker finishes it. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Does what was decided, and reports how it went.
+ *
+ * It has no checkpoint. Its to-do list is the open operations in the log, found by folding every claimed VM once at
+ * the start; following the log from then on only wakes a VM's lane. Start, retry and recovery are the same code.
+ */
+export function startWorker(options: WorkerOptions): Worker {
+  const { world, store, ledgers, log } = options;
+  const stopping = new AbortController();
+  const places = new Places(OPERATIONS_AT_ONCE_MAX);
+  const lanes = new Map<string, Lane>();
+
+  const wake = (vmId: string): void => {
+    let lane = lanes.get(vmId);
+    if (!lane) {
+      lane = new Lane({ ...options, vmId, places, signal: stopping.signal });
+      lanes.set(vmId, lane);
+    }
+    lane.wake();
+  };
+
+  const findOpenOperations = async (): Promise<void> => {
+    const { state: registry } = await ledgers.registry.state(REGISTRY_STREAM);
+    for (const vmId of registry.claims.keys()) {
+      const { state: vm } = await ledgers.vms.state(streamOf(vmId));
+      if (vm.operation || vm.hold) wake(vmId);
+    }
+  };
+
+  const start = async (): Promise<Followed> => {
+    const from = await store.head(); // Before the fold: what comes later is followed, what came earlier is folded.
+    await findOpenOperations();
+    return follow({
+      world,
+      store,
+      from,
+      name: 'worker',
+      signal: stopping.signal,
+      on: (batch: FollowedBatch) => {
+        for (const { stream, type } of batch) {
+          const vmId = vmOf(stream);
+          if (vmId !== null && WAKING.has(type)) wake(vmId);
+        }
+        return Promise.resolve();
+      },
+      onTrouble: (error) => log.trouble('the worker cannot follow the log', error),
+    });
+  };
+  const started = start();
+
+  return {
+    ready: started.then(() => undefined),
+    overdue: () => new Set([...lanes.values()].filter((lane) => lane.isOverdue).map((lane) => lane.vmId)),
+    progressOf: (vmId) => lanes.get(vmId)?.progress ?? null,
+    stop: async () => {
+      stopping.abort();
+      await started.then(({ stopped }) => stopped);
+      await Promise.all([...lanes.values()].map((lane) => lane.idle()));
+    },
+  };
+}
+
+type Followed = ReturnType<typeof follow>;

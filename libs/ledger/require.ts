@@ -1,0 +1,43 @@
+import { Refusal } from './refusal.ts';
+import type { Snapshot, Vm } from './vm.ts';
+
+/** @throws {Refusal} `vm-held` */
+export function requireNotHeld(vm: Vm): void {
+  if (!vm.hold) return;
+  const { operationId, message } = vm.hold;
+  throw new Refusal('vm-held', `the VM is held: ${message}; load a snapshot or release the hold`, {
+    operationId,
+  });
+}
+
+/** @throws {Refusal} `vm-busy` with the id of the operation that is under way */
+export function requireIdle(vm: Vm): void {
+  if (!vm.operation) return;
+  const { id, kind } = vm.operation;
+  throw new Refusal('vm-busy', `a ${kind} is under way on this VM`, { operationId: id });
+}
+
+/** @throws {Refusal} `snapshot-unknown` */
+export function requireSnapshot(vm: Vm, id: string): Snapshot {
+  const snapshot = vm.snapshots.get(id);
+  if (!snapshot) throw new Refusal('snapshot-unknown', `no snapshot ${id} lives on this VM`);
+  return snapshot;
+}
+
+/** @throws {Refusal} `name-taken`, naming who has it */
+export function requireFreeName(vm: Vm, name: string, snapshotId: string): void {
+  for (const other of vm.snapshots.values()) {
+    if (other.name === name && other.id !== snapshotId) {
+      throw new Refusal('name-taken', `snapshot ${other.id} is called "${name}" already`, {
+        snapshotId: other.id,
+      });
+    }
+  }
+  const foreign = vm.foreignTags.find(({ tag }) => tag === name);
+  if (foreign) {
+    throw new Refusal(
+      'name-taken',
+      `disk ${foreign.device} holds a foreign snapshot "${name}"; adopt or remove it first`,
+    );
+  }
+}

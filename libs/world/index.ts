@@ -1,0 +1,17 @@
+export type {
+  Clock,
+  Connect,
+  Connection,
+  FileKind,
+  Files,
+  FileStat,
+  Finished,
+  Ids,
+  Random,
+  Run,
+  RunOptions,
+  World,
+} from './world.ts';
+export { ConnectTrouble, FileTrouble, type ConnectCode } from './trouble.ts';
+export { parseRfc3339, rfc3339 } from './rfc3339.ts';
+export { realWorld } from './real/real-world.ts';
