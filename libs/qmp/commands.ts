@@ -1,0 +1,174 @@
+/*
+ * The commands this product speaks, with the lines of QEMU's schema (7.2) that we rely on. A parser takes what
+ * `Monitor.execute` resolved with and throws `QmpGarbled` when it has another shape.
+ */
+import { Reply } from './reply.ts';
+
+// { 'enum': 'RunState', 'data': [ 'debug', 'inmigrate', ... ] }
+export const RUN_STATES = [
+  'debug',
+  'inmigrate',
+  'internal-error',
+  'io-error',
+  'paused',
+  'postmigrate',
+  'prelaunch',
+  'finish-migrate',
+  'restore-vm',
+  'running',
+  'save-vm',
+  'shutdown',
+  'suspended',
+  'watchdog',
+  'guest-panicked',
+  'colo',
+] as const;
+export type RunState = (typeof RUN_STATES)[number];
+
+// { 'command': 'query-status', 'returns': 'StatusInfo' }
+// { 'struct': 'StatusInfo', 'data': { 'running': 'bool', 'singlestep': 'bool', 'status': 'RunState' } }
+export const parseStatus = (reply: unknown): RunState =>
+  new Reply(reply, 'query-status').member('status').oneOf(RUN_STATES);
+
+// { 'enum': 'JobStatus', 'data': [ 'undefined', 'created', ... ] }
+const JOB_STATUSES = [
+  'undefined',
+  'created',
+  'running',
+  'paused',
+  'ready',
+  'standby',
+  'waiting',
+  'pending',
+  'aborting',
+  'concluded',
+  'null',
+] as const;
+export type JobStatus = (typeof JOB_STATUSES)[number];
+
+export interface QmpJob {
+  readonly id: string;
+  /** E.g. `snapshot-save`. */
+  readonly type: string;
+  readonly status: JobStatus;
+  /** Why it failed, in QEMU's words; null when it did not, or not yet. */
+  readonly error: string | null;
+  /** 0 to 100, rounded down. QEMU may move the goal while it runs. */
+  readonly percent: number;
+}
+
+// { 'command': 'query-jobs', 'returns': ['JobInfo'] }
+// { 'struct': 'JobInfo', 'data': { 'id': 'str', 'type': 'JobType', 'status': 'JobStatus',
+//     'current-progress': 'int', 'total-progress': 'int', '*error': 'str' } }
+export const parseJobs = (reply: unknown): QmpJob[] =>
+  new Reply(reply, 'query-jobs').items().map((job) => ({
+    id: job.member('id').text(),
+    type: job.member('type').text(),
+    status: job.member('status').oneOf(JOB_STATUSES),
+    error: job.optional('error')?.text() ?? null,
+    percent: percentOf(job.member('current-progress').number(), job.member('total-progress').number()),
+  }));
+
+const percentOf = (done: number, total: number): number =>
+  total > 0 ? Math.max(0, Math.min(100, Math.floor((100 * done) / total))) : 0;
+
+export interface BlockJob {
+  /** The job's id, or the drive's when it was started without one. */
+  readonly id: string;
+  /** E.g. `stream`. */
+  readonly type: string;
+  readonly status: JobStatus;
+}
+
+// { 'command': 'query-block-jobs', 'returns': ['BlockJobInfo'] }
+// { 'struct': 'BlockJobInfo', 'data': { 'type': 'JobType', 'device': 'str', 'status': 'JobStatus', 'len': 'int',
+//     'offset': 'int', 'busy': 'bool', 'paused': 'bool', 'ready': 'bool', '*error': 'str', ... } }
+export const parseBlockJobs = (reply: unknown): BlockJob[] =>
+  new Reply(reply, 'query-block-jobs').items().map((job) => ({
+    id: job.member('device').text(),
+    type: job.member('type').text(),
+    status: job.member('status').oneOf(JOB_STATUSES),
+  }));
+
+// { 'enum': 'MigrationStatus', 'data': [ 'none', 'setup', ... ] }
+const MIGRATION_STATUSES = [
+  'none',
+  'setup',
+  'cancelling',
+  'cancelled',
+  'active',
+  'postcopy-active',
+  'postcopy-paused',
+  'postcopy-recover',
+  'completed',
+  'failed',
+  'colo',
+  'pre-switchover',
+  'device',
+  'wait-unplug',
+] as const;
+export type MigrationStatus = (typeof MIGRATION_STATUSES)[number];
+
+export interface Migration {
+  readonly status: MigrationStatus;
+  /** Why it failed, in QEMU's words. */
+  readonly error: string | null;
+}
+
+// { 'command': 'query-migrate', 'returns': 'MigrationInfo' }
+// { 'struct': 'MigrationInfo', 'data': { '*status': 'MigrationStatus', '*error-desc': 'str', ... } }
+/** A machine that never migrated says nothing at all: `none`. */
+export function parseMigration(reply: unknown): Migration {
+  const migration = new Reply(reply, 'query-migrate');
+  return {
+    status: migration.optional('status')?.oneOf(MIGRATION_STATUSES) ?? 'none',
+    error: migration.optional('error-desc')?.text() ?? null,
+  };
+}
+
+// { 'command': 'human-monitor-command', 'data': { 'command-line': 'str', '*cpu-index': 'int' }, 'returns': 'str' }
+export type HumanMonitorCommand = { readonly 'command-line': string };
+/** The text the command printed. What went wrong stands in it as well, after `Error: `: HMP never refuses. */
+export const parseHumanText = (reply: unknown): string => new Reply(reply, 'human-monitor-command').text();
+
+// { 'command': 'transaction', 'data': { 'actions': ['TransactionAction'], '*properties': 'TransactionProperties' } }
+// { 'struct': 'BlockdevSnapshotInternal', 'data': { 'device': 'str', 'name': 'str' } }
+// { 'struct': 'BlockdevSnapshot', 'data': { 'node': 'str', 'overlay': 'str' } }
+// { 'struct': 'Abort', 'data': {} }
+/** No `properties` here: with `completion-mode: grouped` a failing transaction can hang this QEMU for ever. */
+export type Transaction = { readonly actions: readonly TransactionAction[] };
+export type TransactionAction =
+  | {
+      readonly type: 'blockdev-snapshot-internal-sync';
+      readonly data: { readonly device: string; readonly name: string };
+    }
+  | { readonly type: 'blockdev-snapshot'; readonly data: { readonly node: string; readonly overlay: string } }
+  | { readonly type: 'abort'; readonly data: Readonly<Record<string, never>> };
+
+// { 'command': 'snapshot-save', 'data': { 'job-id': 'str', 'tag': 'str', 'vmstate': 'str', 'devices': ['str'] } }
+// { 'command': 'snapshot-load', 'data': { 'job-id': 'str', 'tag': 'str', 'vmstate': 'str', 'devices': ['str'] } }
+/** `devices` are node names, and QEMU does them in this order. */
+export type SnapshotSave = {
+  readonly 'job-id': string;
+  readonly tag: string;
+  readonly vmstate: string;
+  readonly devices: readonly string[];
+};
+export type SnapshotLoad = SnapshotSave;
+
+// { 'command': 'snapshot-delete', 'data': { 'job-id': 'str', 'tag': 'str', 'devices': ['str'] } }
+export type SnapshotDelete = {
+  readonly 'job-id': string;
+  readonly tag: string;
+  readonly devices: readonly string[];
+};
+
+// { 'command': 'blockdev-snapshot-delete-internal-sync', 'data': { 'device': 'str', '*id': 'str', '*name': 'str' },
+//   'returns': 'SnapshotInfo' }
+/** By name only: QEMU's own ids start anew when a list has become empty. */
+export type DeleteInternalSnapshot = { readonly device: string; readonly name: string };
+
+// { 'command': 'stop' }
+// { 'command': 'cont' }
+// { 'command': 'job-dismiss', 'data': { 'id': 'str' } }
+// These return {} and need no parser.

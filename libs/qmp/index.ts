@@ -1,0 +1,63 @@
+export { openMonitor } from './open.ts';
+export type {
+  ExecuteOptions,
+  JobArguments,
+  JobOptions,
+  Monitor,
+  OpenOptions,
+  QmpArguments,
+  QmpEvent,
+  QmpListener,
+  QmpVersion,
+} from './monitor.ts';
+export {
+  MonitorTrouble,
+  type MonitorTroubleKind,
+  QmpGarbled,
+  QmpRefused,
+  QmpUnknown,
+  type UnknownCause,
+} from './trouble.ts';
+export { dismissJob, jobOf } from './job.ts';
+export { classifyRefusal, type RefusalCategory } from './refusal.ts';
+export type { TranscriptEntry } from './transcript.ts';
+export {
+  parseBlockJobs,
+  parseHumanText,
+  parseJobs,
+  parseMigration,
+  parseStatus,
+  type BlockJob,
+  type DeleteInternalSnapshot,
+  type HumanMonitorCommand,
+  type JobStatus,
+  type Migration,
+  type MigrationStatus,
+  type QmpJob,
+  type RunState,
+  type SnapshotDelete,
+  type SnapshotLoad,
+  type SnapshotSave,
+  type Transaction,
+  type TransactionAction,
+} from './commands.ts';
+export {
+  parseBlocks,
+  parseDeleted,
+  parseImage,
+  parseNodes,
+  type BlockDevice,
+  type BlockNode,
+  type DiskSnapshot,
+  type ImageInfo,
+} from './blocks.ts';
+export {
+  fakeMonitor,
+  fakeRefusal,
+  fakeSilence,
+  type FakeCall,
+  type FakeHandler,
+  type FakeMonitor,
+  type FakeScript,
+} from './fake/fake-monitor.ts';
+export type { FakeCommand, FakeDeath } from './fake/talk.ts';
