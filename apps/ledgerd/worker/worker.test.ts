@@ -1,0 +1,207 @@
+import { expect, test } from 'vitest';
+import { openMemoryStore } from '#event-store';
+import { Fenced, type Hypervisor, type Journal, NotNow } from '#hypervisor';
+import type { Command, OpenOperation, Report, Vm } from '#ledger';
+import { realWorld, type World } from '#world';
+import { openLedgers, streamOf } from '../ledger.ts';
+import { registerVm } from '../registration.ts';
+import { startWorker, type Worker } from './worker.ts';
+
+const VM = '00000000-0000-7000-8000-000000000001';
+const asked = (correlationId = 'test') => ({ actor: 'test', correlationId, request: {} });
+
+/** A world whose monotonic clock only goes on when told; whoever sleeps wakes with it. */
+function handWorld(): World & { pass(ms: number): Promise<void> } {
+  const real = realWorld();
+  let now = 0;
+  const sleepers = new Set<{ at: number; wake: () => void }>();
+  return {
+    ...real,
+    clock: {
+      now: real.clock.now,
+      monotonic: () => now,
+      sleep: (ms, signal) =>
+        new Promise<void>((resolve) => {
+          if (signal?.aborted) return resolve();
+          const sleeper = { at: now + ms, wake: () => (sleepers.delete(sleeper), resolve()) };
+          sleepers.add(sleeper);
+          signal?.addEventListener('abort', sleeper.wake, { once: true });
+        }),
+    },
+    async pass(ms) {
+      now += ms;
+      for (const sleeper of sleepers) if (sleeper.at <= now) sleeper.wake();
+      await settled(real);
+    },
+  };
+}
+
+/** Long enough for everything that needs no clock to happen. */
+async function settled({ turn }: World): Promise<void> {
+  for (let turns = 0; turns < 30; turns += 1) await turn();
+}
+
+type CarryOut = (vm: Readonly<Vm>, operation: OpenOperation, journal: Journal) => Promise<Report>;
+
+async function house(carryOut: CarryOut, world = handWorld()) {
+  const store = openMemoryStore(world);
+  const ledgers = openLedgers({ world, store });
+  const disks = [
+    { device: 'vda', node: 'a', format: 'qcow2', file: '/a', readOnly: false, default: 'internal' as const },
+  ];
+  const registration = {
+    vmId: VM,
+    name: 'vm',
+    host: 'here',
+    monitor: '/m',
+    guestAgent: null,
+    labels: {},
+    disks,
+    foreignTags: [],
+  };
+  await registerVm(ledgers, registration, asked());
+  const hypervisor = { carryOut, removeLeftovers: () => Promise.resolve([]) } as unknown as Hypervisor;
+  const log = { told: () => undefined, trouble: () => undefined };
+  const start = (): Worker => startWorker({ world, store, ledgers, hypervisor, host: 'here', log });
+  const ask = (command: Command) => ledgers.vms.handle(streamOf(VM), command, asked());
+  const types = async (): Promise<string[]> =>
+    (await store.read(streamOf(VM))).events.map(
+      ({ record }) => (JSON.parse(record) as { type: string }).type,
+    );
+  return { world, start, ask, types };
+}
+
+const create = (n: number): Command => ({
+  type: 'CreateSnapshot',
+  snapshotId: `00000000-0000-7000-8000-00000000010${n}`,
+  operationId: `00000000-0000-7000-8000-00000000020${n}`,
+  limits: { snapshotsMax: 9 },
+});
+
+const failedBecause = (operationId: string, reason: 'refused-by-qemu'): Report => ({
+  type: 'ReportFailed',
+  failed: {
+    operationId,
+    reason,
+    message: '',
+    outcome: 'undone',
+    leftovers: [],
+    steps: [],
+    transcriptDigest: '',
+  },
+});
+
+test('what was asked while no worker ran is done by the next one', async () => {
+  const { world, start, ask, types } = await house(async (_vm, { id }) =>
+    failedBecause(id, 'refused-by-qemu'),
+  );
+  await ask(create(1));
+  const worker = start();
+  await worker.ready;
+  await settled(world);
+  expect(await types()).toEqual(['VmRegistered', 'SnapshotRequested', 'CreateFailed']);
+  await worker.stop();
+});
+
+test('what is asked while it runs wakes it', async () => {
+  const { world, start, ask, types } = await house(async (_vm, { id }) =>
+    failedBecause(id, 'refused-by-qemu'),
+  );
+  const worker = start();
+  await worker.ready;
+  await ask(create(1));
+  await settled(world);
+  expect(await types()).toContain('CreateFailed');
+  await worker.stop();
+});
+
+test('an operation that cannot begin in time expires, and says what stood in its way', async () => {
+  const { world, start, ask, types } = await house(() =>
+    Promise.reject(new NotNow('host-unreachable', 'occupied')),
+  );
+  await ask(create(1));
+  const worker = start();
+  await worker.ready;
+  await settled(world);
+  await world.pass(60_000);
+  expect(await types()).not.toContain('CreateFailed');
+  await world.pass(70_000);
+  await world.pass(5_000);
+  expect(await types()).toContain('CreateFailed');
+  await worker.stop();
+});
+
+test('an operation that has begun is never ended by a deadline: it only shows as overdue', async () => {
+  let begun = false;
+  const { world, start, ask, types } = await house(async (_vm, operation, journal) => {
+    if (!begun) {
+      begun = true;
+      await journal.begin({
+        operationId: operation.id,
+        snapshotId: operation.snapshotId,
+        worker: 'w',
+        wasRunning: true,
+        nodes: {},
+        files: {},
+        plan: [],
+        undo: [],
+        vmState: 'running',
+        memory: 'none',
+      });
+    }
+    throw new NotNow('host-unreachable', 'no answer');
+  });
+  await ask(create(1));
+  const worker = start();
+  await worker.ready;
+  await settled(world);
+  for (let minutes = 0; minutes < 12; minutes += 1) await world.pass(60_000);
+  expect(await types()).toEqual(['VmRegistered', 'SnapshotRequested', 'OperationStarted']);
+  expect([...worker.overdue()]).toEqual([VM]);
+  await worker.stop();
+});
+
+test('who is fenced looks again and touches nothing', async () => {
+  let calls = 0;
+  const { world, start, ask, types } = await house(async (_vm, { id }) => {
+    calls += 1;
+    if (calls === 1) throw new Fenced('somebody else');
+    return failedBecause(id, 'refused-by-qemu');
+  });
+  await ask(create(1));
+  const worker = start();
+  await worker.ready;
+  await settled(world);
+  expect(calls).toBe(2);
+  expect((await types()).filter((type) => type === 'CreateFailed')).toHaveLength(1);
+  await worker.stop();
+});
+
+test('a bug in one round is told and tried again, and the lane goes on', async () => {
+  let calls = 0;
+  const { world, start, ask, types } = await house(async (_vm, { id }) => {
+    calls += 1;
+    if (calls < 3) throw new TypeError('a bug');
+    return failedBecause(id, 'refused-by-qemu');
+  });
+  await ask(create(1));
+  const worker = start();
+  await worker.ready;
+  await settled(world);
+  await world.pass(200);
+  await world.pass(400);
+  expect(await types()).toContain('CreateFailed');
+  await worker.stop();
+});
+
+test('a worker that stops lets go of what is open; the log keeps it for the next one', async () => {
+  const { world, start, ask, types } = await house(() =>
+    Promise.reject(new NotNow('host-unreachable', 'off')),
+  );
+  await ask(create(1));
+  const worker = start();
+  await worker.ready;
+  await settled(world);
+  await worker.stop();
+  expect(await types()).toEqual(['VmRegistered', 'SnapshotRequested']);
+});
