@@ -54,20 +54,3 @@ function requireSense(
     throw new Refusal('invalid-combination', 'nothing to snapshot: neither memory nor a disk was selected');
   }
 }
-
-/**
- * What is wrong whatever the machine's power is refused at once; the rest is for the worker, who can look.
- *
- * @throws {Refusal} what `planCapture` says when it says no both online and offline
- */
-export function requireSomeCapture(wish: CaptureWish): void {
-  try {
-    planCapture('online', wish);
-  } catch (error) {
-    if (error instanceof Refusal) {
-      planCapture('offline', wish);
-      return;
-    }
-    throw error;
-  }
-}

@@ -1,4 +1,5 @@
 import type { DataOf } from './events.ts';
+import type { FailureCode } from './refusal.ts';
 import type { CaptureMode, Disk, DiskCapture, Labels, Leftover, Step, Strategy, Resume } from './shapes.ts';
 
 /** How many of something a VM may have. Set by the operator, carried by the commands that need them. */
@@ -68,7 +69,7 @@ export type Report =
 
 export interface FailedReport {
   readonly operationId: string;
-  readonly reason: string;
+  readonly reason: FailureCode;
   readonly message: string;
   readonly outcome: 'undone' | 'held';
   readonly leftovers: readonly Leftover[];

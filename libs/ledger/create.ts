@@ -1,25 +1,25 @@
-import { requireSomeCapture } from './capture.ts';
+import { planCapture } from './capture.ts';
 import type { CommandOf } from './commands.ts';
 import type { VmEvent } from './events.ts';
-import { madeUpName, requireDescription, requireLabels, requireName } from './names.ts';
+import { madeUpName, requireLabels, requireName, requireText } from './names.ts';
 import { Refusal } from './refusal.ts';
-import { requireFreeName, requireIdle, requireNotHeld } from './require.ts';
+import { requireFreeName, requireIdle, requireInternalOn, requireNotHeld } from './require.ts';
 import type { DiskCapture } from './shapes.ts';
-import type { Vm } from './vm.ts';
+import { tagOf, type Vm } from './vm.ts';
 
 export function createSnapshot(command: CommandOf<'CreateSnapshot'>, vm: Vm): VmEvent[] {
   const { snapshotId, operationId, memory, diskOnly = false, description = '', labels = {} } = command;
   requireNotHeld(vm);
   requireIdle(vm);
-  if (vm.usedIds.has(snapshotId))
-    throw new Refusal('id-used', `the id ${snapshotId} was given to a snapshot before`);
+  requireFreshId(vm, snapshotId);
   const name = command.name ?? madeUpName(snapshotId);
   requireName(name);
   requireFreeName(vm, name, snapshotId);
-  requireDescription(description);
+  requireText('description', description);
   requireLabels(labels);
   const disks = captureOfEachDisk(command.disks ?? [], vm);
-  requireSomeCapture({ memory, disks, diskOnly });
+  // Whatever a machine that is off can do, it can do running: what is refused here is wrong in any power state.
+  planCapture('online', { memory, disks, diskOnly });
   requireRoom(vm, command.limits.snapshotsMax);
   return [
     {
@@ -59,22 +59,26 @@ export function captureOfEachDisk(asked: readonly DiskCapture[], vm: Vm): DiskCa
         `disk "${disk.device}" is ${disk.format}: say "external" or "none" for it`,
       );
     }
-    if (mode === 'internal' && disk.format !== 'qcow2') {
-      throw new Refusal(
-        'disk-unsupported',
-        `disk "${disk.device}" is ${disk.format}, which cannot hold snapshots: say "external" or "none" for it`,
-      );
-    }
+    if (mode === 'internal') requireInternalOn(disk);
     if (mode !== 'none' && disk.readOnly)
       throw new Refusal('disk-unsupported', `disk "${disk.device}" is read-only`);
     return { device: disk.device, mode };
   });
 }
 
+/** An id may be known from this VM's log, or from a tag that an earlier life of the machine left on a disk. */
+function requireFreshId(vm: Vm, id: string): void {
+  if (!vm.usedIds.has(id) && !vm.foreignTags.some(({ tag }) => tag === tagOf(id))) return;
+  throw new Refusal('id-used', `the id ${id} was given to a snapshot before`);
+}
+
 function requireRoom(vm: Vm, snapshotsMax: number): void {
-  if (vm.snapshots.size < snapshotsMax) return;
+  const internal = [...vm.snapshots.values()].filter(({ disks }) =>
+    disks.some(({ mode }) => mode === 'internal'),
+  );
+  if (internal.length < snapshotsMax) return;
   throw new Refusal(
     'too-many-snapshots',
-    `the VM has ${vm.snapshots.size} snapshots, ${snapshotsMax} are allowed: delete some first`,
+    `the disks of the VM hold ${internal.length} snapshots, ${snapshotsMax} are allowed: delete some first`,
   );
 }

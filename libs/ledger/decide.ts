@@ -14,6 +14,7 @@ import {
   startOperation,
 } from './reports.ts';
 import { loadSnapshot } from './load.ts';
+import { requireText } from './names.ts';
 import { requireIdle, requireNotHeld } from './require.ts';
 import { changeVm, registerVm } from './register.ts';
 import type { Vm } from './vm.ts';
@@ -79,7 +80,7 @@ function cancelOperation({ operationId }: CommandOf<'CancelOperation'>, vm: Vm):
     throw new Refusal('not-cancelable', `a ${operation.kind} cannot be stopped once it has started`);
   const failed = {
     operationId,
-    reason: 'canceled',
+    reason: 'canceled' as const,
     message: 'canceled before it started; nothing was touched',
     outcome: 'undone' as const,
     leftovers: [],
@@ -90,6 +91,7 @@ function cancelOperation({ operationId }: CommandOf<'CancelOperation'>, vm: Vm):
 }
 
 function releaseHold({ note }: CommandOf<'ReleaseHold'>, vm: Vm): VmEvent[] {
+  requireText('note', note);
   if (!vm.hold) return [];
   return [{ type: 'HoldReleased', data: { note } }];
 }

@@ -1,7 +1,7 @@
 import type { CommandOf } from './commands.ts';
 import type { VmEvent } from './events.ts';
 import { Refusal } from './refusal.ts';
-import { requireIdle, requireNotHeld, requireSnapshot } from './require.ts';
+import { requireIdle, requireLeftAlone, requireNotHeld, requireSnapshot } from './require.ts';
 import { childrenOf, subtreeOf, type Snapshot, type Vm } from './vm.ts';
 
 export function deleteSnapshot(
@@ -10,14 +10,10 @@ export function deleteSnapshot(
 ): VmEvent[] {
   requireNotHeld(vm);
   const snapshot = requireSnapshot(vm, snapshotId);
+  if (strategy === 'retire') return retireSnapshot(snapshot, vm);
   requireIdle(vm);
   requireUnprotected(snapshot);
   switch (strategy) {
-    case 'retire':
-      if (snapshot.status === 'retired') return [];
-      if (snapshot.status !== 'complete')
-        throw new Refusal('not-complete', `snapshot "${snapshot.name}" is ${snapshot.status}`);
-      return [{ type: 'SnapshotRetired', data: { snapshotId } }];
     // An internal snapshot never holds what another one needs: its deletion folds nothing and discards nobody.
     case 'merge':
     case 'merge-force':
@@ -33,6 +29,16 @@ export function deleteSnapshot(
   }
 }
 
+/** Needs no machine: done at once, whatever goes on around it. */
+function retireSnapshot(snapshot: Snapshot, vm: Vm): VmEvent[] {
+  const { id: snapshotId, name, status } = snapshot;
+  requireLeftAlone(vm, snapshot);
+  requireUnprotected(snapshot);
+  if (status === 'retired') return [];
+  if (status !== 'complete') throw new Refusal('not-complete', `snapshot "${name}" is ${status}`);
+  return [{ type: 'SnapshotRetired', data: { snapshotId } }];
+}
+
 /** Newest first, so that whoever is gone had no children left. Nothing to delete is not an error. */
 export function deleteAllSnapshots({ operationId }: CommandOf<'DeleteAllSnapshots'>, vm: Vm): VmEvent[] {
   requireNotHeld(vm);
@@ -40,7 +46,7 @@ export function deleteAllSnapshots({ operationId }: CommandOf<'DeleteAllSnapshot
   const all = [...vm.snapshots.values()];
   for (const snapshot of all) requireUnprotected(snapshot);
   if (all.length === 0) return [];
-  const roots = all.filter(({ parentId }) => parentId === null || !vm.snapshots.has(parentId));
+  const roots = all.filter(({ parentId }) => parentId === null);
   const targets = roots.flatMap(({ id }) => subtreeOf(vm, id));
   return [deletion(null, operationId, 'discard-force', targets)];
 }

@@ -1,4 +1,5 @@
 import type { DataOf, VmEvent } from './events.ts';
+import { heldAfterLoad, heldAfterRemoval, heldBy } from './hold.ts';
 import { childrenOf, type OpenOperation, type Snapshot, type SnapshotStatus, type Vm } from './vm.ts';
 
 /**
@@ -48,7 +49,7 @@ export function evolve(vm: Vm, event: VmEvent & { readonly id: string }): Vm {
     case 'SnapshotUnretired':
       return patched(vm, event.data.snapshotId, { status: 'complete' });
     case 'LeftoverRemoved':
-      return leftoverRemoved(vm, event.data);
+      return Object.assign(vm, { hold: heldAfterRemoval(vm.hold, event.data) });
     case 'HoldReleased':
       return Object.assign(vm, { hold: null });
   }
@@ -62,7 +63,8 @@ function registered(vm: Vm, data: DataOf<'VmRegistered'>): Vm {
 
 function changed(vm: Vm, { defaults, ...fields }: DataOf<'VmChanged'>): Vm {
   if (defaults) {
-    vm.disks = vm.disks.map((disk) => ({ ...disk, default: defaults[disk.device] ?? disk.default }));
+    const modes = new Map(Object.entries(defaults));
+    vm.disks = vm.disks.map((disk) => ({ ...disk, default: modes.get(disk.device) ?? disk.default }));
   }
   return Object.assign(vm, fields);
 }
@@ -77,6 +79,7 @@ function requested(vm: Vm, data: DataOf<'SnapshotRequested'>, requestId: string)
     parentId: data.parentId,
     status: 'pending',
     isProtected: false,
+    vmState: null,
     memory: data.memory ?? 'none',
     disks: data.disks,
     evidence: [],
@@ -121,26 +124,33 @@ function succeeded(vm: Vm, event: Success): Vm {
   vm.operation = null;
   if (event.type === 'SnapshotDeleted') return snapshotId === null ? vm : gone(vm, snapshotId);
   if (event.type === 'SnapshotCreated') {
-    const { memory, evidence } = event.data;
-    patched(vm, event.data.snapshotId, { status: 'complete', memory: memory.mode, evidence });
+    taken(vm, event.data);
   }
   vm.current = { id: snapshotId, confidence: 'known' };
-  // A load makes every disk whole again, which is why it is allowed on a held machine.
-  if (event.type === 'SnapshotLoaded' && vm.hold?.leftovers.length === 0) vm.hold = null;
+  if (event.type === 'SnapshotLoaded') vm.hold = heldAfterLoad(vm.hold);
   return vm;
+}
+
+function taken(vm: Vm, { snapshotId, vmState, memory, evidence }: DataOf<'SnapshotCreated'>): void {
+  const asked = vm.snapshots.get(snapshotId)?.disks ?? [];
+  // A disk that was plugged in since the request is captured too, and the snapshot names every disk that shows it.
+  const added = evidence.filter(({ device }) => !asked.some((disk) => disk.device === device));
+  const disks = [...asked, ...added.map(({ device }) => ({ device, mode: 'internal' as const }))];
+  patched(vm, snapshotId, { status: 'complete', vmState, memory: memory.mode, disks, evidence });
 }
 
 type Failure = Extract<VmEvent, { type: 'CreateFailed' | 'LoadFailed' | 'DeleteFailed' }>;
 
 function failed(vm: Vm, event: Failure): Vm {
-  const { operationId, reason, message, outcome, leftovers, snapshotId } = event.data;
+  const { outcome, snapshotId } = event.data;
+  const isLoad = event.type === 'LoadFailed';
   const { operation } = vm;
   vm.operation = null;
   if (event.type === 'CreateFailed') vm.snapshots.delete(event.data.snapshotId);
   if (operation?.kind === 'delete') afterFailedDelete(vm, operation, outcome === 'held');
   if (outcome === 'undone') return vm;
-  if (event.type === 'LoadFailed') vm.current = { id: snapshotId, confidence: 'unknown' };
-  vm.hold = { operationId, reason, message, leftovers };
+  if (isLoad) vm.current = { id: snapshotId, confidence: 'unknown' };
+  vm.hold = heldBy(event.data, isLoad, vm.hold);
   return vm;
 }
 
@@ -166,14 +176,5 @@ function gone(vm: Vm, id: string): Vm {
 function patched(vm: Vm, id: string, patch: Partial<Snapshot>): Vm {
   const snapshot = vm.snapshots.get(id);
   if (snapshot) Object.assign(snapshot, patch);
-  return vm;
-}
-
-function leftoverRemoved(vm: Vm, { device, file, tag }: DataOf<'LeftoverRemoved'>): Vm {
-  if (!vm.hold) return vm;
-  const leftovers = vm.hold.leftovers.filter(
-    (left) => left.device !== device || left.file !== file || left.tag !== tag,
-  );
-  vm.hold = leftovers.length === 0 ? null : { ...vm.hold, leftovers }; // Nothing is left: nothing holds it.
   return vm;
 }

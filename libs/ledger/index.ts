@@ -4,6 +4,7 @@ export { captureOfEachDisk } from './create.ts';
 export { decide } from './decide.ts';
 export { RegistryEvent, VmEvent, type DataOf, type VmEventOf, type VmEventType } from './events.ts';
 export { evolve } from './evolve.ts';
+export { heldAfterLoad, heldAfterRemoval, heldBy, isSameLeftover, type Hold } from './hold.ts';
 export {
   bytesOf,
   DESCRIPTION_BYTES_MAX,
@@ -56,7 +57,6 @@ export {
   tagOf,
   unborn,
   type Confidence,
-  type Hold,
   type OpenOperation,
   type Snapshot,
   type SnapshotStatus,

@@ -11,9 +11,9 @@ const UUID_SHAPED = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 // C0, DEL and C1 controls, lone surrogates, and the two non-characters that XML 1.0 leaves out.
 // oxlint-disable-next-line no-control-regex
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\ufffe\uffff]|\p{Surrogate}/u;
-// The same, but tab, newline and carriage return are text.
+// The same, but tab and newline are text. A carriage return is not: no XML brings it back.
 // oxlint-disable-next-line no-control-regex
-const FORBIDDEN_IN_TEXT = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]|\p{Surrogate}/u;
+const FORBIDDEN_IN_TEXT = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffe\uffff]|\p{Surrogate}/u;
 
 const encoder = new TextEncoder();
 
@@ -42,18 +42,18 @@ export function requireName(name: string): void {
 }
 
 /** @throws {Refusal} `invalid-body` */
-export function requireDescription(description: string): void {
-  const bytes = bytesOf(description);
+export function requireText(what: 'description' | 'note', text: string): void {
+  const bytes = bytesOf(text);
   if (bytes > DESCRIPTION_BYTES_MAX) {
     throw new Refusal(
       'invalid-body',
-      `a description has at most ${DESCRIPTION_BYTES_MAX} bytes, this one has ${bytes}`,
+      `a ${what} has at most ${DESCRIPTION_BYTES_MAX} bytes, this one has ${bytes}`,
     );
   }
-  if (FORBIDDEN_IN_TEXT.test(description)) {
+  if (FORBIDDEN_IN_TEXT.test(text)) {
     throw new Refusal(
       'invalid-body',
-      'a description may not contain control characters except tab and newline',
+      `a ${what} may not contain control characters except tab and newline, nor what XML cannot hold`,
     );
   }
 }
@@ -64,6 +64,8 @@ export function requireLabels(labels: Readonly<Record<string, string>>): void {
   if (entries.length > LABELS_MAX)
     throw new Refusal('invalid-body', `at most ${LABELS_MAX} labels, not ${entries.length}`);
   for (const [key, value] of entries) {
+    // Whoever reads the log into objects would lose this key without a word, and its state would not be ours.
+    if (key === '__proto__') throw new Refusal('invalid-body', 'a label may not be called "__proto__"');
     if (key.length === 0 || bytesOf(key) > LABEL_KEY_BYTES_MAX || FORBIDDEN.test(key)) {
       throw new Refusal(
         'invalid-body',

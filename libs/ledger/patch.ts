@@ -1,15 +1,16 @@
 import type { CommandOf } from './commands.ts';
 import type { VmEvent } from './events.ts';
-import { requireDescription, requireLabels, requireName } from './names.ts';
+import { requireLabels, requireName, requireText } from './names.ts';
 import { Refusal } from './refusal.ts';
 import { sameLabels } from './register.ts';
-import { requireFreeName, requireNotHeld, requireSnapshot } from './require.ts';
+import { requireFreeName, requireIdle, requireNotHeld, requireSnapshot } from './require.ts';
 import type { Snapshot, Vm } from './vm.ts';
 
 /** Each changed field is one event; asking for what is so already is none. Needs no machine. */
 export function patchSnapshot(command: CommandOf<'PatchSnapshot'>, vm: Vm): VmEvent[] {
   requireNotHeld(vm);
   const snapshot = requireSnapshot(vm, command.snapshotId);
+  if (snapshot.status === 'deleting') requireIdle(vm); // It is too late to protect it.
   return [
     ...renamed(command, snapshot, vm),
     ...described(command, snapshot),
@@ -28,7 +29,7 @@ function renamed({ snapshotId, name }: CommandOf<'PatchSnapshot'>, known: Snapsh
 
 function described({ snapshotId, description }: CommandOf<'PatchSnapshot'>, known: Snapshot): VmEvent[] {
   if (description === undefined) return [];
-  requireDescription(description);
+  requireText('description', description);
   return description === known.description
     ? []
     : [{ type: 'SnapshotDescribed', data: { snapshotId, description } }];

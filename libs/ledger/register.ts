@@ -2,15 +2,37 @@ import type { CommandOf } from './commands.ts';
 import type { DataOf, VmEvent } from './events.ts';
 import { requireLabels, requireName } from './names.ts';
 import { Refusal } from './refusal.ts';
-import { requireIdle, requireNotHeld } from './require.ts';
+import { requireIdle, requireInternalOn, requireNotHeld } from './require.ts';
+import type { Disk } from './shapes.ts';
 import type { Vm } from './vm.ts';
 
 export function registerVm({ registration }: CommandOf<'RegisterVm'>, vm: Vm): VmEvent[] {
   if (vm.life !== 'unborn')
     throw new Refusal('id-used', `the id ${registration.vmId} was given to a VM before`);
-  requireName(registration.name);
-  requireLabels(registration.labels);
+  requireRegistration(registration);
   return [{ type: 'VmRegistered', data: registration }];
+}
+
+/**
+ * What makes no sense is refused before anything is claimed for it, or the claim would stand for ever.
+ *
+ * @throws {Refusal} `invalid-name` `invalid-body` `disk-unsupported`
+ */
+export function requireRegistration({ name, labels, disks }: DataOf<'VmRegistered'>): void {
+  requireName(name);
+  requireLabels(labels);
+  requireDisks(disks);
+}
+
+/** A disk is meant by its name, and by default it does nothing that it cannot do. */
+function requireDisks(disks: readonly Disk[]): void {
+  const devices = new Set<string>();
+  for (const disk of disks) {
+    if (devices.has(disk.device))
+      throw new Refusal('disk-unsupported', `two disks are called "${disk.device}"`);
+    devices.add(disk.device);
+    if (disk.default === 'internal') requireInternalOn(disk);
+  }
 }
 
 /** Records only what differs. The monitor and the defaults may not change under an operation that relies on them. */
@@ -41,13 +63,13 @@ function differentDefaults(
   defaults: NonNullable<DataOf<'VmChanged'>['defaults']>,
   vm: Vm,
 ): Pick<DataOf<'VmChanged'>, 'defaults'> {
-  for (const device of Object.keys(defaults)) {
-    if (!vm.disks.some((disk) => disk.device === device)) {
-      throw new Refusal('disk-unsupported', `the VM has no disk "${device}"`);
-    }
-  }
-  const isSame = vm.disks.every((disk) => (defaults[disk.device] ?? disk.default) === disk.default);
-  return isSame ? {} : { defaults };
+  const different = Object.entries(defaults).filter(([device, mode]) => {
+    const disk = vm.disks.find((disk) => disk.device === device);
+    if (!disk) throw new Refusal('disk-unsupported', `the VM has no disk "${device}"`);
+    if (mode === 'internal') requireInternalOn(disk);
+    return disk.default !== mode;
+  });
+  return different.length === 0 ? {} : { defaults: Object.fromEntries(different) };
 }
 
 /** Whether two maps of labels say the same, whatever their order. */

@@ -1,6 +1,7 @@
 import type { RegistryEvent } from './events.ts';
 import { requireName } from './names.ts';
 import { Refusal } from './refusal.ts';
+import { requireRegistration } from './register.ts';
 
 /** What one VM holds that no other may have. */
 export interface Claim {
@@ -41,27 +42,34 @@ export function evolveRegistry(registry: Registry, event: RegistryEvent): Regist
 /**
  * What must be unique across VMs. A claim of the same VM replaces its earlier one.
  *
- * @throws {Refusal} `name-taken`, `monitor-taken`, `image-taken`, `id-used`, `vm-unknown`
+ * @throws {Refusal} `name-taken` `monitor-taken` `image-taken` `id-used` `vm-unknown`, and what a registration is
+ *   refused with
  */
 export function decideRegistry(command: RegistryCommand, registry: Registry): RegistryEvent[] {
   const { vmId } = command;
-  const known = registry.claims.get(vmId);
   switch (command.type) {
     case 'ClaimVm':
-      requireName(command.claim.name);
-      if (registry.released.has(vmId))
-        throw new Refusal('id-used', `the id ${vmId} was given to a VM before`);
-      if (known && command.claim.registration)
-        throw new Refusal('id-used', `the id ${vmId} is a VM's already`);
-      if (!known && !command.claim.registration) throw new Refusal('vm-unknown', 'there is no such VM');
-      for (const [otherId, other] of registry.claims) {
-        if (otherId !== vmId) requireApart(command.claim, other, otherId);
-      }
-      if (known && isSameClaim(known, command.claim)) return [];
-      return [{ type: 'VmClaimed', data: { vmId, ...command.claim, files: [...command.claim.files] } }];
+      return claimVm(command, registry);
     case 'ReleaseClaim':
-      return known ? [{ type: 'ClaimReleased', data: { vmId } }] : [];
+      return registry.claims.has(vmId) ? [{ type: 'ClaimReleased', data: { vmId } }] : [];
   }
+}
+
+function claimVm(
+  { vmId, claim }: Extract<RegistryCommand, { type: 'ClaimVm' }>,
+  registry: Registry,
+): RegistryEvent[] {
+  const known = registry.claims.get(vmId);
+  requireName(claim.name);
+  if (claim.registration) requireRegistration(claim.registration);
+  if (registry.released.has(vmId)) throw new Refusal('id-used', `the id ${vmId} was given to a VM before`);
+  if (known && claim.registration) throw new Refusal('id-used', `the id ${vmId} is a VM's already`);
+  if (!known && !claim.registration) throw new Refusal('vm-unknown', 'there is no such VM');
+  for (const [otherId, other] of registry.claims) {
+    if (otherId !== vmId) requireApart(claim, other, otherId);
+  }
+  if (known && isSameClaim(known, claim)) return [];
+  return [{ type: 'VmClaimed', data: { vmId, ...claim, files: [...claim.files] } }];
 }
 
 function requireApart(claim: Claim, other: Claim, vmId: string): void {
@@ -78,5 +86,5 @@ function requireApart(claim: Claim, other: Claim, vmId: string): void {
 const isSameClaim = (one: Claim, other: Claim): boolean =>
   one.name === other.name &&
   one.monitor === other.monitor &&
-  one.files.length === other.files.length &&
-  one.files.every((file) => other.files.includes(file));
+  one.files.every((file) => other.files.includes(file)) &&
+  other.files.every((file) => one.files.includes(file));

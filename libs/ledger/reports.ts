@@ -1,13 +1,21 @@
 import type { CommandOf } from './commands.ts';
 import type { VmEvent } from './events.ts';
+import { isSameLeftover } from './hold.ts';
 import { Refusal } from './refusal.ts';
-import type { OpenOperation, Vm } from './vm.ts';
+import { Disk, type DiskEvidence } from './shapes.ts';
+import { snapshotOfTag, tagOf, type OpenOperation, type Vm } from './vm.ts';
 
 /** Records what a look found only when it differs from what is known. */
 export function reportDisks({ disks, foreignTags }: CommandOf<'ReportDisks'>, vm: Vm): VmEvent[] {
-  const isSame = JSON.stringify([disks, foreignTags]) === JSON.stringify([vm.disks, vm.foreignTags]);
-  return isSame ? [] : [{ type: 'DisksChanged', data: { disks: [...disks], foreignTags: [...foreignTags] } }];
+  if (textOf({ disks, foreignTags }) === textOf(vm)) return [];
+  return [{ type: 'DisksChanged', data: { disks: [...disks], foreignTags: [...foreignTags] } }];
 }
+
+/** Named in one order, because the log gives them back in another one than a look does. */
+const MEMBERS = [...Object.keys(Disk.shape), 'tag'];
+
+const textOf = ({ disks, foreignTags }: Pick<Vm, 'disks' | 'foreignTags'>): string =>
+  JSON.stringify([disks, foreignTags], MEMBERS);
 
 /**
  * The fence and the journal in one: whoever cannot append this never touches QEMU.
@@ -21,10 +29,27 @@ export function startOperation({ start }: CommandOf<'StartOperation'>, vm: Vm): 
   return [{ type: 'OperationStarted', data: start }];
 }
 
+/**
+ * A snapshot that some disk does not show is never called complete.
+ *
+ * @throws {Refusal} `snapshot-damaged` naming the devices; the operation stays open until somebody looks again
+ */
 export function reportCreated({ created }: CommandOf<'ReportCreated'>, vm: Vm): VmEvent[] {
   const operation = openOperation(created.operationId, vm);
   if (operation?.kind !== 'create') return [];
+  requireEveryDisk(operation.snapshotId, created.evidence, vm);
   return [{ type: 'SnapshotCreated', data: { snapshotId: operation.snapshotId, ...created } }];
+}
+
+function requireEveryDisk(id: string, evidence: readonly DiskEvidence[], vm: Vm): void {
+  const captured = vm.snapshots.get(id)?.disks.filter(({ mode }) => mode !== 'none') ?? [];
+  const devices = captured
+    .map(({ device }) => device)
+    .filter((device) => !evidence.some((trace) => trace.device === device && trace.tag === tagOf(id)));
+  if (devices.length === 0) return;
+  throw new Refusal('snapshot-damaged', `snapshot ${id} is not on every disk: ${devices.join(', ')}`, {
+    devices,
+  });
 }
 
 export function reportLoaded({ loaded }: CommandOf<'ReportLoaded'>, vm: Vm): VmEvent[] {
@@ -48,10 +73,13 @@ export function reportDeleted({ deleted }: CommandOf<'ReportDeleted'>, vm: Vm): 
   ];
 }
 
+/** Something that is left holds the VM, whatever the report calls it. */
 export function reportFailed({ failed }: CommandOf<'ReportFailed'>, vm: Vm): VmEvent[] {
   const operation = openOperation(failed.operationId, vm);
   if (!operation) return [];
-  const data = { ...failed, leftovers: [...failed.leftovers], steps: [...failed.steps] };
+  if (operation.started && failed.reason === 'expired') return []; // Only evidence ends what has begun.
+  const outcome = failed.leftovers.length === 0 ? failed.outcome : 'held';
+  const data = { ...failed, outcome, leftovers: [...failed.leftovers], steps: [...failed.steps] };
   switch (operation.kind) {
     case 'create':
       return [{ type: 'CreateFailed', data: { snapshotId: operation.snapshotId, ...data } }];
@@ -63,11 +91,9 @@ export function reportFailed({ failed }: CommandOf<'ReportFailed'>, vm: Vm): VmE
 }
 
 export function reportLeftoverRemoved({ leftover }: CommandOf<'ReportLeftoverRemoved'>, vm: Vm): VmEvent[] {
-  const { device, file, tag } = leftover;
-  const isKnown = vm.hold?.leftovers.some(
-    (left) => left.device === device && left.file === file && left.tag === tag,
-  );
-  return isKnown ? [{ type: 'LeftoverRemoved', data: leftover }] : [];
+  if (!vm.hold?.leftovers.some((left) => isSameLeftover(left, leftover))) return [];
+  const snapshotId = leftover.snapshotId ?? snapshotOfTag(leftover.tag);
+  return [{ type: 'LeftoverRemoved', data: { ...leftover, snapshotId } }];
 }
 
 /** Null when it has ended: a second report of the same outcome changes nothing. */

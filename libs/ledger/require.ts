@@ -1,4 +1,5 @@
 import { Refusal } from './refusal.ts';
+import type { Disk } from './shapes.ts';
 import type { Snapshot, Vm } from './vm.ts';
 
 /** @throws {Refusal} `vm-held` */
@@ -15,6 +16,20 @@ export function requireIdle(vm: Vm): void {
   if (!vm.operation) return;
   const { id, kind } = vm.operation;
   throw new Refusal('vm-busy', `a ${kind} is under way on this VM`, { operationId: id });
+}
+
+/** @throws {Refusal} `vm-busy` when the open operation is about this very snapshot */
+export function requireLeftAlone(vm: Vm, { id, status }: Snapshot): void {
+  if (vm.operation?.snapshotId === id || status === 'deleting') requireIdle(vm);
+}
+
+/** @throws {Refusal} `disk-unsupported` when the disk cannot hold snapshots inside */
+export function requireInternalOn({ device, format }: Disk): void {
+  if (format === 'qcow2') return;
+  throw new Refusal(
+    'disk-unsupported',
+    `disk "${device}" is ${format}, which cannot hold snapshots: say "external" or "none" for it`,
+  );
 }
 
 /** @throws {Refusal} `snapshot-unknown` */

@@ -1,5 +1,6 @@
 import type { DataOf } from './events.ts';
-import type { CaptureMode, Disk, DiskCapture, DiskEvidence, Leftover, Strategy, Resume } from './shapes.ts';
+import type { Hold } from './hold.ts';
+import type { CaptureMode, Disk, DiskCapture, DiskEvidence, Strategy, Resume, VmState } from './shapes.ts';
 
 export type SnapshotStatus = 'pending' | 'complete' | 'deleting' | 'retired' | 'lost' | 'suspect';
 
@@ -12,6 +13,8 @@ export interface Snapshot {
   parentId: string | null;
   status: SnapshotStatus;
   isProtected: boolean;
+  /** The machine when it was captured; null until it is. */
+  vmState: VmState | null;
   memory: CaptureMode;
   disks: readonly DiskCapture[];
   evidence: readonly DiskEvidence[];
@@ -46,14 +49,6 @@ export type OpenOperation = {
       readonly before: ReadonlyMap<string, SnapshotStatus>;
     }
 );
-
-/** Left behind by an operation that could be neither undone nor finished. */
-export interface Hold {
-  readonly operationId: string;
-  readonly reason: string;
-  readonly message: string;
-  readonly leftovers: readonly Leftover[];
-}
 
 export type Confidence = 'known' | 'assumed' | 'unknown';
 

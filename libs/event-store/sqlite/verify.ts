@@ -1,0 +1,50 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { setImmediate } from 'node:timers/promises';
+import type { ChainEnd, StoredEvent } from '../envelope.ts';
+import { ChainBroken, CHAIN_START, verifyChain } from '../seal.ts';
+import { openForReading } from './inspect.ts';
+import { Reading } from './statements.ts';
+import { told, trouble } from './trouble.ts';
+
+/** What was found whole. */
+export interface Verified {
+  readonly events: number;
+  readonly streams: number;
+}
+
+/**
+ * Checks every page and every chain of a log; others may append meanwhile. Throws a `StoreTrouble` of kind
+ * `damaged` that names the first event that is not as it was sealed.
+ */
+export async function verifyFile(file: string): Promise<Verified> {
+  const db = openForReading(file);
+  try {
+    return await verifyChains(db, file);
+  } finally {
+    db.close();
+  }
+}
+
+/** The chains alone, page by page, letting other work go on in between. */
+export async function verifyChains(db: DatabaseSync, file: string): Promise<Verified> {
+  const reading = new Reading(db);
+  const ends = new Map<string, ChainEnd>();
+  let events = 0;
+  for (let after: string | null = null; ;) {
+    const page: StoredEvent[] = told(file, () => reading.page(after));
+    const last = page.at(-1);
+    if (!last) return { events, streams: ends.size };
+    for (const event of page) ends.set(event.stream, verified(event, ends, file));
+    events += page.length;
+    after = last.position;
+    await setImmediate();
+  }
+}
+
+function verified(event: StoredEvent, ends: ReadonlyMap<string, ChainEnd>, file: string): ChainEnd {
+  try {
+    return verifyChain([event], ends.get(event.stream) ?? CHAIN_START);
+  } catch (error) {
+    throw error instanceof ChainBroken ? trouble('damaged', file, error.message) : error;
+  }
+}
