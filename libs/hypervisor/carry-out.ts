@@ -1,0 +1,108 @@
+import { type OpenOperation, Refusal, type Report, type Snapshot } from '#ledger';
+import { creating } from './create.ts';
+import { deleting } from './delete.ts';
+import type { Errand, Way } from './errand.ts';
+import { pass } from './fault-points.ts';
+import type { Start } from './journal.ts';
+import { recordDisks } from './known-disks.ts';
+import { loading } from './load.ts';
+import { NotNow } from './not-now.ts';
+import { observe } from './observe.ts';
+import { failed } from './report.ts';
+import type { Sight } from './sight.ts';
+import { troubleFrom } from './trouble.ts';
+
+/**
+ * Looks, acts, looks: the same for the first try, for a retry and for somebody else's half-done work. Before the
+ * first byte that can change anything the intent and its undo are durable, and afterwards only what the disks show
+ * ends the operation.
+ *
+ * @throws {NotNow} when nothing can be decided yet
+ */
+export async function carryOut(errand: Errand, operation: OpenOperation): Promise<Report> {
+  const way = wayOf(errand, operation);
+  const { started } = operation;
+  if (started) return toTheEnd(() => way.recover(started));
+  const begun = await begin(errand, way, operation.kind);
+  if ('report' in begun) return begun.report;
+  return toTheEnd(() => way.act(begun.start, begun.sight));
+}
+
+function wayOf(errand: Errand, operation: OpenOperation): Way {
+  switch (operation.kind) {
+    case 'create':
+      return creating(errand, operation, snapshotOf(errand, operation.snapshotId));
+    case 'load':
+      return loading(errand, operation, snapshotOf(errand, operation.snapshotId));
+    case 'delete':
+      return deleting(errand, operation);
+  }
+}
+
+function snapshotOf({ vm }: Errand, id: string): Readonly<Snapshot> {
+  const snapshot = vm.snapshots.get(id);
+  if (!snapshot) throw new Error(`an operation is open on snapshot ${id}, which does not exist`);
+  return snapshot;
+}
+
+type Begun = { readonly start: Start; readonly sight: Sight } | { readonly report: Report };
+
+/** Whoever cannot make the intent durable has not touched anything, and does not. */
+async function begin(errand: Errand, way: Way, kind: OpenOperation['kind']): Promise<Begun> {
+  const admitted = await admission(errand, way, kind);
+  if ('report' in admitted) return admitted;
+  const { world } = errand.place;
+  await pass(world, 'hypervisor.before-begin');
+  await errand.journal.begin(admitted.start);
+  await pass(world, 'hypervisor.after-begin');
+  return admitted;
+}
+
+async function admission(errand: Errand, way: Way, kind: OpenOperation['kind']): Promise<Begun> {
+  try {
+    const sight = await firstSight(errand);
+    if (kind === 'create' && sight.power === 'off' && errand.memory.metAlive.has(errand.operationId)) {
+      return { report: await machineGone(errand) };
+    }
+    await recordDisks(errand, sight);
+    return { start: await way.admit(sight), sight };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return { report: await failed(errand, { reason: error.code, message: error.message, leftovers: [] }) };
+  }
+}
+
+/** The first look, remembering a machine that lives but does not answer. */
+async function firstSight(errand: Errand): Promise<Sight> {
+  try {
+    return await orNotNow(() => observe(errand, 'listed'));
+  } catch (error) {
+    if (error instanceof NotNow && error.cause !== undefined) errand.memory.metAlive.add(errand.operationId);
+    throw error;
+  }
+}
+
+/** What was asked of a living machine is never taken from a dead one. */
+const machineGone = (errand: Errand): Promise<Report> =>
+  failed(errand, { reason: 'machine-gone', message: 'QEMU died before the capture began', leftovers: [] });
+
+/** What has begun cannot be refused any more: whatever stands in the way, the next look may find it gone. */
+async function toTheEnd(work: () => Promise<Report>): Promise<Report> {
+  try {
+    return await orNotNow(work);
+  } catch (error) {
+    if (error instanceof Refusal) throw new NotNow(error.code, error.message, undefined, { cause: error });
+    throw error;
+  }
+}
+
+/** A connection lost where nobody waited for it decides nothing. */
+async function orNotNow<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const trouble = troubleFrom(error);
+    if (trouble?.kind !== 'unknown') throw error;
+    throw new NotNow('host-unreachable', trouble.words, undefined, { cause: error });
+  }
+}

@@ -1,0 +1,45 @@
+import type { BlockDevice, DiskSnapshot } from '#qmp';
+import type { Files } from '#world';
+import { isLocalFile, type SeenDisk, type SeenTag } from './sight.ts';
+
+/** QEMU's block devices as disks, each under a device name of its own. */
+export async function seenDisks(files: Files, blocks: readonly BlockDevice[]): Promise<SeenDisk[]> {
+  const disks = new Map<string, SeenDisk>();
+  for (const block of blocks) {
+    const wanted = deviceOf(block);
+    const device = disks.has(wanted) ? block.nodeName : wanted; // A drive and a device may bear one id.
+    disks.set(device, {
+      device,
+      node: block.nodeName,
+      format: block.driver,
+      file: await realFile(files, block.file),
+      readOnly: block.readOnly,
+      tags: block.snapshots.map(seenTag),
+      hasDirtyBitmaps: block.hasDirtyBitmaps,
+      virtualSizeBytes: block.virtualSizeBytes,
+    });
+  }
+  return [...disks.values()];
+}
+
+/** Two paths to one image must not look like two images. */
+export const realFile = async (files: Files, file: string): Promise<string> =>
+  isLocalFile(file) ? ((await files.realpath(file)) ?? file) : file;
+
+export const seenTag = (snapshot: DiskSnapshot): SeenTag => ({
+  tag: snapshot.name,
+  nativeId: snapshot.id,
+  dateMs: snapshot.dateSec * 1_000 + Math.floor(snapshot.dateNsec / 1_000_000),
+  vmClockNs: snapshot.vmClockSec * 1_000_000_000 + snapshot.vmClockNsec,
+  vmStateSizeBytes: snapshot.vmStateSize,
+});
+
+/** Drive id, else the device's own id, else the node name. */
+const deviceOf = ({ device, qdev, nodeName }: BlockDevice): string => device || idOf(qdev ?? '') || nodeName;
+
+const PERIPHERAL = /^\/machine\/peripheral\/([^/]+)/;
+
+/** A path in QEMU's object tree names an id only under `peripheral`; elsewhere it is a number that may change. */
+function idOf(qdev: string): string {
+  return qdev.startsWith('/') ? (PERIPHERAL.exec(qdev)?.[1] ?? '') : qdev;
+}

@@ -1,0 +1,47 @@
+import type { Leftover, OpenOperation, Report, Vm } from '#ledger';
+import type { Journal, Start } from './journal.ts';
+import type { Place } from './look.ts';
+import type { Steps } from './steps.ts';
+import type { Sight } from './sight.ts';
+import type { Transcript } from './transcript.ts';
+
+/** One operation being carried out, and all that its steps need. */
+export interface Errand {
+  readonly place: Place;
+  readonly worker: string;
+  readonly journal: Journal;
+  readonly steps: Steps;
+  readonly transcript: Transcript;
+  readonly operationId: string;
+  /** Nobody has begun it before: what is found now is how things were. */
+  readonly isFirst: boolean;
+  /** As the ledger knew it when the errand began. */
+  readonly vm: Readonly<Vm>;
+  readonly memory: Memory;
+  /** What a repair could not mend. */
+  damage: readonly Leftover[];
+}
+
+/** What this process remembers of open operations between one attempt and the next. Losing it costs time only. */
+export interface Memory {
+  /** Their images were repaired, and the machine has not been seen alive since. */
+  readonly mended: Set<string>;
+  /** Their machine was on when they were first looked at. */
+  readonly metAlive: Set<string>;
+}
+
+/** What a create, a load and a delete each do in their own way. */
+export interface Way {
+  /**
+   * What will be done, and what would take it back. Touches nothing.
+   *
+   * @throws {Refusal} when it must not begin
+   */
+  admit(sight: Sight): Promise<Start>;
+  /** The first time, right after the intent became durable. */
+  act(start: Start, sight: Sight): Promise<Report>;
+  /** It has begun before. Finds out by looking how far it came, and ends it. */
+  recover(start: Start): Promise<Report>;
+}
+
+export type OperationOf<K extends OpenOperation['kind']> = Extract<OpenOperation, { kind: K }>;

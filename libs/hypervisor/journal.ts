@@ -1,0 +1,19 @@
+import type { DataOf, Disk } from '#ledger';
+
+/** The intent and its undo, as the log keeps them from the moment anything may have been touched. */
+export type Start = DataOf<'OperationStarted'>;
+
+/** Somebody else owns the operation, or it has ended: whoever is told this touches nothing. */
+export class Fenced extends Error {
+  override readonly name = 'Fenced';
+}
+
+/** Where an operation's intent becomes durable. */
+export interface Journal {
+  /** The look found other disks or foreign tags than known: recorded before anything else. */
+  disks(found: { disks: Disk[]; foreignTags: { device: string; tag: string }[] }): Promise<void>;
+  /** Durable when it resolves. Throws `Fenced`. */
+  begin(start: Start): Promise<void>;
+  /** Live progress for people who watch; lost in a crash. */
+  progress(now: { phase: string; percent: number | null }): void;
+}

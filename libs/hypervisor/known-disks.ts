@@ -1,0 +1,61 @@
+import { type Disk, snapshotOfTag } from '#ledger';
+import type { Errand } from './errand.ts';
+import { isLocalFile, type Sight } from './sight.ts';
+
+export interface ForeignTag {
+  readonly device: string;
+  readonly tag: string;
+}
+
+/** Images can hold 65,536 snapshots; the log remembers no more foreign ones than this. */
+export const FOREIGN_TAGS_MAX = 1_000;
+
+/** The disks of a sight as the ledger keeps them, with the defaults that were set before. */
+export const ledgerDisks = ({ disks }: Sight, known: readonly Disk[]): Disk[] =>
+  disks.map(({ device, node, format, file, readOnly }) => {
+    const before = known.find((disk) => disk.device === device && disk.format === format);
+    return {
+      device,
+      node,
+      format,
+      file,
+      readOnly,
+      default: before ? before.default : defaultOf(format, file),
+    };
+  });
+
+const defaultOf = (format: string, file: string): Disk['default'] =>
+  format === 'qcow2' && isLocalFile(file) ? 'internal' : null;
+
+/** Tags on writable disks that belong to no snapshot this VM ever knew. */
+export function foreignTags({ disks }: Sight, usedIds: ReadonlySet<string>): ForeignTag[] {
+  const found = disks
+    .filter(({ readOnly }) => !readOnly)
+    .flatMap(({ device, tags }) => tags.map(({ tag }) => ({ device, tag })))
+    .filter(({ tag }) => tag !== '' && !usedIds.has(snapshotOfTag(tag) ?? ''));
+  return found.slice(0, FOREIGN_TAGS_MAX);
+}
+
+/** What the look found otherwise than the ledger knows it is recorded first: plans rest on what is there. */
+export async function recordDisks(errand: Errand, sight: Sight): Promise<void> {
+  const { place, vm, journal } = errand;
+  const disks = sight.power === 'off' ? vm.disks : ledgerDisks(sight, vm.disks); // Off, nobody tells of new ones.
+  const foreign = foreignTags(sight, vm.usedIds);
+  place.disks = disks;
+  const isKnown = areSame(disks, vm.disks, DISK_FIELDS) && areSame(foreign, vm.foreignTags, TAG_FIELDS);
+  if (!isKnown) await journal.disks({ disks: [...disks], foreignTags: foreign });
+}
+
+const DISK_FIELDS = [
+  'device',
+  'node',
+  'format',
+  'file',
+  'readOnly',
+  'default',
+] as const satisfies (keyof Disk)[];
+const TAG_FIELDS = ['device', 'tag'] as const satisfies (keyof ForeignTag)[];
+
+const areSame = <T>(some: readonly T[], others: readonly T[], fields: readonly (keyof T)[]): boolean =>
+  some.length === others.length &&
+  some.every((one, index) => fields.every((field) => one[field] === others[index]?.[field]));

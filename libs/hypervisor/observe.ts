@@ -1,0 +1,76 @@
+import { dismissJob } from '#qmp';
+import type { Errand } from './errand.ts';
+import { pass } from './fault-points.ts';
+import type { Start } from './journal.ts';
+import { look, lookDeep, reach } from './look.ts';
+import { mend, settle } from './mend.ts';
+import { NotNow } from './not-now.ts';
+import { seenTag } from './devices.ts';
+import type { SeenDisk, Sight } from './sight.ts';
+
+/** How soon a job of ours that still runs may be over. */
+const JOB_AGAIN_MS = 500;
+
+/**
+ * A look by somebody who acts: our own jobs that are over are dismissed once read, and while one still runs nothing
+ * can be concluded. Throws as `look` does.
+ */
+export async function observe(errand: Errand, depth: 'listed' | 'in-files'): Promise<Sight> {
+  const { place, memory, operationId } = errand;
+  const sight = await (depth === 'listed' ? look(place, 'alone') : lookDeep(place));
+  if (sight.power !== 'off') {
+    memory.mended.delete(operationId);
+    memory.metAlive.add(operationId);
+  }
+  for (const job of sight.ownJobs) {
+    if (!job.hasConcluded) throw new NotNow('machine-busy', `our job ${job.id} still runs`, JOB_AGAIN_MS);
+    await pass(place.world, 'hypervisor.before-dismiss');
+    await dismissJob(place.line.held, job.id);
+    await pass(place.world, 'hypervisor.after-dismiss');
+  }
+  return sight;
+}
+
+/**
+ * The look after something went wrong or was cut off. Reads the files too, those of disks that were unplugged
+ * since included. Nobody takes the lock of an image before the machine is really off, and nobody draws conclusions
+ * from one before it is repaired. Throws as `look` does.
+ */
+export async function observeTrouble(
+  errand: Errand,
+  start: Start,
+  need: 'needed' | 'always',
+): Promise<Sight> {
+  const { place, memory, operationId } = errand;
+  if (await reach(place)) {
+    const sight = await observe(errand, 'in-files');
+    if (sight.power !== 'off') return withUnplugged(errand, start, sight);
+  }
+  if (!memory.mended.has(operationId)) {
+    await settle(place);
+    errand.damage = await mend(errand, start, need);
+    memory.mended.add(operationId);
+  }
+  return withUnplugged(errand, start, await observe(errand, 'in-files'));
+}
+
+/** The sight, and with it the disks that the operation began with and that the machine no longer has. */
+export async function withUnplugged(errand: Errand, start: Start, sight: Sight): Promise<Sight> {
+  const unplugged: SeenDisk[] = [];
+  for (const [device, file] of Object.entries(start.files)) {
+    if (sight.disks.some((disk) => disk.device === device || disk.file === file)) continue;
+    const seen = await errand.place.images.info({ file, format: 'qcow2' }, 'alone');
+    if (seen.kind !== 'seen') continue; // Removed, or another machine's by now: none of our business.
+    unplugged.push({
+      device,
+      node: '',
+      format: 'qcow2',
+      file,
+      readOnly: false,
+      tags: seen.info.snapshots.map(seenTag),
+      hasDirtyBitmaps: seen.hasDirtyBitmaps,
+      virtualSizeBytes: seen.info.virtualSizeBytes,
+    });
+  }
+  return { ...sight, disks: [...sight.disks, ...unplugged] };
+}

@@ -1,0 +1,92 @@
+import { posix } from 'node:path';
+import { bytesOf, Refusal } from '#ledger';
+import type { Files } from '#world';
+
+/** Linux keeps a socket's path in 108 bytes, the last of them zero. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+type Paths = Pick<Files, 'stat' | 'realpath'>;
+
+/**
+ * A monitor's path without symbolic links, safe to connect to. It need not exist: the machine may be off.
+ *
+ * @throws {Refusal} `path-not-allowed` outside the monitor roots, `not-a-monitor` when something else lies there
+ */
+export async function requireMonitorPath(
+  files: Paths,
+  monitorRoots: readonly string[],
+  path: string,
+): Promise<string> {
+  if (monitorRoots.length === 0) {
+    throw notAllowed('no directory for monitors is configured: start ledgerd with --monitor-root DIR');
+  }
+  requirePlain(path);
+  const resolved = await insideRoots(files, monitorRoots, path);
+  if (resolved === null) {
+    throw notAllowed(`${path} lies in no monitor root (--monitor-root ${monitorRoots.join(', ')})`);
+  }
+  if (bytesOf(resolved) > SOCKET_PATH_BYTES_MAX) {
+    throw notAllowed(`a socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes: ${path}`);
+  }
+  const found = await files.stat(resolved);
+  if (found && found.kind !== 'socket') {
+    throw new Refusal('not-a-monitor', `${path} is a ${found.kind}, not a socket`);
+  }
+  return resolved;
+}
+
+/**
+ * The path of an image that somebody named, without symbolic links.
+ *
+ * @throws {Refusal} `path-not-allowed` outside the image roots, `disk-unsupported` when it is no regular file
+ */
+export async function requireImagePath(
+  files: Paths,
+  imageRoots: readonly string[],
+  path: string,
+): Promise<string> {
+  if (imageRoots.length === 0) {
+    throw notAllowed('no directory for images is configured: start ledgerd with --image-root DIR');
+  }
+  requirePlain(path);
+  const resolved = await insideRoots(files, imageRoots, path);
+  if (resolved === null) {
+    throw notAllowed(`${path} lies in no image root (--image-root ${imageRoots.join(', ')})`);
+  }
+  const found = await files.stat(resolved);
+  if (found?.kind !== 'file') {
+    throw new Refusal(
+      'disk-unsupported',
+      found ? `${path} is a ${found.kind}, not a file` : `there is no ${path}`,
+    );
+  }
+  return resolved;
+}
+
+/** Also keeps out what QEMU would not take for a path: `nbd:…`, `json:{…}`, `exec:…`, abstract sockets. */
+function requirePlain(path: string): void {
+  if (!path.startsWith('/')) throw notAllowed(`a path must be absolute: "${path}"`);
+  if (path.includes('\0')) throw notAllowed('a path holds no zero byte');
+  if (path.split('/').includes('..')) throw notAllowed(`a path may not climb by "..": ${path}`);
+}
+
+/** Null when the path, followed through its symbolic links, leads out of all roots. */
+async function insideRoots(files: Paths, roots: readonly string[], path: string): Promise<string | null> {
+  const realRoots = await Promise.all(roots.map(async (root) => (await files.realpath(root)) ?? root));
+  const real = await resolve(files, path);
+  if (real === null) return [...roots, ...realRoots].some((root) => isUnder(root, path)) ? path : null;
+  return realRoots.some((root) => isUnder(root, real)) ? real : null;
+}
+
+/** What does not exist is resolved as far as its directory; null when that does not exist either. */
+async function resolve(files: Paths, path: string): Promise<string | null> {
+  const real = await files.realpath(path);
+  if (real !== null) return real;
+  const directory = await files.realpath(posix.dirname(path));
+  return directory === null ? null : posix.join(directory, posix.basename(path));
+}
+
+const isUnder = (root: string, path: string): boolean =>
+  path.startsWith(root.endsWith('/') ? root : `${root}/`);
+
+const notAllowed = (message: string): Refusal => new Refusal('path-not-allowed', message);

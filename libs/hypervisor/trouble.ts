@@ -1,0 +1,82 @@
+import type { FailureCode } from '#ledger';
+import {
+  classifyRefusal,
+  MonitorTrouble,
+  QmpGarbled,
+  QmpRefused,
+  QmpUnknown,
+  type RefusalCategory,
+} from '#qmp';
+import { ImageRefused, ImageUnknown } from './images.ts';
+import { isJobOf } from './own-jobs.ts';
+import type { Sight } from './sight.ts';
+
+/** Why something we did has not simply succeeded. */
+export type Trouble =
+  /** Somebody said no. What was done before may still be there: a rollback can fail as well. */
+  | { readonly kind: 'refused'; readonly words: string; readonly category: RefusalCategory }
+  /** Nobody knows whether it was done. */
+  | { readonly kind: 'unknown'; readonly words: string };
+
+/** Null for what is neither: a bug, or the end of the world. */
+export function troubleFrom(error: unknown): Trouble | null {
+  if (error instanceof QmpRefused) {
+    const category = classifyRefusal(error.description, error.errorClass);
+    return { kind: 'refused', words: error.description, category };
+  }
+  if (error instanceof ImageRefused) {
+    return { kind: 'refused', words: error.message, category: classifyRefusal(error.message) };
+  }
+  const isUnknown =
+    error instanceof QmpUnknown ||
+    error instanceof QmpGarbled ||
+    error instanceof MonitorTrouble ||
+    error instanceof ImageUnknown;
+  return isUnknown ? { kind: 'unknown', words: error.message } : null;
+}
+
+/** Does something and tells what came in between; null when nothing did. */
+export async function troubleIn(work: () => Promise<unknown>): Promise<Trouble | null> {
+  try {
+    await work();
+    return null;
+  } catch (error) {
+    const trouble = troubleFrom(error);
+    if (!trouble) throw error;
+    return trouble;
+  }
+}
+
+/** What a job of this operation, found in QEMU's list when we came back, says went wrong. */
+export function troubleOfJob({ ownJobs }: Sight, operationId: string): Trouble | null {
+  const job = ownJobs.findLast(({ id, error }) => isJobOf(operationId, id) && error !== null);
+  if (!job || job.error === null) return null;
+  return { kind: 'refused', words: job.error, category: classifyRefusal(job.error) };
+}
+
+/** What an operation fails of when QEMU or qemu-img said no in these words. */
+export function reasonOf({ category, words }: Extract<Trouble, { kind: 'refused' }>): FailureCode {
+  return /non-migratable device/.test(words) ? 'unsupported' : REASONS[category]; // Such a device stays.
+}
+
+const REASONS: Readonly<Record<RefusalCategory, FailureCode>> = {
+  'name-conflict': 'id-used',
+  'bad-request': 'refused-by-qemu',
+  unsupported: 'disk-unsupported',
+  'read-only': 'disk-unsupported',
+  'node-gone': 'refused-by-qemu',
+  busy: 'machine-busy',
+  locked: 'machine-busy',
+  'not-found': 'snapshot-damaged',
+  'not-found-or-partial': 'snapshot-damaged',
+  'no-vm-state': 'snapshot-damaged',
+  'bitmap-blocks': 'not-loadable',
+  'config-mismatch': 'config-mismatch',
+  'no-space': 'no-space',
+  'io-error': 'refused-by-qemu',
+  'bad-run-state': 'machine-busy',
+  'dry-run-ok': 'refused-by-qemu',
+  protocol: 'refused-by-qemu',
+  'guest-off': 'refused-by-qemu',
+  unknown: 'refused-by-qemu',
+};
