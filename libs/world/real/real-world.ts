@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
-import { v7 } from 'uuid';
 import type { World } from '../world.ts';
 import { realConnect } from './connect.ts';
 import { realFiles } from './files.ts';
 import { realRun } from './run.ts';
+import { uuids } from './uuids.ts';
 
 const noFault = (): Promise<void> => Promise.resolve();
 
@@ -15,7 +15,7 @@ export const realWorld = (fault: World['fault'] = noFault): World => ({
     monotonic: () => performance.now(),
     sleep: realSleep,
   },
-  ids: { uuid: () => v7() },
+  ids: { uuid: uuids(() => Date.now()) },
   random: { next: () => Math.random() },
   files: realFiles,
   run: realRun,
