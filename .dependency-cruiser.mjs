@@ -56,8 +56,8 @@ export default {
     {
       name: 'product-never-imports-tests',
       severity: 'error',
-      from: { path: '^(apps|libs)/', pathNot: '\\.test\\.ts$' },
-      to: { path: '^(test|deploy)/|\\.test\\.ts$' },
+      from: { path: '^(apps|libs)/', pathNot: '\\.test\\.ts$|^libs/.+/story/' },
+      to: { path: '^(test|deploy)/|\\.test\\.ts$|^libs/.+/story/' },
     },
     {
       name: 'ledger-is-pure',

@@ -13,7 +13,7 @@ export interface Hold {
 
 // How a hold begins, changes and ends, said once: for `evolve`, and for everybody who shows it.
 
-/** After one more failure that is held. A held VM may be loaded, and that may fail too: nothing is forgotten. */
+/** After a failure that is held. A held VM takes loads, which may fail too: what was left before stays named. */
 export function heldBy(
   failure: DataOf<'CreateFailed' | 'LoadFailed' | 'DeleteFailed'>,
   isLoad: boolean,
@@ -21,7 +21,7 @@ export function heldBy(
 ): Hold {
   const { operationId, reason, message } = failure;
   const leftovers = [...(earlier?.leftovers ?? []), ...failure.leftovers].filter(isFirstOfItsKind);
-  return { operationId, reason, message, leftovers, isTorn: isLoad || earlier?.isTorn === true };
+  return { operationId, reason, message, leftovers, isTorn: isLoad };
 }
 
 /** After a load: every disk is whole again, and what was left is still there. */
