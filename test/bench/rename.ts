@@ -104,7 +104,7 @@ class Served {
     const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
     child.stdout?.setEncoding('utf8');
     const [first] = await once(child.stdout ?? child, 'data');
-    return new Served(child, String(first).trim());
+    return new Served(child, String(first).trim().split(' ', 1)[0] ?? '');
   }
 
   async load(paths: readonly string[], method: 'POST' | 'PATCH', seconds: number) {

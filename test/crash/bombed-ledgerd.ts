@@ -33,5 +33,5 @@ const { config } = readConfig({
   readText: () => '',
 });
 const daemon = await startDaemon({ config, world, log: pino({ level: 'silent' }) });
-process.stdout.write(`${daemon.address}\n`);
+process.stdout.write(`${daemon.address} ${process.pid}\n`);
 process.on('SIGTERM', () => void daemon.stop().then(() => process.exit(0)));

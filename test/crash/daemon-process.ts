@@ -60,7 +60,7 @@ export class DaemonProcess {
     );
     child.stdout?.setEncoding('utf8');
     const first = await Promise.race([once(child.stdout ?? child, 'data'), once(child, 'exit')]);
-    const daemon = new DaemonProcess(String(first[0]).trim(), child, passed);
+    const daemon = new DaemonProcess(String(first[0]).split(' ', 1)[0] ?? '', child, passed);
     await daemon.#ready();
     return daemon;
   }

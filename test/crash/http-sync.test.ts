@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { cleanUp, needsQemu } from '../qemu/rig.ts';
 import { bootSubject, type Subject } from './machine.ts';
 
@@ -40,14 +40,15 @@ describe.runIf(needsQemu() && needsStrace())('what the kernel sees of ledgerd', 
 });
 
 type Ask = (
-  method: 'POST' | 'PATCH',
+  method: 'GET' | 'POST' | 'PATCH',
   path: string,
-  body: object,
+  body?: object,
 ) => Promise<{ id: string; snapshotId: string }>;
 
 async function commands({ vmId }: Subject, ask: Ask): Promise<void> {
-  const { snapshotId } = await ask('POST', `/v1/vms/${vmId}/snapshots`, { diskOnly: true });
+  const { id, snapshotId } = await ask('POST', `/v1/vms/${vmId}/snapshots`, { diskOnly: true });
   await ask('PATCH', `/v1/vms/${vmId}/snapshots/${snapshotId}`, { description: 'synced first' });
+  await ask('GET', `/v1/operations/${id}?wait=20s`);
 }
 
 interface Answered {
@@ -65,16 +66,17 @@ async function traced({ directory }: Subject, work: (ask: Ask) => Promise<void>)
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [started] = await once(child.stdout.setEncoding('utf8'), 'data');
-  const url = String(started).trim();
+  const [url = '', pid = ''] = String(started).trim().split(' ');
+  onTestFinished(() => void (child.exitCode === null && process.kill(Number(pid), 'SIGKILL')));
   await work(async (method, path, body) => {
-    const headers = { 'content-type': 'application/json' };
-    const request = { method, headers, body: JSON.stringify(body) };
+    const content = body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const request = { method, ...content };
     const answer = await fetch(`${url}${path}`, request);
     if (!answer.ok) throw new Error(`${method} ${path}: ${await answer.text()}`);
     return (await answer.json()) as { id: string; snapshotId: string };
   });
   const gone = once(child, 'exit');
-  child.kill('SIGTERM'); // strace passes it on.
+  process.kill(Number(pid), 'SIGTERM'); // Its tracer ends with it.
   await gone;
   return answersIn(readFileSync(trace, 'utf8'));
 }

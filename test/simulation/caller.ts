@@ -1,0 +1,135 @@
+import type { Book } from './book.ts';
+import type { Chance } from './chance.ts';
+import type { LedgerdService } from './ledgerd-service.ts';
+import type { Reference } from './reference.ts';
+import type { SimulatedHost } from './simulated-host.ts';
+import type { Answer } from './simulated-ledgerd.ts';
+import type { SimulatedVm } from './simulated-vm.ts';
+import { must } from './violation.ts';
+import { nextWish, type Wish } from './wish.ts';
+
+const RETRY_LEAST_MS = 20;
+const RETRY_MOST_MS = 2_000;
+/** More than any run of bad luck needs; ledgerd is never away for longer than half a minute. */
+const TRIES_MAX = 2_000;
+/** A caller who meets a busy machine comes back that often. */
+const BUSY_TRIES_MAX = 20;
+
+export interface CallerSetup {
+  readonly host: SimulatedHost;
+  readonly service: LedgerdService;
+  readonly reference: Reference;
+  readonly vm: SimulatedVm;
+  readonly vmId: string;
+  readonly name: string;
+  readonly wishesCount: number;
+}
+
+/**
+ * Somebody who wants snapshots: asks for one thing after the other, each under a key of its own, and asks again with
+ * the same key for as long as no answer comes. Checks that answers are true and stay the same.
+ */
+export class Caller {
+  isDone = false;
+  /** Operations whose request was refused: nothing may ever be heard of them. */
+  readonly refused: string[] = [];
+  readonly answered = new Map<string, number>();
+  readonly #setup: CallerSetup;
+  readonly #chance: Chance;
+
+  constructor(setup: CallerSetup) {
+    this.#setup = setup;
+    this.#chance = setup.host.chance.fork(setup.name);
+  }
+
+  async live(): Promise<void> {
+    const { wishesCount, name } = this.#setup;
+    await this.#register();
+    for (let serial = 1; serial <= wishesCount; serial += 1) {
+      await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
+      const book = this.#book;
+      if (book) await this.#insist(nextWish(this.#chance, book, serial), `${name}-${serial}`);
+      if (this.#chance.happens(0.8)) await this.#untilIdle();
+    }
+    this.isDone = true;
+  }
+
+  /** Until the machine can be looked at, or somebody else has registered it. */
+  async #register(): Promise<void> {
+    for (let tries = 1; tries <= TRIES_MAX && !this.#book; tries += 1)
+      await this.#insist(this.#registration(), `${this.#setup.name}-register-${tries}`);
+  }
+
+  get #book(): Book | undefined {
+    return this.#setup.reference.books.get(this.#setup.vmId);
+  }
+
+  #registration(): Wish {
+    const { name, monitorPath, disks, machine, isStarting } = this.#setup.vm;
+    const described = disks.map(({ device, node, image }) => ({
+      device: device ?? node,
+      file: image.path,
+      format: image.format,
+    }));
+    const isOff = !machine && !isStarting;
+    return { what: 'register', name, monitor: monitorPath, ...(isOff && { disks: described }) };
+  }
+
+  async #insist(wish: Wish, key: string): Promise<void> {
+    let first = '';
+    let busyTries = 0;
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      const answer = await this.#ask(wish, key);
+      if (answer?.kind === 'recorded') {
+        const events = answer.eventIds.join(' '); // None when nothing had to change: that binds no key.
+        must(
+          first === '' || first === events,
+          'I12',
+          () => `${key} was answered with ${first}, then with ${events}`,
+        );
+        first = events;
+        if (!this.#setup.host.faults.happens('answer-lost')) return;
+      } else if (answer?.kind === 'refused') {
+        if (wish.what === 'register')
+          return this.#sleep(this.#chance.between(100, 3_000), 'will try to register again');
+        busyTries += 1;
+        if (answer.code !== 'vm-busy' || busyTries > BUSY_TRIES_MAX) return;
+      }
+      await this.#sleep(this.#chance.betweenLog(RETRY_LEAST_MS, RETRY_MOST_MS), 'tries again');
+    }
+    throw new Error(`nobody ever answered ${key}: ${JSON.stringify(wish)}`);
+  }
+
+  async #ask(wish: Wish, key: string): Promise<Answer | null> {
+    const { host, service, vmId } = this.#setup;
+    await this.#sleep(0.5, `asks ${key} ${JSON.stringify(wish)}`);
+    if (host.faults.happens('request-lost')) return null;
+    const answer = await service.ask(vmId, wish, key);
+    host.scheduler.note(`${key}: ${JSON.stringify(answer)}`);
+    const outcome = answer?.kind === 'refused' ? answer.code : (answer?.kind ?? 'no answer');
+    const counted = `${wish.what} ${outcome}`;
+    this.answered.set(counted, (this.answered.get(counted) ?? 0) + 1);
+    if (answer) this.#check(wish, key, answer);
+    return answer;
+  }
+
+  #check(wish: Wish, key: string, answer: Answer): void {
+    const { eventIds } = this.#setup.reference;
+    if (answer.kind === 'recorded') {
+      const lost = answer.eventIds.find((id) => !eventIds.has(id));
+      must(lost === undefined, 'I13', () => `${key} was acknowledged, but event ${lost} is not in the log`);
+    }
+    // A registration that is refused may have finished somebody else's that was half-done.
+    if (answer.kind === 'refused' && wish.what !== 'register') this.refused.push(answer.operationId);
+  }
+
+  async #untilIdle(): Promise<void> {
+    for (let tries = 0; tries < TRIES_MAX && this.#book?.open; tries += 1)
+      await this.#sleep(this.#chance.betweenLog(5, 1_000), 'waits');
+  }
+
+  #sleep(ms: number, what: string): Promise<void> {
+    const { host, name } = this.#setup;
+    return new Promise((resolve) => void host.scheduler.after(ms, `${name} ${what}`, resolve));
+  }
+}

@@ -1,0 +1,129 @@
+import { Chance } from '../chance.ts';
+import type { Fate } from '../faults.ts';
+import { Image } from '../qemu/image.ts';
+import { Scheduler } from '../scheduler.ts';
+import { SimulatedHost } from '../simulated-host.ts';
+import { SimulatedVm } from '../simulated-vm.ts';
+import type { Socket } from '../socket.ts';
+import { Trace } from '../trace.ts';
+import { isComplete, normal, normalEnd, type Ended } from './normal.ts';
+import type { Message, Script, Step, Subject } from './script.ts';
+
+const EVENTS_MAX = 10_000;
+const DEADLINE_MS = 60_000;
+const SILENCE_MS = 150;
+const PATHS = { DA: '/images/a.qcow2', DB: '/images/b.qcow2', DC: '/images/c.raw', NOPE: '/images/nope' };
+
+/** Fails one kind of thing once. Each operation deals with disk da first, but a roll-back and a delete begin with db. */
+function once({ trouble }: Script): Fate {
+  let occasions = 0;
+  return {
+    happens: (fault) => {
+      if (fault !== trouble?.fault) return false;
+      occasions += 1;
+      return occasions === (trouble.occasion ?? 1);
+    },
+  };
+}
+
+/** The model, in a world where nothing else goes wrong. */
+export const modelSubject = (script: Script): Subject => new ModelSubject(script);
+
+class ModelSubject implements Subject {
+  readonly #scheduler: Scheduler;
+  readonly #host: SimulatedHost;
+  readonly #vm: SimulatedVm;
+  #talk: Talk | null = null;
+  #second: Talk | null = null;
+
+  constructor(script: Script) {
+    const chance = new Chance(1);
+    this.#scheduler = new Scheduler(chance.fork('order'), new Trace());
+    this.#host = new SimulatedHost(this.#scheduler, chance, once(script));
+    this.#vm = new SimulatedVm(this.#host, 'vm', [
+      { node: 'da', device: 'dev-da', image: new Image(PATHS.DA) },
+      { node: 'db', device: 'dev-db', image: new Image(PATHS.DB) },
+      { node: 'dc', device: null, image: new Image(PATHS.DC, 'raw') },
+    ]);
+  }
+
+  async play(step: Step): Promise<unknown> {
+    const talk = this.#talk ?? (await this.#start());
+    if ('say' in step) return normal(await this.#said(talk, step.say), PATHS);
+    if ('img' in step) return this.#tool(step.img);
+    if ('kill' in step) return this.#vm.kill();
+    if ('secondComes' in step) return this.#listen((this.#second = new Talk(this.#connect())));
+    if ('firstLeaves' in step) {
+      talk.socket.close();
+      this.#talk = this.#second;
+      return this.#second && this.#listen(this.#second);
+    }
+    await this.#start();
+    return undefined;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #start(): Promise<Talk> {
+    this.#vm.powerOn(true);
+    await this.#until(() => this.#vm.machine !== null);
+    const talk = new Talk(this.#connect());
+    await this.#said(talk, { execute: 'qmp_capabilities' });
+    return (this.#talk = talk);
+  }
+
+  #connect(): Socket {
+    return this.#host.connect(this.#vm.monitorPath);
+  }
+
+  async #said(talk: Talk, message: Message | string): Promise<readonly Message[]> {
+    talk.say(message);
+    await this.#until(() => isComplete(talk.heard, message));
+    return talk.heard;
+  }
+
+  async #listen(talk: Talk): Promise<unknown> {
+    const endMs = this.#scheduler.nowMs + SILENCE_MS;
+    this.#scheduler.after(SILENCE_MS, 'silence', () => undefined);
+    await this.#until(() => this.#scheduler.nowMs >= endMs);
+    return normal(talk.heard, PATHS);
+  }
+
+  async #tool(words: readonly string[]): Promise<unknown> {
+    const args = words.map((word) =>
+      word.replace(/\b(DA|DB|NOPE)$/, (name) => PATHS[name as keyof typeof PATHS]),
+    );
+    const ends: Ended[] = [];
+    this.#host.run(args, { timeoutMs: DEADLINE_MS }, (finished) => ends.push(finished));
+    await this.#until(() => ends.length > 0);
+    return ends.map((ended) => normalEnd(args, ended, PATHS))[0];
+  }
+
+  async #until(isReached: () => boolean): Promise<void> {
+    const end = await this.#scheduler.run(isReached, EVENTS_MAX);
+    if (end !== 'reached') throw new Error(`the model came to no end: ${end}`);
+  }
+}
+
+/** One client. */
+class Talk {
+  readonly socket: Socket;
+  heard: Message[] = [];
+  #rest = '';
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.onText((text) => {
+      const lines = (this.#rest + text).split('\r\n');
+      this.#rest = lines.pop() ?? '';
+      for (const line of lines) this.heard.push(JSON.parse(line) as Message);
+    });
+  }
+
+  say(message: Message | string): void {
+    this.heard = [];
+    this.socket.send(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`);
+  }
+}

@@ -1,0 +1,69 @@
+import type { Message } from './script.ts';
+
+/** What a run of qemu-img left. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Members that differ from run to run, and what stands for them. */
+const ANY: Readonly<Record<string, (value: unknown) => unknown>> = {
+  'date-sec': () => 'any',
+  'date-nsec': () => 'any',
+  'vm-clock-sec': () => 'any',
+  'vm-clock-nsec': () => 'any',
+  'vm-state-size': (size) => (size === 0 ? 0 : 'some'),
+  timestamp: () => 'any',
+  package: () => 'any',
+  cache: () => 'any', // `writeback` shows whether the guest has switched its write cache on.
+};
+
+/** A message without what may differ. The real images lie somewhere else, and one has blkdebug below it. */
+export function normal(value: unknown, paths: Readonly<Record<string, string>>): unknown {
+  if (Array.isArray(value))
+    return value.filter((item) => !isBlkdebug(item)).map((item) => normal(item, paths));
+  if (typeof value === 'string') return named(value, paths);
+  if (typeof value !== 'object' || value === null) return value;
+  const result: Record<string, unknown> = {};
+  for (const [key, member] of Object.entries(value)) {
+    const stand = Object.hasOwn(ANY, key) ? ANY[key] : undefined;
+    // blkdebug does not say what its file takes up.
+    if (key !== 'actual-size') result[key] = stand ? stand(member) : normal(member, paths);
+  }
+  if (result['format'] === 'file') result['virtual-size'] = 'any';
+  return result;
+}
+
+const isBlkdebug = (item: unknown): boolean =>
+  typeof item === 'object' && item !== null && 'drv' in item && item.drv === 'blkdebug';
+
+/** File names as the scripts have them. QEMU shows blkdebug in front of a file's name. */
+function named(text: string, paths: Readonly<Record<string, string>>): string {
+  let result = text.replace(/^json:.*"filename": ?"([^"]+)".*$/, '$1').replace(/^blkdebug:[^:]*:/, '');
+  for (const [name, path] of Object.entries(paths)) result = result.replaceAll(path, name);
+  return result;
+}
+
+/** `check` counts clusters: of it only the exit code is compared. */
+export function normalEnd(
+  args: readonly string[],
+  ended: Ended,
+  paths: Readonly<Record<string, string>>,
+): unknown {
+  const { code, stdout, stderr } = ended;
+  if (args[0] === 'check' && code === 0) return { code };
+  const printed: unknown = stdout.startsWith('{') ? normal(JSON.parse(stdout), paths) : '';
+  return { code, printed, stderr: named(stderr, paths) };
+}
+
+/** Whether nothing more comes after a message: the reply has come, and so has the end of the job it began. */
+export function isComplete(said: readonly Message[], sent: Message | string): boolean {
+  const reply = said.find((message) => 'return' in message || 'error' in message);
+  if (!reply) return false;
+  const command = typeof sent === 'string' ? '' : String(sent['execute']);
+  if (!command.startsWith('snapshot-') || 'error' in reply) return true;
+  return said.some(({ data }) => isRecord(data) && data['status'] === 'concluded');
+}
+
+const isRecord = (value: unknown): value is Message => typeof value === 'object' && value !== null;

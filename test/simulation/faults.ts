@@ -1,0 +1,92 @@
+import type { Chance } from './chance.ts';
+
+/** Everything that can go wrong by itself in a simulated world: how likely it is at each chance it gets. */
+const RATES = {
+  /** SIGKILL between two steps of QEMU's work, with whatever is half-done on the disks. */
+  'qemu-killed': 0.03,
+  /** QEMU's main loop stands still, and every monitor with it. */
+  'qemu-stalled': 0.01,
+  /** The connection breaks before QEMU has read the command. */
+  'connection-reset': 0.01,
+  /** The command runs, and its answer is lost with the connection. */
+  'reply-lost': 0.015,
+  /** The command runs, and its answer comes when nobody waits any more. */
+  'reply-late': 0.006,
+  'reply-twice': 0.02,
+  /** A snapshot cannot be created on a disk: no space is left there. */
+  'create-no-space': 0.04,
+  /** What a failed transaction made cannot be taken back: the snapshot stays in the file, and QEMU forgets it. */
+  'rollback-failed': 0.7,
+  'delete-io-error': 0.05,
+  'load-io-error': 0.03,
+  'vm-state-lost': 0.15,
+  /** qemu-img is killed half-way. */
+  'image-tool-killed': 0.01,
+  /** qemu-img takes so long that whoever started it may be gone. */
+  'image-tool-slow': 0.03,
+  /** ledgerd dies before any event that concerns it. */
+  'ledgerd-killed': 0.004,
+  /** ledgerd dies at one of its named points. */
+  'ledgerd-killed-at-point': 0.03,
+  /** ledgerd dies right before an event is committed, or right after. */
+  'ledgerd-killed-in-append': 0.02,
+  'store-full': 0.01,
+  'store-unavailable': 0.01,
+  /** Committed, but whoever asked cannot know. */
+  'store-unheard': 0.01,
+  /** A caller's request never reaches ledgerd. */
+  'request-lost': 0.05,
+  /** ledgerd answers a caller, who never hears it. */
+  'answer-lost': 0.1,
+} as const;
+
+export type Fault = keyof typeof RATES;
+export const FAULTS = Object.keys(RATES) as Fault[];
+
+/** A world in which nothing goes wrong. */
+export const noFaults: Fate = { happens: () => false };
+
+/** So that a world with bad luck comes to an end. */
+const EACH_MAX = 6;
+/** Half of the worlds never see a given fault: what two faults do together shows best where the others are absent. */
+const ENABLED_SHARE = 0.5;
+
+/** Whoever decides what goes wrong. */
+export interface Fate {
+  /** Whether it happens at this occasion. */
+  happens(fault: Fault): boolean;
+}
+
+/** What goes wrong in one world. Draws which faults exist at all, and then each of their occasions. */
+export class Faults implements Fate {
+  readonly #chance: Chance;
+  readonly #rates = new Map<Fault, number>();
+  readonly #happened = new Map<Fault, number>();
+  #isHealed = false;
+
+  constructor(chance: Chance) {
+    this.#chance = chance;
+    for (const fault of FAULTS) {
+      if (chance.happens(ENABLED_SHARE)) this.#rates.set(fault, RATES[fault] * chance.betweenLog(0.3, 5));
+    }
+  }
+
+  happens(fault: Fault): boolean {
+    const rate = this.#rates.get(fault);
+    if (rate === undefined || this.#isHealed || !this.#chance.happens(rate)) return false;
+    const times = this.#happened.get(fault) ?? 0;
+    if (times === EACH_MAX) return false;
+    this.#happened.set(fault, times + 1);
+    return true;
+  }
+
+  /** From now on nothing goes wrong any more: what is half-done must come to an end. */
+  heal(): void {
+    this.#isHealed = true;
+  }
+
+  /** How often each happened. */
+  get happened(): ReadonlyMap<Fault, number> {
+    return this.#happened;
+  }
+}

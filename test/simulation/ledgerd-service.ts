@@ -1,0 +1,124 @@
+import { StoreTrouble } from '#event-store';
+import type { SimulatedHost } from './simulated-host.ts';
+import { type Answer, Core, type Installation } from './simulated-ledgerd.ts';
+import { SimulatedProcess } from './simulated-world.ts';
+import type { Wish } from './wish.ts';
+
+const RESTART_LEAST_MS = 50;
+const RESTART_MOST_MS = 20_000;
+/** After that a caller gives up waiting for an answer. */
+const ANSWER_TIMEOUT_MS = 60_000;
+
+/** How often each named point of the program was passed, and how often it died there. */
+export interface PointCount {
+  passed: number;
+  killed: number;
+}
+
+/** Whoever starts ledgerd, and starts it again when it died; and the socket that callers reach it by. */
+export class LedgerdService {
+  readonly points = new Map<string, PointCount>();
+  restarts = 0;
+  readonly #host: SimulatedHost;
+  readonly #installation: Installation;
+  readonly #onFailure: (error: unknown) => void;
+  #process: SimulatedProcess | null = null;
+  #core: Core | null = null;
+  /** Callers who wait for an answer of the present process. */
+  readonly #hangUps = new Set<() => void>();
+
+  /** `onFailure` is told what the program threw that it should never throw. */
+  constructor(host: SimulatedHost, installation: Installation, onFailure: (error: unknown) => void) {
+    this.#host = host;
+    this.#installation = installation;
+    this.#onFailure = onFailure;
+  }
+
+  /** Whether it takes requests. */
+  get isUp(): boolean {
+    return this.#core !== null;
+  }
+
+  /** The running program; null while it is down. */
+  get core(): Core | null {
+    return this.#core;
+  }
+
+  /** SIGTERM: lets it end in good order, if it does not die meanwhile. */
+  async stop(): Promise<void> {
+    const core = this.#core;
+    const process = this.#process;
+    this.#core = null;
+    await core?.stop();
+    process?.kill('ends in good order');
+  }
+
+  start(): void {
+    const process = new SimulatedProcess(this.#host, `ledgerd.${this.restarts}`, {
+      atPoint: (name, process) => this.#passes(name, process),
+      onDeath: () => this.#died(),
+    });
+    this.#process = process;
+    this.#host.files.makeDirectory('/data/transcripts');
+    this.#boot(process).catch(this.#onFailure);
+  }
+
+  /** Null when nobody answers: ledgerd is down, dies meanwhile, or takes too long. */
+  ask(vmId: string, wish: Wish, key: string): Promise<Answer | null> {
+    const core = this.#core;
+    if (!core) return Promise.resolve(null);
+    return new Promise((resolve, reject) => {
+      const over = (answer: Answer | null): void => {
+        timer.cancel();
+        this.#hangUps.delete(hangUp);
+        resolve(answer);
+      };
+      const hangUp = (): void => over(null);
+      const timer = this.#host.scheduler.after(ANSWER_TIMEOUT_MS, `caller gives up on ${key}`, hangUp);
+      this.#hangUps.add(hangUp);
+      core.ask(vmId, wish, key).then(over, reject);
+    });
+  }
+
+  async #boot(process: SimulatedProcess): Promise<void> {
+    try {
+      this.#core = await Core.boot(process.world, this.#installation);
+      this.#host.scheduler.note(`${process.name} is up`);
+    } catch (error) {
+      if (!(error instanceof StoreTrouble)) throw error;
+      process.kill(`cannot start: ${error.message}`);
+    }
+  }
+
+  #died(): void {
+    this.#core = null;
+    this.#process = null;
+    this.restarts += 1;
+    for (const hangUp of this.#hangUps) hangUp();
+    const ms = this.#host.chance.betweenLog(RESTART_LEAST_MS, RESTART_MOST_MS);
+    this.#host.scheduler.after(ms, 'ledgerd is started', () => this.start());
+  }
+
+  #passes(name: string, process: SimulatedProcess): void {
+    const { faults, files } = this.#host;
+    const count = this.points.get(name) ?? { passed: 0, killed: 0 };
+    this.points.set(name, count);
+    count.passed += 1;
+    const isStore = name.startsWith('store.');
+    if (
+      faults.happens('ledgerd-killed-at-point') ||
+      (isStore && faults.happens('ledgerd-killed-in-append'))
+    ) {
+      count.killed += 1;
+      return process.kill(`at ${name}`);
+    }
+    if (name === 'store.before-commit') {
+      if (files.isFull || faults.happens('store-full'))
+        throw new StoreTrouble('full', 'no space is left for the log');
+      if (faults.happens('store-unavailable'))
+        throw new StoreTrouble('unavailable', 'the disk does not answer');
+    }
+    if (name === 'store.after-commit' && faults.happens('store-unheard'))
+      throw new Error('the answer of the disk was lost');
+  }
+}

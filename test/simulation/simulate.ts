@@ -1,0 +1,224 @@
+import { MemoryDisk, type PersistedState } from '#event-store';
+import type { Book, Standing } from './book.ts';
+import { Caller } from './caller.ts';
+import { Chance } from './chance.ts';
+import { type Fault, Faults } from './faults.ts';
+import { LedgerdService, type PointCount } from './ledgerd-service.ts';
+import { Owner } from './owner.ts';
+import { Image } from './qemu/image.ts';
+import { Reference } from './reference.ts';
+import { Scheduler } from './scheduler.ts';
+import { SimulatedHost } from './simulated-host.ts';
+import type { Meddle } from './simulated-ledgerd.ts';
+import { SimulatedVm } from './simulated-vm.ts';
+import { Trace } from './trace.ts';
+import { must, Violation } from './violation.ts';
+
+/** Events while things go wrong, and until all has come to an end afterwards. */
+const EVENTS_MAX = 200_000;
+/** Nothing is under way and nothing is recorded for that long: nothing will come any more. */
+const QUIET_MS = 15_000;
+/** How long an operation may wait for a machine that is off before its owner starts it. */
+const PATIENCE_MS = 60_000;
+
+export interface SimulateOptions {
+  /** Keep every line of the trace. */
+  readonly isTraced?: boolean;
+  readonly meddle?: Meddle;
+}
+
+export interface Simulated {
+  readonly seed: number;
+  readonly violation: Error | null;
+  readonly traceHash: string;
+  readonly traceLines: number;
+  /** The newest lines of the trace. */
+  readonly trace: readonly string[];
+  readonly eventsRecorded: number;
+  readonly simulatedMs: number;
+  readonly faults: ReadonlyMap<Fault, number>;
+  readonly points: ReadonlyMap<string, PointCount>;
+  /** How requests were answered, and how operations ended. */
+  readonly outcomes: ReadonlyMap<string, number>;
+}
+
+/** One world from its first event to its rest. The same seed gives the same world, to the letter of its trace. */
+export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Simulated> {
+  const universe = new Universe(seed, options);
+  process.on('unhandledRejection', universe.fail); // A promise that nobody looks after would end a real process.
+  try {
+    await universe.live();
+    return universe.told(null);
+  } catch (error) {
+    return universe.told(error instanceof Error ? error : new Error(String(error)));
+  } finally {
+    process.off('unhandledRejection', universe.fail);
+  }
+}
+
+class Universe {
+  /** Ends this world: something was thrown that should never be thrown. */
+  readonly fail = (reason: unknown): void => {
+    this.#failure ??= reason instanceof Error ? reason : new Error(String(reason));
+  };
+  readonly #scheduler: Scheduler;
+  readonly #seed: number;
+  readonly #trace: Trace;
+  readonly #faults: Faults;
+  readonly #host: SimulatedHost;
+  readonly #disk = new MemoryDisk();
+  readonly #service: LedgerdService;
+  readonly #reference: Reference;
+  readonly #vms = new Map<string, SimulatedVm>();
+  readonly #callers: Caller[] = [];
+  readonly #outcomes = new Map<string, number>();
+  #read = 0;
+  #lastRecordedMs = 0;
+  #failure: Error | null = null;
+
+  constructor(seed: number, { isTraced = false, meddle = (hypervisor) => hypervisor }: SimulateOptions) {
+    const chance = new Chance(seed);
+    this.#seed = seed;
+    this.#trace = new Trace(isTraced);
+    this.#faults = new Faults(chance.fork('faults'));
+    this.#scheduler = new Scheduler(chance.fork('scheduler'), this.#trace);
+    this.#host = new SimulatedHost(this.#scheduler, chance.fork('host'), this.#faults);
+    const installation = { disk: this.#disk, states: new Map<string, PersistedState>(), meddle };
+    this.#service = new LedgerdService(this.#host, installation, this.fail);
+    this.#reference = new Reference(this.#vms);
+    this.#populate(chance.fork('population'));
+  }
+
+  async live(): Promise<void> {
+    this.#service.start();
+    for (const caller of this.#callers) caller.live().catch(this.fail);
+    await this.#until(() => this.#callers.every(({ isDone }) => isDone), 'the callers are done');
+    this.#faults.heal();
+    this.#scheduler.note('nothing goes wrong any more');
+    this.#tick();
+    await this.#until(() => this.#isQuiet(), 'all is quiet');
+    for (const [vmId, book] of this.#reference.books) {
+      book.checkQuiet();
+      await this.#compare(vmId, book);
+      if (book.damagedCount > 0) this.#count('damaged: the guest ran on a torn disk', book.damagedCount);
+    }
+    const logged = this.#reference.operationIds;
+    for (const id of this.#callers.flatMap(({ refused }) => refused))
+      must(!logged.has(id), 'I19', () => `operation ${id} was refused, but the log has it`);
+  }
+
+  told(violation: Error | null): Simulated {
+    if (violation) this.#scheduler.note(violation.message);
+    for (const { answered } of this.#callers) for (const [what, times] of answered) this.#count(what, times);
+    return {
+      seed: this.#seed,
+      violation,
+      traceHash: this.#trace.digest(),
+      traceLines: this.#trace.lineCount,
+      trace: this.#trace.last(Number.MAX_SAFE_INTEGER),
+      eventsRecorded: this.#disk.events.length,
+      simulatedMs: this.#scheduler.nowMs,
+      faults: this.#faults.happened,
+      points: this.#service.points,
+      outcomes: this.#outcomes,
+    };
+  }
+
+  #populate(chance: Chance): void {
+    for (let stops = chance.below(3); stops > 0; stops -= 1) {
+      const atMs = chance.betweenLog(100, 60_000);
+      this.#scheduler.after(atMs, 'ledgerd is to end', () => this.#service.stop().catch(this.fail));
+    }
+    const vmsCount = chance.happens(0.3) ? 2 : 1;
+    for (let n = 1; n <= vmsCount; n += 1) this.#addVm(chance, n);
+  }
+
+  /** A machine of two disks or three, on or off, with an owner who meddles and one or two callers. */
+  #addVm(chance: Chance, n: number): void {
+    const host = this.#host;
+    const reference = this.#reference;
+    const nodes = chance.happens(0.2) ? ['da', 'db', 'dc'] : ['da', 'db'];
+    const disks = nodes.map((node) => ({
+      node,
+      device: `dev-${node}`,
+      image: new Image(`/images/vm${n}-${node}.qcow2`),
+    }));
+    const vm = new SimulatedVm(host, `vm${n}`, disks);
+    const vmId = `00000000-0000-4000-8000-00000000000${n}`;
+    this.#vms.set(vmId, vm);
+    if (chance.happens(0.85)) vm.powerOn(chance.happens(0.25));
+    new Owner(host, vm, { reference, vmId }).plan(chance.below(6));
+    const callersCount = chance.happens(0.3) ? 2 : 1;
+    for (let c = 1; c <= callersCount; c += 1) {
+      const name = `vm${n}-caller${c}`;
+      const wishesCount = 2 + chance.below(7);
+      this.#callers.push(
+        new Caller({ host, service: this.#service, reference, vm, vmId, name, wishesCount }),
+      );
+    }
+  }
+
+  async #until(isReached: () => boolean, what: string): Promise<void> {
+    const end = await this.#scheduler.run(() => this.#check() && isReached(), EVENTS_MAX);
+    must(end === 'reached', 'I3', () => `${what}: never (${end})`);
+  }
+
+  /** Reads what was recorded since the last event. */
+  #check(): true {
+    if (this.#failure) throw this.#failure;
+    for (; this.#read < this.#disk.events.length; this.#read += 1) {
+      const stored = this.#disk.events[this.#read];
+      if (!stored) break;
+      const event = this.#reference.read(stored, this.#scheduler.nowMs);
+      this.#lastRecordedMs = this.#scheduler.nowMs;
+      const { stream, version, type, data } = event;
+      this.#scheduler.note(`recorded ${stream} ${version} ${type} ${JSON.stringify(data)}`);
+      this.#count(outcomeOf(event), 1);
+    }
+    return true;
+  }
+
+  /** Time passes although nobody has anything to do; and whoever waits for a machine that is off gets it back. */
+  #tick(): void {
+    for (const { vm, open } of this.#reference.books.values()) {
+      if (open && this.#scheduler.nowMs - open.atMs > PATIENCE_MS) vm.powerOn(true);
+    }
+    this.#scheduler.after(QUIET_MS / 10, 'a while later', () => this.#tick());
+  }
+
+  #isQuiet(): boolean {
+    const isOver = [...this.#reference.books.values()].every(({ open }) => open === null);
+    const isSettled = [...this.#vms.values()].every(({ isStarting }) => !isStarting);
+    return (
+      isOver && isSettled && this.#service.isUp && this.#scheduler.nowMs - this.#lastRecordedMs > QUIET_MS
+    );
+  }
+
+  async #compare(vmId: string, book: Book): Promise<void> {
+    const standings: Standing[] = [];
+    this.#service.core?.standing(vmId).then((standing) => standings.push(standing), this.fail);
+    await this.#until(() => standings.length > 0, 'the ledger tells its state');
+    for (const standing of standings) book.compare(standing);
+  }
+
+  #count(what: string, times: number): void {
+    this.#outcomes.set(what, (this.#outcomes.get(what) ?? 0) + times);
+  }
+}
+
+/** An event's type, and for a failure how it failed. */
+function outcomeOf({ type, data }: { type: string; data: object }): string {
+  if (!('outcome' in data && 'reason' in data)) return type;
+  return `${type} ${String(data.outcome)} ${String(data.reason)}`;
+}
+
+/** What to print of a world in which something went wrong. */
+export function reportOf({ seed, violation, trace }: Simulated, linesMax = 60): string {
+  if (!violation) return `seed ${seed}: no violation`;
+  return [
+    ...trace.slice(-linesMax),
+    '',
+    `seed ${seed}: ${violation instanceof Violation ? violation.message : (violation.stack ?? violation.message)}`,
+    `replay it: npm run sim -- --seed ${seed} --trace`,
+  ].join('\n');
+}

@@ -1,0 +1,150 @@
+import { v7 } from 'uuid';
+import type { Connection, Files, Finished, RunOptions, World } from '#world';
+import type { Chance } from './chance.ts';
+import type { Timer } from './scheduler.ts';
+import type { SimulatedHost } from './simulated-host.ts';
+import type { Socket } from './socket.ts';
+
+/** Of a file system whose writes go to memory first. */
+const FILE_MS = 0.05;
+const TURN_MS = 0.01;
+const CONNECT_MS = 0.1;
+const DISK_FREE_BYTES = 100 * 1024 ** 3;
+
+/** What a test may do at a named point of the program: let it pass, throw, or kill the process. */
+export type AtPoint = (name: string, process: SimulatedProcess) => void;
+
+/**
+ * One process on the simulated host, and the world it is lent. Two of them share nothing but the host. Killed, none of
+ * its promises ever settles again, its timers and sockets are gone, and what it still calls does nothing.
+ */
+export class SimulatedProcess {
+  readonly name: string;
+  readonly world: World;
+  isAlive = true;
+  readonly #host: SimulatedHost;
+  readonly #chance: Chance;
+  readonly #atPoint: AtPoint;
+  readonly #onDeath: () => void;
+  readonly #timers = new Set<Timer>();
+  readonly #sockets = new Set<Socket>();
+
+  constructor(
+    host: SimulatedHost,
+    name: string,
+    hooks: { readonly atPoint: AtPoint; readonly onDeath: () => void },
+  ) {
+    this.#host = host;
+    this.name = name;
+    this.#chance = host.chance.fork(name);
+    this.#atPoint = hooks.atPoint;
+    this.#onDeath = hooks.onDeath;
+    this.world = {
+      clock: {
+        now: () => host.wallMs(),
+        monotonic: () => host.scheduler.nowMs,
+        sleep: (ms, signal) => this.#sleep(ms, signal),
+      },
+      ids: { uuid: () => this.#uuid() },
+      random: { next: () => this.#chance.next() },
+      files: this.#files(),
+      run: (program, args, options) => this.#run(program, args, options),
+      connect: (path) => this.#connect(path),
+      turn: () => this.#later(TURN_MS, 'turn', () => undefined),
+      fault: (point) => this.#later(0, point, () => this.#atPoint(point, this)),
+    };
+  }
+
+  /** SIGKILL. */
+  kill(why: string): void {
+    if (!this.isAlive) return;
+    this.isAlive = false;
+    this.#host.scheduler.note(`${this.name} is killed: ${why}`);
+    for (const timer of this.#timers) timer.cancel();
+    for (const socket of this.#sockets) socket.die();
+    this.#onDeath();
+  }
+
+  #uuid(): string {
+    const random = this.#chance.bytes(16);
+    return v7({ msecs: this.#host.wallMs(), random, seq: this.#chance.uint32() });
+  }
+
+  /** Whoever is dead by then never hears of it. */
+  #later<T>(ms: number, what: string, produce: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#after(ms, what, () => {
+        try {
+          const value = produce();
+          if (this.isAlive) resolve(value);
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  #after(ms: number, what: string, action: () => void): Timer | null {
+    if (!this.isAlive) return null;
+    const timer = this.#host.scheduler.after(ms, `${this.name} ${what}`, () => {
+      this.#timers.delete(timer);
+      if (this.#host.faults.happens('ledgerd-killed')) return this.kill('at any time');
+      action();
+    });
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.isAlive) return;
+      if (signal?.aborted) return resolve();
+      const wake = (): void => {
+        timer?.cancel();
+        if (timer) this.#timers.delete(timer);
+        signal?.removeEventListener('abort', wake);
+        if (this.isAlive) resolve();
+      };
+      const timer = this.#after(ms, `wakes after ${ms.toFixed(1)} ms`, wake);
+      signal?.addEventListener('abort', wake, { once: true });
+    });
+  }
+
+  #files(): Files {
+    const { files } = this.#host;
+    const io = <T>(what: string, produce: () => T): Promise<T> => this.#later(FILE_MS, what, produce);
+    return {
+      stat: (path) => io(`stat ${path}`, () => files.stat(path)),
+      realpath: (path) => io(`realpath ${path}`, () => (files.stat(path) ? path : null)),
+      append: (path, text) => io(`append ${path}`, () => files.append(path, text)),
+      makeDirectory: (path) => io(`mkdir ${path}`, () => files.makeDirectory(path)),
+      list: (path) => io(`list ${path}`, () => files.list(path)),
+      unlink: (path) => io(`unlink ${path}`, () => files.unlink(path)),
+      syncDirectory: (path) => io(`sync ${path}`, () => undefined),
+      freeBytes: (path) => io(`df ${path}`, () => (files.isFull ? 0 : DISK_FREE_BYTES)),
+    };
+  }
+
+  #run(program: string, args: readonly string[], options: RunOptions): Promise<Finished> {
+    return new Promise((resolve) => {
+      if (!this.isAlive) return;
+      if (program !== 'qemu-img')
+        return resolve({ code: null, stdout: '', stderr: `spawn ${program} ENOENT` });
+      this.#host.run(args, options, (finished) => {
+        if (this.isAlive) resolve(finished);
+      });
+    });
+  }
+
+  async #connect(path: string): Promise<Connection> {
+    const socket = await this.#later(CONNECT_MS, `connects to ${path}`, () => this.#host.connect(path));
+    this.#sockets.add(socket);
+    socket.onClose(() => this.#sockets.delete(socket));
+    return {
+      write: (text) => socket.send(text),
+      onText: (listener) => socket.onText(listener),
+      onClose: (listener) => socket.onClose(listener),
+      close: () => socket.close(),
+    };
+  }
+}
