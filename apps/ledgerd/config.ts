@@ -40,7 +40,8 @@ const Listen = z.string().superRefine((text, context) => {
 });
 
 const Store = z.string().superRefine((text, context) => {
-  if (text.startsWith('kurrentdb:')) context.addIssue({ code: 'custom', message: 'kurrentdb: is not built yet' });
+  if (text.startsWith('kurrentdb:'))
+    context.addIssue({ code: 'custom', message: 'kurrentdb: is not built yet' });
   else if (text !== 'memory:' && !text.startsWith('sqlite:'))
     context.addIssue({ code: 'custom', message: `"${text}" is no store: say sqlite:FILE or memory:` });
 });
@@ -112,7 +113,7 @@ const defaults = (hostname: string, workingDirectory: string): Config => ({
 type Given = Partial<Record<OptionKey, string | string[]>>;
 
 function flags(args: readonly string[]): { wish: Called['wish']; configFile?: string; given: Given } {
-  const { values } = parsedArgs(args);
+  const values: Values = parsedArgs(args);
   for (const { flag } of NOT_BUILT) {
     if (values[flag] !== undefined) throw new UsageError(`--${flag} is not built yet`);
   }
@@ -122,7 +123,7 @@ function flags(args: readonly string[]): { wish: Called['wish']; configFile?: st
     if (Array.isArray(value)) given[key] = value.flatMap((text) => commaSeparated(String(text), option));
     else if (typeof value === 'string') given[key] = value;
   }
-  const { config: configFile } = values;
+  const configFile = values['config'];
   return {
     wish: values['help'] ? 'help' : values['print-config'] ? 'print-config' : 'run',
     ...(typeof configFile === 'string' && { configFile }),
@@ -130,13 +131,15 @@ function flags(args: readonly string[]): { wish: Called['wish']; configFile?: st
   };
 }
 
-function parsedArgs(args: readonly string[]) {
+type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+
+function parsedArgs(args: readonly string[]): Values {
   const valued = [...Object.values(OPTIONS), ...NOT_BUILT].map((option) => [
     option.flag,
     { type: 'string' as const, multiple: 'separator' in option },
   ]);
   try {
-    return parseArgs({
+    const { values } = parseArgs({
       args: [...args],
       strict: true,
       allowPositionals: false,
@@ -147,6 +150,7 @@ function parsedArgs(args: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
       },
     });
+    return values;
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
@@ -165,7 +169,7 @@ function variables(env: Surroundings['env']): Given {
   for (const name of Object.keys(env)) {
     if (NOT_BUILT.some(({ variable }) => variable === name)) throw new UsageError(`${name} is not built yet`);
     if (name.startsWith(VARIABLE_PREFIX) && !known.has(name))
-      throw new UsageError(`there is no variable ${name}; --help lists them`);
+      throw new UsageError(`there is no variable ${name}`);
   }
   return given;
 }

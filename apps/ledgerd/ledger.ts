@@ -88,3 +88,9 @@ export function openLedgers({ world, store, states }: LedgersOptions): Ledgers {
     }),
   };
 }
+
+/** A VM as it is now, for whoever looks at it for a while: the ledger's state goes on changing. */
+export const frozen = (vm: Readonly<Vm>): Vm => ({
+  ...vm,
+  snapshots: new Map([...vm.snapshots].map(([id, snapshot]) => [id, { ...snapshot }])),
+});

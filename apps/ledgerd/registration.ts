@@ -1,5 +1,13 @@
-import type { Asked, Handled } from '#event-store';
-import type { Claim, DataOf, Disk, RegistryEvent, Vm, VmEvent } from '#ledger';
+import { type Asked, type Handled, StaleVersion } from '#event-store';
+import {
+  type Claim,
+  type DataOf,
+  decide,
+  type Disk,
+  type RegistryEvent,
+  type Vm,
+  type VmEvent,
+} from '#ledger';
 import { type Ledgers, REGISTRY_STREAM, streamOf } from './ledger.ts';
 
 /**
@@ -16,6 +24,7 @@ export async function registerVm(
   registration: DataOf<'VmRegistered'>,
   asked: Asked,
 ): Promise<Handled<RegistryEvent>> {
+  await finish(ledgers, registration.vmId, asked);
   const claimed = await ledgers.registry.handle(
     REGISTRY_STREAM,
     { type: 'ClaimVm', vmId: registration.vmId, claim: claimOf(registration) },
@@ -27,6 +36,13 @@ export async function registerVm(
     }
   }
   return claimed;
+}
+
+/** A claim whose registration did not follow is finished before anything else is said of its id. */
+async function finish(ledgers: Ledgers, vmId: string, asked: Asked): Promise<void> {
+  const { state: registry } = await ledgers.registry.state(REGISTRY_STREAM);
+  const claimed = registry.claims.get(vmId)?.registration;
+  if (claimed) await begin(ledgers, claimed, asked);
 }
 
 /** Name, monitor and images of a VM, as the registry wants them. */
@@ -73,8 +89,12 @@ export async function changeVm(
   }
   const answered = await ledgers.vms.answered(stream, asked);
   if (answered) return answered; // The claim was made when the key was new; it may be somebody else's by now.
-  const { state: vm } = await ledgers.vms.state(stream);
-  if (vm.life === 'registered') await claimAnew(ledgers, vmId, { ...vm, ...pickClaimed(change) }, asked);
+  const { state: vm, version } = await ledgers.vms.state(stream);
+  const { expectedVersion = version } = asked;
+  // What would be refused is refused before anything is claimed for it: a refusal leaves no trace.
+  if (expectedVersion !== version) throw new StaleVersion(expectedVersion, version);
+  if (decide({ type: 'ChangeVm', change }, vm).length > 0)
+    await claimAnew(ledgers, vmId, { ...vm, ...pickClaimed(change) }, asked);
   try {
     return await ledgers.vms.handle(stream, { type: 'ChangeVm', change }, asked);
   } catch (error) {
@@ -119,8 +139,8 @@ async function release(ledgers: Ledgers, vmId: string, asked: Asked): Promise<vo
 export async function finishHalfDone(ledgers: Ledgers, asked: () => Asked): Promise<void> {
   const { state: registry } = await ledgers.registry.state(REGISTRY_STREAM);
   for (const [vmId, claim] of registry.claims) {
+    if (claim.registration) await begin(ledgers, claim.registration, asked());
     const { state: vm } = await ledgers.vms.state(streamOf(vmId));
-    if (vm.life === 'unborn' && claim.registration) await begin(ledgers, claim.registration, asked());
     if (vm.life === 'forgotten') await release(ledgers, vmId, asked());
     if (vm.life === 'registered' && (vm.name !== claim.name || vm.monitor !== claim.monitor)) {
       await claimAnew(ledgers, vmId, vm, asked());

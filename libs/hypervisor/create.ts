@@ -12,7 +12,7 @@ import { capture } from './capture.ts';
 import type { Errand, OperationOf, Way } from './errand.ts';
 import { isComplete, reportCreated } from './evidence.ts';
 import type { Start } from './journal.ts';
-import { observe, observeTrouble } from './observe.ts';
+import { glance, observeTrouble } from './observe.ts';
 import { undo } from './undo.ts';
 import { requireAtRest, requireWhole } from './run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from './sight.ts';
@@ -46,7 +46,7 @@ async function admit(
     .filter(({ mode }) => mode === 'internal')
     .map(({ device }) => requireDisk(sight, device));
   requireNoTag(sight, snapshot);
-  for (const disk of captured) await requireSpace(errand, disk);
+  await Promise.all(captured.map((disk) => requireSpace(errand, disk)));
   const tag = tagOf(snapshot.id);
   return {
     operationId: operation.id,
@@ -65,7 +65,7 @@ async function admit(
 async function act(errand: Errand, start: Start, sight: Sight): Promise<Report> {
   const captured = Object.keys(start.files).flatMap((device) => diskOf(sight, device) ?? []);
   const trouble = await troubleIn(() => capture(errand, start, captured));
-  const seen = trouble ? null : await observe(errand, 'listed');
+  const seen = trouble ? null : await glance(errand, sight);
   if (seen && isComplete(start, seen)) return reportCreated(errand, start, seen);
   return conclude(errand, start, await observeTrouble(errand, start, 'needed'), trouble ?? LIE);
 }

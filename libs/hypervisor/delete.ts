@@ -14,16 +14,17 @@ export function deleting(errand: Errand, operation: OperationOf<'delete'>): Way 
   const tags = operation.targets.map(tagOf);
   return {
     admit: async (sight) => admit(errand, operation, sight),
-    act: async (start, sight) => act(errand, start, tags, await withUnplugged(errand, start, sight)),
+    act: async (start, sight) => act(errand, start, tags, await fullSight(errand, operation, start, sight)),
     recover: async (start) => act(errand, start, tags, await observeTrouble(errand, start, 'needed')),
   };
 }
 
 /** The disks that the targets stood on go along, though they may be unplugged by now. */
-function admit(errand: Errand, { id, snapshotId, targets }: OperationOf<'delete'>, sight: Sight): Start {
+function admit(errand: Errand, operation: OperationOf<'delete'>, sight: Sight): Start {
+  const { id, snapshotId, targets } = operation;
   requireAtRest(sight);
   const disks = sight.disks.filter(canHoldTags);
-  const evidence = targets.flatMap((target) => errand.vm.snapshots.get(target)?.evidence ?? []);
+  const evidence = evidenceOf(errand, operation);
   for (const one of evidence) requireWritable(sight, one);
   const unplugged = evidence.filter(({ device }) => !diskOf(sight, device));
   return {
@@ -39,6 +40,26 @@ function admit(errand: Errand, { id, snapshotId, targets }: OperationOf<'delete'
     memory: 'none',
   };
 }
+
+/** What QEMU lists is believed where it is all that should be there: what it has forgotten still stands in a file. */
+function fullSight(
+  errand: Errand,
+  operation: OperationOf<'delete'>,
+  start: Start,
+  sight: Sight,
+): Promise<Sight> {
+  const isAllListed = evidenceOf(errand, operation).every(({ device, tag }) => {
+    const disk = diskOf(sight, device);
+    return !disk || countOf(disk, tag) > 0;
+  });
+  return isAllListed || sight.power === 'off'
+    ? withUnplugged(errand, start, sight)
+    : observeTrouble(errand, start, 'needed');
+}
+
+/** Where the targets stood when they were captured. */
+const evidenceOf = ({ vm }: Errand, { targets }: OperationOf<'delete'>): DiskEvidence[] =>
+  targets.flatMap((target) => vm.snapshots.get(target)?.evidence ?? []);
 
 /** @throws {Refusal} `disk-unsupported` */
 function requireWritable(sight: Sight, { device, tag }: DiskEvidence): void {
@@ -56,7 +77,7 @@ async function act(errand: Errand, start: Start, tags: readonly string[], sight:
   if (rest.leftovers.length === 0 && errand.damage.length === 0) {
     return { type: 'ReportDeleted', deleted: await ending(errand) };
   }
-  const isUntouched = errand.isFirst && rest.leftovers.length === standingBefore;
+  const isUntouched = errand.isFirst && rest.isWhole && rest.leftovers.length === standingBefore;
   return failed(errand, { ...whyFailed(rest), leftovers: isUntouched ? [] : rest.leftovers });
 }
 

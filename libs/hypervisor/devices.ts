@@ -4,15 +4,16 @@ import { isLocalFile, type SeenDisk, type SeenTag } from './sight.ts';
 
 /** QEMU's block devices as disks, each under a device name of its own. */
 export async function seenDisks(files: Files, blocks: readonly BlockDevice[]): Promise<SeenDisk[]> {
+  const realFiles = await Promise.all(blocks.map(({ file }) => realFile(files, file)));
   const disks = new Map<string, SeenDisk>();
-  for (const block of blocks) {
+  for (const [index, block] of blocks.entries()) {
     const wanted = deviceOf(block);
     const device = disks.has(wanted) ? block.nodeName : wanted; // A drive and a device may bear one id.
     disks.set(device, {
       device,
       node: block.nodeName,
       format: block.driver,
-      file: await realFile(files, block.file),
+      file: realFiles[index] ?? block.file,
       readOnly: block.readOnly,
       tags: block.snapshots.map(seenTag),
       hasDirtyBitmaps: block.hasDirtyBitmaps,
@@ -32,6 +33,7 @@ export const seenTag = (snapshot: DiskSnapshot): SeenTag => ({
   dateMs: snapshot.dateSec * 1_000 + Math.floor(snapshot.dateNsec / 1_000_000),
   vmClockNs: snapshot.vmClockSec * 1_000_000_000 + snapshot.vmClockNsec,
   vmStateSizeBytes: snapshot.vmStateSize,
+  isListed: true,
 });
 
 /** Drive id, else the device's own id, else the node name. */

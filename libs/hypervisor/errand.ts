@@ -1,6 +1,6 @@
 import type { Leftover, OpenOperation, Report, Vm } from '#ledger';
 import type { Journal, Start } from './journal.ts';
-import type { Place } from './look.ts';
+import type { Place } from './place.ts';
 import type { Steps } from './steps.ts';
 import type { Sight } from './sight.ts';
 import type { Transcript } from './transcript.ts';

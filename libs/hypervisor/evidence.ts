@@ -2,7 +2,7 @@ import { type Consistency, type DiskEvidence, type Report, tagOf } from '#ledger
 import type { Errand } from './errand.ts';
 import type { Start } from './journal.ts';
 import { ending } from './report.ts';
-import { countOf, diskOf, type Sight } from './sight.ts';
+import { diskOf, hasForGood, type Sight } from './sight.ts';
 
 /**
  * Whether a capture is all there: its tag exactly once on every disk it began with and, where memory belongs to it,
@@ -13,7 +13,7 @@ export function isComplete(start: Start, sight: Sight): boolean {
   const devices = Object.keys(start.files);
   const isEverywhere = devices.every((device) => {
     const disk = diskOf(sight, device);
-    return disk !== undefined && countOf(disk, tag) === 1;
+    return disk !== undefined && hasForGood(disk, tag);
   });
   const hasMemory = evidenceOf(start, sight).some(({ vmStateSizeBytes }) => vmStateSizeBytes > 0);
   return isEverywhere && (start.memory === 'none' || hasMemory);

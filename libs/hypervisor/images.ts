@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { classifyRefusal, type ImageInfo, parseImage } from '#qmp';
 import type { Finished, World } from '#world';
 import { pass } from './fault-points.ts';
+import { NotNow } from './not-now.ts';
 
 /** An image on this host's file system. The format is always told, never guessed: a guest can write any header. */
 export interface ImageAt {
@@ -29,7 +30,7 @@ export type ImageSight =
   | { readonly kind: 'seen'; readonly info: ImageInfo; readonly hasDirtyBitmaps: boolean }
   /** Somebody has it open. */
   | { readonly kind: 'locked'; readonly words: string }
-  /** Missing, damaged, of another format, or qemu-img itself is missing. */
+  /** Missing, damaged, or of another format. */
   | { readonly kind: 'unreadable'; readonly words: string };
 
 /** How an image's structure is: fit for use, in need of repair, or not to be told. */
@@ -65,9 +66,10 @@ export class Images {
     this.#transcript = transcript;
   }
 
+  /** @throws {NotNow} when qemu-img was killed, or is not there */
   async info(at: ImageAt, access: Access): Promise<ImageSight> {
     const force = access === 'shared' ? ['-U'] : [];
-    const finished = await this.#run(at, ['info', '--output=json', ...force], INFO_TIMEOUT_MS);
+    const finished = await this.#told(at, ['info', '--output=json', ...force], INFO_TIMEOUT_MS);
     if (finished.code !== 0)
       return { kind: isLocked(finished) ? 'locked' : 'unreadable', words: wordsOf(finished) };
     const info: unknown = JSON.parse(finished.stdout);
@@ -89,13 +91,15 @@ export class Images {
     return this.#change(at, ['snapshot', '-q', '-d', tag]);
   }
 
+  /** Throws as `info` does. */
   async check(at: ImageAt): Promise<ImageHealth> {
-    return healthOf(await this.#run(at, ['check', '-q'], CHECK_TIMEOUT_MS));
+    return healthOf(await this.#told(at, ['check', '-q'], CHECK_TIMEOUT_MS));
   }
 
+  /** Safe to repeat. Throws as `info` does. */
   async repair(at: ImageAt, what: 'leaks' | 'all'): Promise<ImageHealth> {
     await pass(this.#world, 'hypervisor.before-repair');
-    const finished = await this.#run(at, ['check', '-q', '-r', what], CHECK_TIMEOUT_MS);
+    const finished = await this.#told(at, ['check', '-q', '-r', what], CHECK_TIMEOUT_MS);
     await pass(this.#world, 'hypervisor.after-repair');
     return healthOf(finished);
   }
@@ -105,7 +109,14 @@ export class Images {
     const finished = await this.#run(at, args, CHANGE_TIMEOUT_MS);
     await pass(this.#world, 'hypervisor.after-image');
     if (finished.code === null) throw new ImageUnknown(wordsOf(finished));
+    if (finished.code === null) throw new ImageUnknown(wordsOf(finished));
     if (finished.code !== 0) throw new ImageRefused(wordsOf(finished));
+  }
+
+  async #told(at: ImageAt, args: readonly string[], timeoutMs: number): Promise<Finished> {
+    const finished = await this.#run(at, args, timeoutMs);
+    if (finished.code === null) throw new NotNow('host-unreachable', wordsOf(finished));
+    return finished;
   }
 
   async #run(at: ImageAt, args: readonly string[], timeoutMs: number): Promise<Finished> {

@@ -1,5 +1,6 @@
 import type { Leftover } from '#ledger';
-import { lookDeep, type Place, reach } from './look.ts';
+import { lookDeep, reach } from './look.ts';
+import type { Place } from './place.ts';
 import { settle, whyDamaged } from './mend.ts';
 import { removeTag } from './removal.ts';
 import { countOf, type SeenDisk, type Sight } from './sight.ts';

@@ -1,4 +1,4 @@
-import { Refusal, type RefusalCode } from '#ledger';
+import { Refusal, type RefusalCode, type Resume, type Snapshot } from '#ledger';
 import { countOf, diskOf, type SeenDisk, type Sight } from './sight.ts';
 
 /** What a load needs to find before it may begin. */
@@ -7,6 +7,14 @@ export interface LoadNeeds {
   /** Every disk that the snapshot names. */
   readonly devices: readonly string[];
   readonly withMemory: boolean;
+}
+
+/** A load to carry out: what it needs, and how the machine goes on afterwards. */
+export interface LoadWish {
+  readonly snapshot: Readonly<Snapshot>;
+  readonly resume: Resume;
+  readonly needs: LoadNeeds;
+  readonly goesOn: 'running' | 'paused';
 }
 
 /** What stands against a load. */
@@ -47,8 +55,8 @@ export function whyNotLoadable(sight: Sight, needs: LoadNeeds): Obstacle | null 
 function whyNotOnDisk(disk: SeenDisk, tag: string): Obstacle | null {
   const { device, tags, hasDirtyBitmaps } = disk;
   const count = countOf(disk, tag);
-  if (count === 0)
-    return { reason: 'snapshot-damaged', message: `disk "${device}" has lost the snapshot ${tag}` };
+  const isLost = !tags.some((seen) => seen.tag === tag && seen.isListed);
+  if (isLost) return { reason: 'snapshot-damaged', message: `disk "${device}" has lost the snapshot ${tag}` };
   if (count > 1)
     return { reason: 'snapshot-damaged', message: `disk "${device}" has ${count} snapshots called ${tag}` };
   // QEMU takes a name for an id first, and would load that one.

@@ -3,8 +3,7 @@ import { LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } from './bounds.ts';
 import type { Errand } from './errand.ts';
 import { pass } from './fault-points.ts';
 import type { Start } from './journal.ts';
-import type { LoadWish } from './load.ts';
-import { whyNotLoadable } from './load-check.ts';
+import { type LoadWish, whyNotLoadable } from './load-check.ts';
 import { observeTrouble } from './observe.ts';
 import { setRunning } from './power.ts';
 import { ending, failed, held } from './report.ts';
@@ -70,7 +69,7 @@ const isLocked = (trouble: Trouble): boolean => trouble.kind === 'refused' && tr
 
 /** Somebody started the machine on disks of which perhaps only some are loaded: it must not go on writing. */
 async function holdStarted(errand: Errand, sight: Sight): Promise<Report> {
-  await setRunning(errand, sight, 'paused');
+  await setRunning(errand, sight.power, 'paused');
   return held(
     errand,
     'needs-power-off',

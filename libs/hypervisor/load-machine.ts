@@ -4,11 +4,10 @@ import { JOB_BYTES_PER_MS, JOB_TIMEOUT_MS, LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } fr
 import type { Errand } from './errand.ts';
 import { pass } from './fault-points.ts';
 import type { Start } from './journal.ts';
-import type { LoadWish } from './load.ts';
-import { memoryDisk, whyNotLoadable } from './load-check.ts';
+import { type LoadWish, memoryDisk, whyNotLoadable } from './load-check.ts';
 import { reach } from './look.ts';
 import { NotNow } from './not-now.ts';
-import { observe, observeTrouble } from './observe.ts';
+import { observeTrouble, powerNow } from './observe.ts';
 import { isJobOf, jobIdOf } from './own-jobs.ts';
 import { setRunning } from './power.ts';
 import { ending, failed, held } from './report.ts';
@@ -23,8 +22,8 @@ export async function loadMachine(
   sight: Sight,
 ): Promise<Report> {
   // QEMU lets a machine that ran run again by itself. One that is to stand still must not run in between.
-  const seen = wish.goesOn === 'paused' ? await setRunning(errand, sight, 'paused') : sight;
-  const trouble = await tryLoad(errand, wish, seen, 1);
+  if (wish.goesOn === 'paused') await setRunning(errand, sight.power, 'paused');
+  const trouble = await tryLoad(errand, wish, sight, 1);
   if (!trouble) return finish(errand, start, wish);
   if (isUntouched(trouble)) return giveBack(errand, start, trouble);
   return repeatLoad(errand, start, wish);
@@ -43,13 +42,13 @@ async function repeatLoad(errand: Errand, start: Start, wish: LoadWish): Promise
     if (sight.power === 'off') return afterDeath(errand);
     const ended = await endOfTry(errand, start, wish, sight);
     if (ended) return ended;
-    const still = await setRunning(errand, sight, 'paused');
-    const obstacle = whyNotLoadable(still, wish.needs);
+    await setRunning(errand, sight.power, 'paused');
+    const obstacle = whyNotLoadable(sight, wish.needs);
     if (obstacle?.reason === 'machine-busy') throw new NotNow('machine-busy', obstacle.message);
     if (obstacle) return holdTorn(errand, obstacle.reason, obstacle.message);
     if (attempt > LOAD_ATTEMPTS_MAX)
       return holdTorn(errand, reasonFor(trouble), trouble?.words ?? 'no answer');
-    trouble = await tryLoad(errand, wish, still, attempt);
+    trouble = await tryLoad(errand, wish, sight, attempt);
     if (!trouble) return finish(errand, start, wish);
     await errand.place.world.clock.sleep(LOAD_PAUSE_MS);
   }
@@ -109,9 +108,9 @@ const isUntouched = (trouble: Trouble): boolean =>
 
 /** Loaded. The machine goes on as was wished, if it can; whether it runs is what a look says. */
 async function finish(errand: Errand, start: Start, { goesOn }: LoadWish): Promise<Report> {
-  const sight = await setRunning(errand, await observe(errand, 'listed'), goesOn);
-  if (sight.power === 'off') return repeatAfterDeath(errand, start);
-  const runs = sight.power === 'running';
+  const power = await setRunning(errand, await powerNow(errand), goesOn);
+  if (power === 'off') return repeatAfterDeath(errand, start);
+  const runs = power === 'running';
   return { type: 'ReportLoaded', loaded: { ...(await ending(errand)), runs } };
 }
 
@@ -126,8 +125,8 @@ async function giveBack(errand: Errand, start: Start, trouble: Trouble): Promise
   const reason = reasonFor(trouble);
   const message = `nothing was loaded: ${trouble.words}`;
   if (!start.wasRunning) return failed(errand, { reason, message, leftovers: [] });
-  const sight = await setRunning(errand, await observe(errand, 'listed'), 'running');
-  if (sight.power === 'paused')
+  const power = await setRunning(errand, await powerNow(errand), 'running');
+  if (power === 'paused')
     return held(errand, reason, `${message}; and QEMU would not let the machine run on`);
   return failed(errand, { reason, message, leftovers: [] });
 }

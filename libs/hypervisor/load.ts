@@ -1,19 +1,11 @@
 import { Refusal, type Report, type Resume, type Snapshot, tagOf, type VmState } from '#ledger';
 import type { Errand, OperationOf, Way } from './errand.ts';
 import type { Start } from './journal.ts';
-import { type LoadNeeds, requireSameDisks, whyNotLoadable } from './load-check.ts';
+import { type LoadWish, requireSameDisks, whyNotLoadable } from './load-check.ts';
 import { loadImages, recoverImages } from './load-images.ts';
 import { loadMachine, recoverMachine } from './load-machine.ts';
 import { requireAtRest, requireResumable } from './run-states.ts';
 import { diskOf, type Sight, vmStateOf } from './sight.ts';
-
-/** A load to carry out: what it needs, and how the machine goes on afterwards. */
-export interface LoadWish {
-  readonly snapshot: Readonly<Snapshot>;
-  readonly resume: Resume;
-  readonly needs: LoadNeeds;
-  readonly goesOn: 'running' | 'paused';
-}
 
 /** A load rolls forward: nothing on a disk says which snapshot it is at, so only the whole load makes it whole. */
 export function loading(errand: Errand, operation: OperationOf<'load'>, snapshot: Readonly<Snapshot>): Way {

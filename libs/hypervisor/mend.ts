@@ -3,7 +3,8 @@ import { SETTLE_MS, SETTLE_PROBE_MS } from './bounds.ts';
 import type { Errand } from './errand.ts';
 import type { ImageAt, ImageHealth, Images } from './images.ts';
 import type { Start } from './journal.ts';
-import { type Place, reach } from './look.ts';
+import { reach } from './look.ts';
+import type { Place } from './place.ts';
 import { NotNow } from './not-now.ts';
 
 /** Waits until the machine has been off for so long that it is not just restarting. @throws {NotNow} when it is */

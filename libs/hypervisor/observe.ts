@@ -3,10 +3,12 @@ import type { Errand } from './errand.ts';
 import { pass } from './fault-points.ts';
 import type { Start } from './journal.ts';
 import { look, lookDeep, reach } from './look.ts';
+import { disksThroughMonitor, powerThroughMonitor } from './look-through-monitor.ts';
 import { mend, settle } from './mend.ts';
 import { NotNow } from './not-now.ts';
 import { seenTag } from './devices.ts';
-import type { SeenDisk, Sight } from './sight.ts';
+import type { Power, SeenDisk, Sight } from './sight.ts';
+import { troubleFrom } from './trouble.ts';
 
 /** How soon a job of ours that still runs may be over. */
 const JOB_AGAIN_MS = 500;
@@ -29,6 +31,33 @@ export async function observe(errand: Errand, depth: 'listed' | 'in-files'): Pro
     await pass(place.world, 'hypervisor.after-dismiss');
   }
   return sight;
+}
+
+/**
+ * A quick look after all went well: at the disks alone, and over the session that did it. Null when that is not to
+ * be had; then only a look at everything helps.
+ */
+export async function glance({ place }: Errand, sight: Sight): Promise<Sight | null> {
+  if (sight.power === 'off') return look(place, 'alone');
+  await pass(place.world, 'hypervisor.before-look');
+  try {
+    const disks = await disksThroughMonitor(place.world.files, place.line.held);
+    await pass(place.world, 'hypervisor.after-look');
+    return { ...sight, disks };
+  } catch (error) {
+    if (troubleFrom(error)) return null;
+    throw error;
+  }
+}
+
+/** Whether the machine runs, asked alone; looked at in full when that is not answered. Throws as `look` does. */
+export async function powerNow(errand: Errand): Promise<Power> {
+  try {
+    return await powerThroughMonitor(errand.place.line.held);
+  } catch (error) {
+    if (!troubleFrom(error)) throw error;
+    return (await observe(errand, 'listed')).power;
+  }
 }
 
 /**
@@ -59,8 +88,8 @@ export async function withUnplugged(errand: Errand, start: Start, sight: Sight):
   const unplugged: SeenDisk[] = [];
   for (const [device, file] of Object.entries(start.files)) {
     if (sight.disks.some((disk) => disk.device === device || disk.file === file)) continue;
-    const seen = await errand.place.images.info({ file, format: 'qcow2' }, 'alone');
-    if (seen.kind !== 'seen') continue; // Removed, or another machine's by now: none of our business.
+    const seen = await errand.place.images.info({ file, format: 'qcow2' }, 'shared');
+    if (seen.kind !== 'seen') continue; // Its file went with it.
     unplugged.push({
       device,
       node: '',

@@ -1,23 +1,23 @@
 import { POWER_ATTEMPTS_MAX, POWER_TIMEOUT_MS } from './bounds.ts';
 import type { Errand } from './errand.ts';
 import { pass } from './fault-points.ts';
-import { observe } from './observe.ts';
-import type { Sight } from './sight.ts';
+import { powerNow } from './observe.ts';
+import type { Power } from './sight.ts';
 import { troubleIn } from './trouble.ts';
 
 /**
- * Makes a machine that is on run or stand still, and returns the look that shows whether it does. A machine may
- * refuse to run, or be off by then: the caller decides what that means. Throws as `look` does.
+ * Makes a machine that is on run or stand still, and tells what a look shows afterwards: it may refuse to run, or be
+ * off by then. Throws as `look` does.
  */
-export async function setRunning(errand: Errand, sight: Sight, wanted: 'running' | 'paused'): Promise<Sight> {
-  let seen = sight;
+export async function setRunning(errand: Errand, now: Power, wanted: 'running' | 'paused'): Promise<Power> {
+  let power = now;
   for (let attempt = 1; attempt <= POWER_ATTEMPTS_MAX; attempt += 1) {
-    if (seen.power === wanted || seen.power === 'off') return seen;
+    if (power === wanted || power === 'off') return power;
     const trouble = await troubleIn(() => change(errand, wanted));
-    seen = await observe(errand, 'listed');
-    if (trouble?.kind === 'refused') return seen;
+    power = await powerNow(errand);
+    if (trouble?.kind === 'refused') return power;
   }
-  return seen;
+  return power;
 }
 
 async function change({ place, steps }: Errand, wanted: 'running' | 'paused'): Promise<void> {

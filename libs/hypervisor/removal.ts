@@ -4,9 +4,9 @@ import { JOB_TIMEOUT_MS, REMOVAL_PAUSE_MS, REMOVAL_ROUNDS_MAX } from './bounds.t
 import type { Errand } from './errand.ts';
 import { pass } from './fault-points.ts';
 import type { Start } from './journal.ts';
-import type { Place } from './look.ts';
-import { observe, observeTrouble, withUnplugged } from './observe.ts';
-import { countOf, type Power, type SeenDisk, type Sight } from './sight.ts';
+import type { Place } from './place.ts';
+import { glance, observeTrouble, withUnplugged } from './observe.ts';
+import { countOf, hasForGood, type Power, type SeenDisk, type Sight } from './sight.ts';
 import { type Trouble, troubleIn } from './trouble.ts';
 
 /** A tag of ours on a disk, where it should be no more. */
@@ -29,6 +29,8 @@ export function standing({ disks }: Sight, tags: readonly string[]): Standing[] 
 /** What is left, and the last thing that was said about it. */
 export interface Rest {
   readonly leftovers: Leftover[];
+  /** Whether every one of them is as it was: QEMU has not forgotten any, which its next write would remove. */
+  readonly isWhole: boolean;
   readonly trouble: Trouble | null;
 }
 
@@ -48,14 +50,18 @@ export async function removeTags(
   const words = new Map<string, Trouble>();
   for (let round = 1; ; round += 1) {
     const left = standing(seen, tags);
-    if (left.length === 0) return { leftovers: [], trouble: lastOf(words) };
-    if (round > REMOVAL_ROUNDS_MAX)
-      return { leftovers: left.map((one) => leftoverOf(one, words)), trouble: lastOf(words) };
+    if (left.length === 0) return { leftovers: [], isWhole: true, trouble: lastOf(words) };
+    if (round > REMOVAL_ROUNDS_MAX) {
+      const leftovers = left.map((one) => leftoverOf(one, words));
+      const isWhole = left.every(({ disk, tag }) => hasForGood(disk, tag));
+      return { leftovers, isWhole, trouble: lastOf(words) };
+    }
     if (round > 1) await errand.place.world.clock.sleep(REMOVAL_PAUSE_MS * 2 ** (round - 2));
     const hadTrouble = await removeAll(errand, seen.power, left, words);
     const isTrusted = !hadTrouble && round === 1 && trust === 'listed';
-    seen = isTrusted
-      ? await withUnplugged(errand, start, await observe(errand, 'listed'))
+    const glimpse = isTrusted ? await glance(errand, seen) : null;
+    seen = glimpse
+      ? await withUnplugged(errand, start, glimpse)
       : await observeTrouble(errand, start, 'needed');
   }
 }

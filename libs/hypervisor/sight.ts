@@ -10,6 +10,8 @@ export interface SeenTag {
   readonly vmClockNs: number;
   /** 0 when it holds no memory. */
   readonly vmStateSizeBytes: number;
+  /** False for one that stands in the file and that QEMU has forgotten: its next write there removes it. */
+  readonly isListed: boolean;
 }
 
 /** One disk, as a look found it. */
@@ -57,6 +59,10 @@ export interface Sight {
 /** How often a tag stands on a disk. QEMU allows the same one twice. */
 export const countOf = (disk: SeenDisk, tag: string): number =>
   disk.tags.filter((seen) => seen.tag === tag).length;
+
+/** Whether a tag stands on a disk exactly once, and will stay there. */
+export const hasForGood = (disk: SeenDisk, tag: string): boolean =>
+  countOf(disk, tag) === 1 && disk.tags.some((seen) => seen.tag === tag && seen.isListed);
 
 /** Whether an image lies where we can read it ourselves. Network disks and the like can only be seen through QEMU. */
 export const isLocalFile = (file: string): boolean => file.startsWith('/');

@@ -2,7 +2,7 @@ import type { Vm } from '#ledger';
 import { Refusal } from '#ledger';
 import { FREE_BYTES_MIN } from './bounds.ts';
 import { ledgerDisks } from './known-disks.ts';
-import type { Place } from './look.ts';
+import type { Place } from './place.ts';
 import { requireAtRest, requireWhole } from './run-states.ts';
 import { canHoldTags, type SeenDisk, type Sight } from './sight.ts';
 

@@ -2,6 +2,9 @@ import type { Step } from '#ledger';
 import { rfc3339, type World } from '#world';
 import { troubleFrom } from './trouble.ts';
 
+/** A report is one event; the transcript has the rest. */
+export const STEPS_MAX = 500;
+
 /** What was done in one operation, in order, for people who watch and for the event that ends it. */
 export class Steps {
   readonly #clock: World['clock'];
@@ -12,7 +15,10 @@ export class Steps {
   }
 
   get taken(): Step[] {
-    return [...this.#taken];
+    const shown = this.#taken.slice(0, STEPS_MAX);
+    const last = this.#taken.at(-1);
+    const moreCount = this.#taken.length - shown.length;
+    return last && moreCount > 0 ? [...shown, { ...last, name: `the last of ${moreCount} more` }] : shown;
   }
 
   /** Does the work and remembers how it went. Throws what the work throws. */

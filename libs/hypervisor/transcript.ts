@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { TranscriptEntry } from '#qmp';
-import { FileTrouble, type Finished, type World } from '#world';
+import { type Clock, type Files, FileTrouble, type Finished, type World } from '#world';
 import { pass } from './fault-points.ts';
 
 /** How long they are kept. */
@@ -59,12 +59,23 @@ export class Transcript {
 
   async #write(text: string): Promise<void> {
     try {
-      await this.#world.files.makeDirectory(this.#directory);
-      await this.#world.files.append(this.#file, text);
+      await this.#append(text);
       this.#hash.update(text);
     } catch (error) {
       if (!(error instanceof FileTrouble)) throw error;
       this.#isLost = true;
+    }
+  }
+
+  /** The directory is made when it turns out to be missing: it nearly never is. */
+  async #append(text: string): Promise<void> {
+    const { files } = this.#world;
+    try {
+      await files.append(this.#file, text);
+    } catch (error) {
+      if (!(error instanceof FileTrouble && error.code === 'ENOENT')) throw error;
+      await files.makeDirectory(this.#directory);
+      await files.append(this.#file, text);
     }
   }
 
@@ -82,7 +93,7 @@ export class Transcript {
 
 /** Removes transcripts that nobody has written to for 30 days; tells how many. */
 export async function pruneTranscripts(
-  world: Pick<World, 'files' | 'clock'>,
+  world: { files: Pick<Files, 'list' | 'stat' | 'unlink'>; clock: Pick<Clock, 'now'> },
   directory: string,
 ): Promise<number> {
   const before = world.clock.now() - TRANSCRIPT_AGE_MAX_MS;

@@ -2,7 +2,7 @@
 import { tagOf } from '#ledger';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { outcomeOf } from './notebook.ts';
-import { type Stage, switchedOff } from './stage.ts';
+import { running, type Stage, switchedOff } from './stage.ts';
 
 describe('a create on a machine that is off', () => {
   let host: Stage['host'];
@@ -56,6 +56,40 @@ describe('a create on a machine that is off', () => {
     expect((await book.create()).end).toBe('undone: machine-busy');
     expect(host.tags).toBe('a: , b: ');
     expect(host.qemu?.commands).toEqual(['blockdev-snapshot-delete-internal-sync']);
+  });
+
+  test('is not mistaken for one that died, though our session to it stood a moment ago', async () => {
+    const alive = await running();
+    const { connect } = alive.qemu.monitor;
+    let noticeDeath: (() => void) | null = null;
+    alive.host.stranger = async (path) => {
+      const connection = await connect(path);
+      return {
+        ...connection,
+        write: (text) => (alive.host.qemu ? connection.write(text) : noticeDeath?.()),
+        onText: (listener) => connection.onText(listener),
+        onClose: (listener) => void (noticeDeath = listener),
+        close: () => connection.close(),
+      };
+    };
+    await alive.hypervisor.close();
+    alive.succeed();
+    await alive.hypervisor.status(alive.book.vm);
+    alive.host.die();
+    alive.host.stranger = null;
+    expect((await alive.book.create()).report).toMatchObject({ created: { consistency: 'offline' } });
+  });
+
+  test('whose image is deleted meanwhile does not wait for it', async () => {
+    host.fault = (name) =>
+      name === 'hypervisor.after-image' ? new Promise<void>(() => undefined) : Promise.resolve();
+    book.ask();
+    void book.work();
+    await host.world.clock.sleep(10);
+    host.images.delete('/images/b');
+    stage.succeed();
+    expect(outcomeOf(await stage.book.work()).end).toBe('undone: host-unreachable');
+    expect(host.tags).toBe('a: ');
   });
 
   test('that is killed with its worker is taken back by the next one', async () => {

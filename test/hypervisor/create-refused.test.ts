@@ -22,6 +22,17 @@ describe('before a create begins', () => {
     expect((await book.create()).end).toBe('created');
   });
 
+  test('a job of ours that still runs is waited for', async () => {
+    const { qemu, book } = await running();
+    const id = 'j-01a1fe18-2458-7065-ae02-7e09d6935f3f-2';
+    qemu.jobs.push({ id, type: 'snapshot-save', status: 'running' });
+    book.ask();
+    await expect(book.work()).rejects.toMatchObject({ name: 'NotNow', reason: 'machine-busy' });
+    qemu.jobs = [{ id, type: 'snapshot-save', status: 'concluded' }];
+    expect(outcomeOf(await book.work()).end).toBe('created');
+    expect(qemu.jobs).toEqual([]);
+  });
+
   test('a migration is in the way', async () => {
     const { qemu, book } = await running();
     qemu.migration = 'active';
@@ -73,6 +84,14 @@ describe('before a create begins', () => {
       expect(host.image('a').tags.map((tag) => tag.name)).toEqual([name, name]);
     },
   );
+
+  test('our own tags are not foreign', async () => {
+    const { book } = await running();
+    await book.create();
+    await book.create();
+    expect(book.vm.foreignTags).toEqual([]);
+    expect(book.events.map(({ type }) => type)).not.toContain('DisksChanged');
+  });
 
   test('a full file system is in the way', async () => {
     const { book, host } = await running();

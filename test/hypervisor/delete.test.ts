@@ -77,6 +77,21 @@ describe('a delete', () => {
     ]);
   });
 
+  test('of what QEMU has forgotten and the file still has is held, not called done', async () => {
+    host.image('b').hidden.add(tagOf(unwanted));
+    expect((await book.delete(unwanted)).end).toBe('held: snapshot-damaged');
+    expect(book.vm.hold?.leftovers).toMatchObject([{ device: 'nb-dev', tag: tagOf(unwanted) }]);
+  });
+
+  test('that makes QEMU forget a tag which the file keeps is not undone: its next write removes it', async () => {
+    qemu.interfere(DELETE, ({ name }) => {
+      for (const letter of ['a', 'b']) host.image(letter).hidden.add(String(name));
+      return fakeRefusal('Failed to remove snapshot from snapshot list: Input/output error');
+    });
+    expect((await book.delete(unwanted)).end).toBe('held: refused-by-qemu');
+    expect(book.snapshot(unwanted).status).toBe('suspect');
+  });
+
   test('in which QEMU dies is finished on the repaired images', async () => {
     qemu.interfere(DELETE, (_, proceed) => {
       proceed();
@@ -112,6 +127,13 @@ describe('a delete', () => {
     if (drive) drive.image.lockedBy = null;
     expect((await book.delete(unwanted)).end).toBe('deleted');
     expect(host.tags).toBe(onlyKept());
+  });
+
+  test('names a disk that was unplugged since and that another machine uses', async () => {
+    qemu.drives.pop();
+    host.image('b').lockedBy = 'another machine';
+    expect((await book.delete(unwanted)).end).toBe('held: machine-busy');
+    expect(book.vm.hold?.leftovers).toMatchObject([{ device: 'nb-dev', tag: tagOf(unwanted) }]);
   });
 
   test('refuses a disk that has become read-only', async () => {

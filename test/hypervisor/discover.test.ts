@@ -212,6 +212,19 @@ test('a session is shared, kept for a while, and then closed', async () => {
   await expect(hypervisor.status(book.vm)).rejects.toMatchObject({ code: 'host-unreachable' });
 });
 
+test('a session that takes long to answer one stays open though another has left', async () => {
+  const { host, hypervisor, book, qemu } = await running();
+  qemu.interfere('transaction', async (_, proceed) => {
+    await host.world.clock.sleep(9_000);
+    return proceed();
+  });
+  const creating = book.create({ diskOnly: true });
+  await host.world.clock.sleep(1_000);
+  await expect(hypervisor.status(book.vm)).rejects.toMatchObject({ code: 'host-unreachable' });
+  expect((await creating).end).toBe('created');
+  expect(qemu.monitor.received.filter(({ command }) => command === 'qmp_capabilities')).toHaveLength(1);
+});
+
 test('the disks of a sight are read-only where QEMU says so', async () => {
   const { host, hypervisor } = hostAndHypervisor();
   const qemu = host.boot();

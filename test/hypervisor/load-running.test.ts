@@ -143,6 +143,23 @@ describe('a load of a machine with its memory', () => {
     expect(sent()).not.toContain('cont');
   });
 
+  test.each([
+    "Could not load snapshot 'x' on 'nb': Operation not supported",
+    "Could not load snapshot 'x' on 'nb': Failed to load snapshot: No such file or directory",
+    'Error -22 while loading VM state',
+    'something that QEMU never said before',
+  ])('of which QEMU says %j may have torn the disks', async (error) => {
+    let attempts = 0;
+    qemu.interfere('snapshot-load', (args, proceed) => {
+      if (++attempts > 1) return proceed();
+      qemu.runState = 'restore-vm';
+      qemu.jobs.push({ id: String(args['job-id']), type: 'snapshot-load', status: 'concluded', error });
+      return {};
+    });
+    expect((await book.load(snapshotId)).end).toBe('loaded');
+    expect(attempts).toBe(2);
+  });
+
   test('whose answer is lost is done when its job says so', async () => {
     qemu.interfere('snapshot-load', (_, proceed, call) => {
       proceed();
@@ -201,6 +218,7 @@ describe('a load of a machine with its memory', () => {
     qemu.runState = 'paused';
     qemu.interfere('cont', () => fakeRefusal('Resetting the Virtual Machine is required'));
     expect((await book.load(snapshotId)).report).toMatchObject({ loaded: { runs: false } });
+    expect(sent()).toEqual(['snapshot-load', 'job-dismiss', 'cont']);
   });
 
   test('begun by a worker that died is not repeated when its job says that it is done', async () => {

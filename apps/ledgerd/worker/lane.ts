@@ -1,7 +1,7 @@
 import { Fenced, type Hypervisor, type Journal, NotNow } from '#hypervisor';
 import { type FailureCode, Refusal, type OpenOperation, type Report, type Vm } from '#ledger';
 import type { World } from '#world';
-import { type Ledgers, streamOf } from '../ledger.ts';
+import { frozen, type Ledgers, streamOf } from '../ledger.ts';
 import { Backoff } from './backoff.ts';
 import type { WorkerLog } from './log.ts';
 import type { Places } from './places.ts';
@@ -207,12 +207,6 @@ export class Lane {
     this.#nap = null;
   }
 }
-
-/** The VM as it is now: the cached state goes on changing while the hypervisor works. */
-const frozen = (vm: Readonly<Vm>): Vm => ({
-  ...vm,
-  snapshots: new Map([...vm.snapshots].map(([id, snapshot]) => [id, { ...snapshot }])),
-});
 
 const expired = (operationId: string, obstacle: string): Report => ({
   type: 'ReportFailed',

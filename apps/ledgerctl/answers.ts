@@ -1,0 +1,36 @@
+import type { Envelope, Seal } from '#event-store';
+import type { LineageView, OperationView, SnapshotView, VmView } from '#views';
+
+/** What ledgerd answers, where it is more than one view. */
+
+export interface Vms {
+  readonly vms: readonly ShownVm[];
+}
+
+/** Conditions come from the views and from the running worker: here they are words to be shown. */
+export type ShownVm = Omit<VmView, 'conditions'> & {
+  readonly conditions: readonly {
+    readonly type: string;
+    readonly reason: string;
+    readonly message: string;
+  }[];
+};
+
+export interface Snapshots {
+  readonly snapshots: readonly SnapshotView[];
+}
+
+/** While it is under way, the running worker says in its own words how far it is. */
+export type ShownOperation = Omit<OperationView, 'phase' | 'percent'> & {
+  readonly phase: string;
+  readonly percent: number | null;
+};
+
+export interface Operations {
+  readonly operations: readonly ShownOperation[];
+}
+
+export type Lineage = Pick<LineageView, 'vmId' | 'current' | 'nodes'>;
+
+/** A line of the log. */
+export type LoggedEvent = Envelope & Seal;

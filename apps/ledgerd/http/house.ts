@@ -1,0 +1,42 @@
+import type { EventStore } from '#event-store';
+import type { Hypervisor } from '#hypervisor';
+import type { Limits } from '#ledger';
+import type { Views } from '#views';
+import type { World } from '#world';
+import type { Ledgers } from '../ledger.ts';
+import type { Log } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+
+/** Under this name the controllers are given the house. */
+export const HOUSE = Symbol('house');
+
+/** Everything the HTTP door asks or shows. It owns nothing of it. */
+export interface House {
+  readonly world: World;
+  readonly store: EventStore;
+  readonly ledgers: Ledgers;
+  readonly views: Views;
+  /** How a machine is looked at; null in a process without the role worker. */
+  readonly hypervisor: Hypervisor | null;
+  readonly worker: WorkerWindow;
+  /** The host whose machines can be looked at from here. */
+  readonly host: string;
+  readonly limits: Limits;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** VMs that wait for an operator. */
+  readonly heldCount: () => number;
+  /** Aborts when the daemon stops: whoever waits or streams ends then. */
+  readonly stopping: AbortSignal;
+}
+
+/** What can be seen of the worker from here: nothing of the log depends on it. */
+export interface WorkerWindow {
+  /** Whether every open operation of this host has been found; true where there is no worker. */
+  isReady(): boolean;
+  /** VMs whose operation is past its deadline and not ended. */
+  overdue(): ReadonlySet<string>;
+  progressOf(
+    vmId: string,
+  ): { readonly operationId: string; readonly phase: string; readonly percent: number | null } | null;
+}

@@ -1,0 +1,102 @@
+import { Refusal } from '#ledger';
+import {
+  type Migration,
+  type Monitor,
+  MonitorTrouble,
+  parseBlocks,
+  parseJobs,
+  parseMigration,
+  parseStatus,
+  QmpGarbled,
+  type QmpJob,
+  QmpRefused,
+  QmpUnknown,
+  type RunState,
+} from '#qmp';
+import type { Files } from '#world';
+import { LOOK_TIMEOUT_MS } from './bounds.ts';
+import { seenDisks } from './devices.ts';
+import { NotNow } from './not-now.ts';
+import { isOwnJob } from './own-jobs.ts';
+import type { Place } from './place.ts';
+import type { Power, SeenDisk, Sight } from './sight.ts';
+
+/** What a QEMU says of its machine. `heard` is called with every answer. Throws as `look` does. */
+export async function lookThroughMonitor(
+  place: Place,
+  monitor: Monitor,
+  heard: () => void = () => undefined,
+): Promise<Sight> {
+  const ask = async (question: string): Promise<unknown> => {
+    const answer = await monitor.execute(question, {}, { timeoutMs: LOOK_TIMEOUT_MS });
+    heard();
+    return answer;
+  };
+  try {
+    // QEMU answers in this order: what a job that is over left behind is in the blocks already.
+    const [status, jobs, migration, blocks] = await Promise.all([
+      ask('query-status').then(parseStatus),
+      ask('query-jobs').then(parseJobs),
+      ask('query-migrate').then(parseMigration),
+      ask('query-block').then(parseBlocks),
+    ]);
+    return {
+      power: powerOf(status),
+      runState: status,
+      disks: await seenDisks(place.world.files, blocks),
+      busyWith: busyWith(jobs, migration),
+      ownJobs: jobs
+        .filter(({ id }) => isOwnJob(id))
+        .map(({ id, status, error }) => ({ id, hasConcluded: status === 'concluded', error })),
+    };
+  } catch (error) {
+    throw await whyNoSight(place, error);
+  }
+}
+
+/** How QEMU's machine stands now. Throws as `Monitor.execute` does. */
+export async function powerThroughMonitor(monitor: Monitor): Promise<Power> {
+  return powerOf(parseStatus(await monitor.execute('query-status', {}, { timeoutMs: LOOK_TIMEOUT_MS })));
+}
+
+/** QEMU's disks as they are now. Throws as `Monitor.execute` does. */
+export async function disksThroughMonitor(files: Files, monitor: Monitor): Promise<SeenDisk[]> {
+  const blocks = parseBlocks(await monitor.execute('query-block', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
+  return seenDisks(files, blocks);
+}
+
+async function whyNoSight({ monitor, line }: Place, error: unknown): Promise<unknown> {
+  if (error instanceof QmpUnknown || error instanceof MonitorTrouble) {
+    await line.hangUp(); // The next look begins on a session of its own.
+    return new NotNow('host-unreachable', `QEMU does not answer: ${error.message}`, undefined, {
+      cause: error,
+    });
+  }
+  if (error instanceof QmpRefused || error instanceof QmpGarbled) {
+    return new Refusal('not-a-monitor', `${monitor} is not a QEMU machine's monitor: ${error.message}`);
+  }
+  return error;
+}
+
+const powerOf = (status: RunState): Power => (status === 'running' ? 'running' : 'paused');
+
+const OVER: ReadonlySet<string> = new Set<QmpJob['status']>(['concluded', 'null']);
+const MIGRATES: ReadonlySet<string> = new Set<Migration['status']>([
+  'setup',
+  'cancelling',
+  'active',
+  'postcopy-active',
+  'postcopy-paused',
+  'postcopy-recover',
+  'colo',
+  'pre-switchover',
+  'device',
+  'wait-unplug',
+]);
+
+/** QEMU lists block jobs with the others. */
+function busyWith(jobs: readonly QmpJob[], { status }: Migration): string | null {
+  const foreign = jobs.find((job) => !isOwnJob(job.id) && !OVER.has(job.status));
+  if (foreign) return `the job "${foreign.id}" (${foreign.type}) is ${foreign.status}`;
+  return MIGRATES.has(status) ? `a migration is ${status}` : null;
+}

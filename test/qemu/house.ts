@@ -1,0 +1,135 @@
+/* A real machine that is registered, and a hypervisor that works on it. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { type Hypervisor, NotNow, openHypervisor } from '#hypervisor';
+import { type Report, tagOf } from '#ledger';
+import { realWorld, type World } from '#world';
+import { Notebook, type Outcome, outcomeOf } from '../hypervisor/notebook.ts';
+import {
+  makeDirectory,
+  makeDisk,
+  type RigDisk,
+  type RigMachine,
+  type RigOptions,
+  snapshotTags,
+  startQemu,
+} from './rig.ts';
+
+export interface HouseOptions extends Pick<RigOptions, 'memoryMb' | 'extraArgs'> {
+  /** The letters of the disks: node `da` on the file `a.qcow2`, and so on. */
+  readonly letters?: string;
+  /** blkdebug's options by letter. */
+  readonly blkdebug?: Readonly<Record<string, readonly string[]>>;
+  /** Letters of those that are raw. */
+  readonly raw?: string;
+  readonly fault?: World['fault'];
+}
+
+/** One machine with what belongs to it. */
+export class House {
+  readonly dir = makeDirectory();
+  readonly disks: RigDisk[];
+  readonly hypervisor: Hypervisor;
+  readonly book: Notebook;
+  readonly #options: HouseOptions;
+  #vm: RigMachine | null = null;
+
+  constructor(options: HouseOptions) {
+    const { letters = 'ab', blkdebug = {}, raw = '' } = options;
+    this.#options = options;
+    this.disks = [...letters].map((letter) => {
+      const format = raw.includes(letter) ? 'raw' : 'qcow2';
+      const file = makeDisk(join(this.dir, `${letter}.${format}`), { format });
+      const debug = blkdebug[letter];
+      return { node: `d${letter}`, file, format, ...(debug && { blkdebug: debug }) };
+    });
+    this.hypervisor = openHypervisor({
+      world: realWorld(options.fault),
+      monitorRoots: [this.dir],
+      imageRoots: [this.dir],
+      worker: 'w1',
+      transcriptsDir: join(this.dir, 'transcripts'),
+    });
+    this.book = new Notebook(this.hypervisor);
+  }
+
+  /** The machine that runs. */
+  get vm(): RigMachine {
+    if (!this.#vm) throw new Error('the machine is off');
+    return this.#vm;
+  }
+
+  /** Starts it, or starts it anew: then without blkdebug. */
+  async boot(change: Partial<RigOptions> = {}): Promise<void> {
+    const { memoryMb = 64, extraArgs = [] } = this.#options;
+    this.#vm = await startQemu({ disks: this.disks, dir: this.dir, memoryMb, extraArgs, ...change });
+  }
+
+  withoutFaults(): RigDisk[] {
+    return this.disks.map(({ node, file, format }) => ({ node, file, format }));
+  }
+
+  fileOf(letter: string): string {
+    return this.disks.find(({ node }) => node === `d${letter}`)?.file ?? '';
+  }
+
+  /** The tags in the files of all qcow2 disks, each disk's in one line. */
+  tags(): string[] {
+    return this.disks
+      .filter(({ format }) => format === 'qcow2')
+      .map(({ file }) => snapshotTags(file).join(' '));
+  }
+
+  /** What `tags` should be when exactly these snapshots stand, on every disk. */
+  tagsOf(...ids: string[]): string[] {
+    return this.disks.filter(({ format }) => format === 'qcow2').map(() => ids.map(tagOf).join(' '));
+  }
+
+  /** Works on the open operation until it ends, as the worker does. `meanwhile` is called at each NotNow. */
+  async finish(meanwhile: (obstacle: NotNow) => Promise<void> = wait): Promise<Omit<Outcome, 'snapshotId'>> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+      try {
+        return outcomeOf(await this.#work());
+      } catch (error) {
+        if (!(error instanceof NotNow)) throw error;
+        await meanwhile(error);
+      }
+    }
+    throw new Error(`the operation has not ended after ${ATTEMPTS_MAX} attempts`);
+  }
+
+  #work(): Promise<Report> {
+    return this.book.work();
+  }
+
+  /** What `qemu-img check` exits with, disk by disk. */
+  health(): (number | null)[] {
+    return this.disks
+      .filter(({ format }) => format === 'qcow2')
+      .map(({ file }) => spawnSync('qemu-img', ['check', '-q', '-f', 'qcow2', file]).status);
+  }
+}
+
+const ATTEMPTS_MAX = 40;
+
+const wait = (obstacle: NotNow): Promise<void> => realWorld().clock.sleep(Math.min(100, obstacle.afterMs));
+
+/** A registered machine that runs. */
+export async function house(options: HouseOptions = {}): Promise<House> {
+  const built = new House(options);
+  await built.boot();
+  await built.book.register(built.vm.monitorPath);
+  return built;
+}
+
+/** Writes into an image that nobody has open. */
+export function imageWrite(file: string, pattern: number): void {
+  execFileSync('qemu-io', ['-f', 'qcow2', '-c', `write -q -P ${pattern} 0 65536`, file]);
+}
+
+/** Whether an image that nobody has open holds nothing but `pattern` at its beginning. */
+export function imageHolds(file: string, pattern: number): boolean {
+  const command = `read -q -P ${pattern} 0 65536`;
+  const { status, stdout } = spawnSync('qemu-io', ['-f', 'qcow2', '-c', command, file], { encoding: 'utf8' });
+  return status === 0 && !stdout.includes('Pattern verification failed');
+}

@@ -1,0 +1,103 @@
+/* Do create, load and delete work on the real images of a machine that is off? */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { house, House, imageHolds, imageWrite } from './house.ts';
+import { cleanUp, makeDirectory, makeDisk, needsQemu, snapshotTags } from './rig.ts';
+
+afterAll(cleanUp);
+
+/** A machine that was never seen running: its disks are described. */
+async function described(options: ConstructorParameters<typeof House>[0] = {}): Promise<House> {
+  const home = new House(options);
+  const disks = home.disks.map(({ node: device, file, format }) => ({ device, file, format }));
+  await home.book.register(join(home.dir, 'qmp-0.sock'), disks);
+  return home;
+}
+
+const writeAll = ({ disks }: House, pattern: number): void =>
+  disks.forEach(({ file }) => imageWrite(file, pattern));
+
+const allHold = ({ disks }: House, pattern: number): boolean =>
+  disks.every(({ file }) => imageHolds(file, pattern));
+
+describe.runIf(needsQemu())('on a machine that is off', () => {
+  test('four disks are captured, loaded and let go', async () => {
+    const home = await described({ letters: 'abcd' });
+    writeAll(home, 0x11);
+    const { snapshotId, end, report } = await home.book.create();
+    expect(end).toBe('created');
+    expect(report).toMatchObject({
+      created: { vmState: 'shutoff', consistency: 'offline', memory: { mode: 'none' } },
+    });
+    expect(home.tags()).toEqual(home.tagsOf(snapshotId));
+
+    writeAll(home, 0x22);
+    expect((await home.book.load(snapshotId)).end).toBe('loaded');
+    expect(allHold(home, 0x11)).toBe(true);
+    expect((await home.book.delete(snapshotId)).end).toBe('deleted');
+    expect(home.tags()).toEqual(home.tagsOf());
+    expect(allHold(home, 0x11)).toBe(true);
+    expect(home.health()).toEqual([0, 0, 0, 0]);
+  });
+
+  test('what was captured while it ran can be loaded, disks only', async () => {
+    const home = await house();
+    const { snapshotId } = await home.book.create();
+    await home.vm.stop();
+    writeAll(home, 0x22);
+    expect((await home.book.load(snapshotId)).end).toBe('undone: needs-power-on');
+    expect((await home.book.load(snapshotId, { disksOnly: true })).end).toBe('loaded');
+    expect(allHold(home, 0x22)).toBe(false);
+  });
+
+  test('an image of somebody else’s directory is not opened', async () => {
+    const home = await described();
+    const disks = [{ device: 'x', file: makeDisk(join(makeDirectory(), 'x.qcow2')), format: 'qcow2' }];
+    const asked = home.hypervisor.discover({ monitor: join(home.dir, 'x.sock'), disks });
+    await expect(asked).rejects.toMatchObject({ code: 'path-not-allowed' });
+  });
+
+  test('an image of another format than is said is not opened', async () => {
+    const home = await described({ letters: 'a', raw: 'a' });
+    const disks = [{ device: 'x', file: home.fileOf('a'), format: 'qcow2' }];
+    const asked = home.hypervisor.discover({ monitor: join(home.dir, 'x.sock'), disks });
+    await expect(asked).rejects.toMatchObject({ code: 'disk-unsupported' });
+  });
+
+  test('a path full of commas is captured like any other', async () => {
+    const home = new House({ letters: '' });
+    const file = makeDisk(join(home.dir, 'a,file.locking=off,b=1.qcow2'));
+    await home.book.register(join(home.dir, 'x.sock'), [{ device: 'x', file, format: 'qcow2' }]);
+    const { snapshotId, end } = await home.book.create();
+    expect(end).toBe('created');
+    expect(snapshotTags(file)).toEqual([`sl-${snapshotId}`]);
+  });
+
+  test('an image that somebody uses, behind another monitor, is not off', async () => {
+    const home = await described();
+    await home.boot();
+    const disks = [{ device: 'x', file: home.fileOf('a'), format: 'qcow2' }];
+    const asked = home.hypervisor.discover({ monitor: join(home.dir, 'x.sock'), disks });
+    await expect(asked).rejects.toMatchObject({ code: 'host-unreachable' });
+  });
+
+  test('a dirty bitmap in an image keeps a load from beginning', async () => {
+    const home = await described();
+    writeAll(home, 0x11);
+    const { snapshotId } = await home.book.create();
+    writeAll(home, 0x22);
+    execFileSync('qemu-img', ['bitmap', '--add', '-f', 'qcow2', home.fileOf('b'), 'backup']);
+    expect((await home.book.load(snapshotId)).end).toBe('undone: not-loadable');
+    expect(allHold(home, 0x22)).toBe(true);
+  });
+
+  test('a tag of two snapshots, or another one’s id, is never loaded', async () => {
+    const home = await described();
+    const { snapshotId } = await home.book.create();
+    execFileSync('qemu-img', ['snapshot', '-c', `sl-${snapshotId}`, home.fileOf('b')]);
+    expect((await home.book.load(snapshotId)).end).toBe('undone: snapshot-damaged');
+    expect((await home.book.delete(snapshotId)).end).toBe('deleted');
+    expect(home.tags()).toEqual(home.tagsOf());
+  });
+});
