@@ -86,8 +86,12 @@ export class Guest {
     return Number(/:\s*(\d+)/.exec(text)?.[1] ?? Number.NaN);
   }
 
-  /** From now on disk b stops at its next flush, and with it whatever QEMU is doing, for as long as we like. */
+  /**
+   * From now on disk b stops at its next flush, and with it whatever QEMU is doing, for as long as we like. The guest is
+   * paused first: otherwise its own next write would be what stops there.
+   */
   async breakAtFlushOfB(): Promise<void> {
+    await this.#monitor?.execute('stop');
     await this.#human('qemu-io b-debug "break flush_to_os demo"');
   }
 

@@ -51,28 +51,51 @@ export class Stage {
         ...(colours ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }),
       },
     });
-    return { code: status, output: stdout + stderr };
+    return { code: status, output: stderr + stdout }; // Progress comes before the result.
   }
 
-  /** What was said to QEMU in an operation, and what it answered: the lines that change something. */
+  /** What was said to QEMU in an operation that changes something, and what it answered. */
   transcript(operationId: string): void {
     const path = join(this.#data, 'transcripts', `${operationId}.ndjson`);
     if (!existsSync(path)) return;
+    const acted = new Set<unknown>();
     for (const line of readFileSync(path, 'utf8').split('\n')) {
-      const told = line === '' ? null : changing(line);
+      const told = line === '' ? null : acting(line, acted);
       if (told) console.log(styleText('dim', `  ${told}`));
     }
   }
 }
 
 const LINE_CHARS_MAX = 150;
-const LOOKING = /"execute":"(query-|qmp_capabilities|job-dismiss)/;
+const LOOKING = /^(query-|qmp_capabilities|job-dismiss)/;
+
+/** One line of a transcript: said over QMP, or done with qemu-img. */
+interface Line {
+  readonly direction: string;
+  readonly text?: string;
+  readonly args?: readonly string[];
+}
 
 /** Shows what acts and how it went; leaves out what only looks. */
-function changing(line: string): string | null {
-  const { direction, text } = JSON.parse(line) as { direction: string; text: string };
-  if (direction === 'sent') return LOOKING.test(text) ? null : `→ ${shortened(text)}`;
-  return /^\{"return": ?\{\}|"error"/.test(text) || /"concluded"/.test(text) ? `← ${shortened(text)}` : null;
+function acting(line: string, acted: Set<unknown>): string | null {
+  const { direction, text, args = [] } = JSON.parse(line) as Line;
+  if (direction === 'ran') return args[0] === 'info' ? null : `$ ${shortened(`qemu-img ${args.join(' ')}`)}`;
+  if (text === undefined) return null;
+  const { execute = '', id, event, data } = JSON.parse(text) as Message;
+  if (direction === 'sent') {
+    if (LOOKING.test(execute)) return null;
+    acted.add(id);
+    return `→ ${shortened(text)}`;
+  }
+  const isEnd = event === 'JOB_STATUS_CHANGE' && data?.status === 'concluded';
+  return isEnd || (id !== undefined && acted.has(id)) ? `← ${shortened(text)}` : null;
+}
+
+interface Message {
+  readonly execute?: string;
+  readonly id?: unknown;
+  readonly event?: string;
+  readonly data?: { readonly status?: string };
 }
 
 const shortened = (text: string): string =>

@@ -84,6 +84,7 @@ async function killedInsideATransaction(world: World, stage: Stage, guest: Guest
   stage.scene('The machine comes back; the ledger looks, and undoes the half');
   await guest.start();
   stage.type(`operation ${operationId} --wait`, 5);
+  stage.transcript(operationId);
   for (const disk of ['a', 'b'] as const) {
     const has = guest.tagsOf(disk).includes(tag);
     stage.say(`  qemu-img: disk ${disk} ${has ? 'HAS' : 'has not'} ${tag}`);

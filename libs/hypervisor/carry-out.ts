@@ -4,7 +4,7 @@ import { deleting } from './delete.ts';
 import type { Errand, Way } from './errand.ts';
 import { pass } from './fault-points.ts';
 import type { Start } from './journal.ts';
-import { recordDisks } from './known-disks.ts';
+import { presentDisks } from './known-disks.ts';
 import { loading } from './load.ts';
 import { NotNow } from './not-now.ts';
 import { observe } from './observe.ts';
@@ -64,8 +64,10 @@ async function admission(errand: Errand, way: Way, kind: OpenOperation['kind']):
     if (kind === 'create' && sight.power === 'off' && errand.memory.metAlive.has(errand.operationId)) {
       return { report: await machineGone(errand) };
     }
-    await recordDisks(errand, sight);
-    return { start: await way.admit(sight), sight };
+    const record = presentDisks(errand, sight);
+    const start = await way.admit(sight);
+    await record();
+    return { start, sight };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return { report: await failed(errand, { reason: error.code, message: error.message, leftovers: [] }) };

@@ -36,14 +36,20 @@ export function foreignTags({ disks }: Sight, usedIds: ReadonlySet<string>): For
   return found.slice(0, FOREIGN_TAGS_MAX);
 }
 
-/** What the look found otherwise than the ledger knows it is recorded first: plans rest on what is there. */
-export async function recordDisks(errand: Errand, sight: Sight): Promise<void> {
+/**
+ * Plans rest on the disks that are there, whatever the ledger knows. What the look found otherwise is for the caller to
+ * record once the plan is admitted: a disk that a refusal has told of is taken off again, and a ledger that went on
+ * believing in it would refuse without another look.
+ */
+export function presentDisks(errand: Errand, sight: Sight): () => Promise<void> {
   const { place, vm, journal } = errand;
   const disks = sight.power === 'off' ? vm.disks : ledgerDisks(sight, vm.disks); // Off, nobody tells of new ones.
   const foreign = foreignTags(sight, vm.usedIds);
   place.disks = disks;
   const isKnown = areSame(disks, vm.disks, DISK_FIELDS) && areSame(foreign, vm.foreignTags, TAG_FIELDS);
-  if (!isKnown) await journal.disks({ disks: [...disks], foreignTags: foreign });
+  return async () => {
+    if (!isKnown) await journal.disks({ disks: [...disks], foreignTags: foreign });
+  };
 }
 
 const DISK_FIELDS = [
