@@ -81,15 +81,19 @@ function acting(line: string, acted: Set<unknown>): string | null {
   const { direction, text, args = [] } = JSON.parse(line) as Line;
   if (direction === 'ran') return args[0] === 'info' ? null : `$ ${shortened(`qemu-img ${args.join(' ')}`)}`;
   if (text === undefined) return null;
-  const { execute = '', id, event, data } = JSON.parse(text) as Message;
-  if (direction === 'sent') {
-    if (LOOKING.test(execute)) return null;
-    acted.add(id);
-    return `→ ${shortened(text)}`;
-  }
-  const isEnd = event === 'JOB_STATUS_CHANGE' && data?.status === 'concluded';
-  return isEnd || (id !== undefined && acted.has(id)) ? `← ${shortened(text)}` : null;
+  const message = JSON.parse(text) as Message;
+  if (direction === 'sent' ? !isAct(message, acted) : !isAnswer(message, acted)) return null;
+  return `${direction === 'sent' ? '→' : '←'} ${shortened(text)}`;
 }
+
+function isAct({ execute = '', id }: Message, acted: Set<unknown>): boolean {
+  if (LOOKING.test(execute)) return false;
+  acted.add(id);
+  return true;
+}
+
+const isAnswer = ({ id, event, data }: Message, acted: ReadonlySet<unknown>): boolean =>
+  (event === 'JOB_STATUS_CHANGE' && data?.status === 'concluded') || (id !== undefined && acted.has(id));
 
 interface Message {
   readonly execute?: string;
