@@ -1,6 +1,5 @@
 import type { World } from '#world';
 import { NoAnswer, type HttpAnswer, type Method } from './http.ts';
-import { allPages } from './pages.ts';
 import { ownTrouble, readObject, readProblem, Trouble } from './problem.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -59,8 +58,6 @@ export interface Api {
   readonly url: string;
   /** Reads one thing. `mark` names a member that every such thing has: what lacks it did not come from ledgerd. */
   get<T extends object>(path: string, mark: keyof T & string, query?: Query): Promise<Answer<T>>;
-  /** Reads all pages of a list into one answer, as if it had been a single page. */
-  all<T extends object>(path: string, member: keyof T & string, query?: Query): Promise<Answer<T>>;
   /** Text as it arrives, for what has no end. A negative answer is thrown before the first piece. */
   stream(request: StreamRequest): Promise<HttpAnswer>;
   /**
@@ -78,19 +75,17 @@ export const route = (...pieces: readonly string[]): string =>
 
 /** A client of one ledgerd. Nothing is sent before the first question. */
 export function openApi(options: ApiOptions, around: Surroundings): Api {
-  const api: Api = {
+  return {
     url: options.url,
     async get<T extends object>(path: string, mark: keyof T & string, query: Query = {}) {
       return answered<T>(options, mark, await ask(options, around, { method: 'GET', path, query }));
     },
-    all: (path, member, query = {}) => allPages(api, path, member, query),
     stream: (request) => openStream(options, around, request),
     async command<T extends object>(request: CommandRequest, mark: keyof T & string) {
       return answered<T>(options, mark, await askOnce(options, around, request));
     },
     order: async (request) => (await askOnce(options, around, request)).text,
   };
-  return api;
 }
 
 interface Question {

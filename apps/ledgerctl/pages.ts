@@ -11,7 +11,7 @@ export async function allPages<T extends object>(
   api: Api,
   path: string,
   member: keyof T & string,
-  query: Query,
+  query: Query = {},
 ): Promise<Answer<T>> {
   const asked = { ...query, pageSize: `${PAGE_SIZE}` };
   const first = await api.get<T>(path, member, asked);

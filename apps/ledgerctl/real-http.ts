@@ -25,8 +25,8 @@ async function openProtocol(protocol: 'http:' | 'https:'): Promise<Start> {
 
 function send(start: Start, asked: HttpRequest): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
-    const { method, headers, signal } = asked;
-    const request = start(asked.url, { method, headers, signal });
+    const { method, headers, signal, silenceMaxMs: timeout } = asked;
+    const request = start(asked.url, { method, headers, signal, timeout });
     let wasSent = false;
     request.once('socket', (socket) => {
       wasSent = request.reusedSocket; // Such a socket is open already and says nothing when it is given out again.
@@ -35,8 +35,7 @@ function send(start: Start, asked: HttpRequest): Promise<HttpAnswer> {
     });
     request.once('response', (message) => resolve(answerOf(message)));
     request.on('error', (error) => reject(new NoAnswer(wordsOf(error), wasSent)));
-    const silence = `it said nothing for ${asked.silenceMaxMs / 1_000} s`;
-    request.setTimeout(asked.silenceMaxMs, () => request.destroy(new Error(silence)));
+    request.once('timeout', () => request.destroy(new Error(`it said nothing for ${timeout / 1_000} s`)));
     request.end(asked.body);
   });
 }

@@ -76,23 +76,23 @@ test('a place that is not in this log is refused', async () => {
   expect((await ask('GET', `/v1/vms/${NOBODY}/events`)).body.reason).toBe('vm-unknown');
 });
 
-/** Reads a watch until `isEnough` says so, and hangs up. */
-async function watched(
-  { url }: Ledgerd,
-  headers: Record<string, string>,
-  isEnough: (text: string) => boolean,
-): Promise<string> {
+/** Watches from this moment on, when it resolves. `until` reads as far as it takes, and hangs up. */
+async function watch({ url }: Ledgerd, headers: Record<string, string> = {}) {
   const hangUp = new AbortController();
   const answer = await fetch(`${url}/v1/watch`, { headers, signal: hangUp.signal });
   expect(answer.headers.get('content-type')).toBe('text/event-stream');
-  const decoder = new TextDecoder();
-  let text = '';
-  for await (const piece of answer.body ?? []) {
-    text += decoder.decode(piece as Uint8Array, { stream: true });
-    if (isEnough(text)) break;
-  }
-  hangUp.abort();
-  return text;
+  return {
+    until: async (isEnough: (text: string) => boolean): Promise<string> => {
+      const decoder = new TextDecoder();
+      let text = '';
+      for await (const piece of answer.body ?? []) {
+        text += decoder.decode(piece as Uint8Array, { stream: true });
+        if (isEnough(text)) break;
+      }
+      hangUp.abort();
+      return text;
+    },
+  };
 }
 
 const idsIn = (text: string): string[] => [...text.matchAll(/^id: (.*)$/gm)].map(([, id]) => id ?? '');
@@ -100,15 +100,15 @@ const idsIn = (text: string): string[] => [...text.matchAll(/^id: (.*)$/gm)].map
 test('a watcher hears what happens from now on, and goes on where it was', async () => {
   const daemon = await ledgerd();
   const vmId = await vmOn(daemon);
-  const first = watched(daemon, {}, (text) => text.includes('SnapshotCreated'));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  const watcher = await watch(daemon);
   await snapshotOn(daemon, vmId, 'a');
-  const heard = await first;
+  const heard = await watcher.until((text) => text.includes('SnapshotCreated'));
   expect(idsIn(heard)).toEqual(['3', '4', '5']);
   expect(heard).not.toContain('VmRegistered');
   const data = [...heard.matchAll(/^data: (.*)$/gm)].map(([, text]) => JSON.parse(text ?? '') as Event);
   expect(data.map(({ position }) => position)).toEqual(['3', '4', '5']);
-  const resumed = await watched(daemon, { 'last-event-id': '1' }, (text) => text.includes('SnapshotCreated'));
+  const again = await watch(daemon, { 'last-event-id': '1' });
+  const resumed = await again.until((text) => text.includes('SnapshotCreated'));
   expect(idsIn(resumed)).toEqual(['2', '3', '4', '5']);
 });
 
@@ -117,7 +117,8 @@ test('a watcher to whom nothing happens hears that we are still there', async ()
   const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
     real.clock.sleep(ms === 15_000 ? 5 : ms, signal);
   const daemon = await ledgerd({ world: { ...real, clock: { ...real.clock, sleep } } });
-  const text = await watched(daemon, {}, (heard) => heard.split(': still here').length > 3);
+  const watcher = await watch(daemon);
+  const text = await watcher.until((heard) => heard.split(': still here').length > 3);
   expect(idsIn(text)).toEqual([]);
 });
 
@@ -144,11 +145,11 @@ test('a daemon that stops ends its watchers and those who wait', async () => {
   const vmId = await vmOn(daemon);
   daemon.machines.next.end = 'never';
   const created = await daemon.ask('POST', `/v1/vms/${vmId}/snapshots`, {});
-  const watching = watched(daemon, {}, () => false);
+  const watcher = await watch(daemon);
   const waiting = daemon.ask('GET', `/v1/operations/${created.body.id}?wait=60s`);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  for (const _ of [1, 2, 3]) await daemon.ask('GET', '/health/live'); // By then it has been heard.
   await daemon.stop();
-  await watching;
+  expect(await watcher.until(() => false)).toContain(': watching');
   expect((await waiting).body).toMatchObject({ done: false });
 });
 

@@ -2,7 +2,17 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CHAIN_START, openSqliteStore, seal, StoreTrouble, type StoreTroubleKind } from '#event-store';
 import { realWorld } from '#world';
-import { directory, ledgerd, snapshotOn, vmOn } from './ledgerd.ts';
+import { type Answer, directory, type Ledgerd, ledgerd, snapshotOn, vmOn } from './ledgerd.ts';
+
+/** The metrics as soon as they hold this line: what counts follows the log a little later. */
+async function metricsWith(daemon: Ledgerd, line: string): Promise<Answer> {
+  for (let turns = 0; turns < 500; turns += 1) {
+    const answer = await daemon.ask('GET', '/metrics');
+    if (answer.text.includes(`${line}\n`)) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`the metrics never said ${line}`);
+}
 
 test('the metrics tell what an operator would alarm on, and name no VM', async () => {
   const daemon = await ledgerd();
@@ -16,8 +26,7 @@ test('the metrics tell what an operator would alarm on, and name no VM', async (
   const failed = await daemon.ask('POST', `/v1/vms/${vmId}/snapshots`, {});
   await daemon.ask('GET', `/v1/operations/${failed.body.id}?wait=10s`);
   await daemon.ask('POST', `/v1/vms/${vmId}/snapshots`, {});
-  await new Promise((resolve) => setTimeout(resolve, 50)); // What counts follows the log a little later.
-  const { text, headers } = await daemon.ask('GET', '/metrics');
+  const { text, headers } = await metricsWith(daemon, 'snapledger_vms_held 1');
   expect(headers.get('content-type')).toContain('text/plain; version=0.0.4');
   for (const line of [
     'snapledger_commands_total{type="RegisterVm",outcome="recorded"} 1',
@@ -49,8 +58,7 @@ test('the metrics tell what an operator would alarm on, and name no VM', async (
   }
   expect(text).not.toContain(vmId);
   await daemon.ask('POST', `/v1/vms/${vmId}/release`, { note: 'x' });
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  expect((await daemon.ask('GET', '/metrics')).text).toContain('snapledger_vms_held 0\n');
+  await metricsWith(daemon, 'snapledger_vms_held 0');
 });
 
 test('held VMs are counted after a restart too', async () => {
@@ -61,8 +69,7 @@ test('held VMs are counted after a restart too', async () => {
   await one.ask('GET', `/v1/operations/${created.body.id}?wait=10s`);
   await one.stop();
   const two = await ledgerd({ data });
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  expect((await two.ask('GET', '/metrics')).text).toContain('snapledger_vms_held 1\n');
+  await metricsWith(two, 'snapledger_vms_held 1');
 });
 
 test('on the log of a newer program nothing is accepted, and the reason is told', async () => {

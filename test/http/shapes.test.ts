@@ -171,6 +171,19 @@ test('an operation is waited for, refused a second one beside it, and can be cal
   expect(again).toMatchObject({ status: 409, body: { reason: 'not-cancelable' } });
 });
 
+test('the OpenAPI document is whole: every reference leads somewhere, every id of a path is named', async () => {
+  const { ask } = await ledgerd();
+  const { text, body } = await ask('GET', '/docs/openapi.json');
+  const { schemas } = body['components'] as { schemas: object };
+  for (const [, name = ''] of text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]*)"/g))
+    expect(Object.keys(schemas)).toContain(name);
+  for (const [path, methods] of Object.entries(body['paths'] as Record<string, object>)) {
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    for (const { parameters } of Object.values(methods) as { parameters: { in: string; name: string }[] }[])
+      expect(parameters.filter((each) => each.in === 'path').map(({ name }) => name)).toEqual(inPath);
+  }
+});
+
 test('the OpenAPI document names the fields of every body', async () => {
   const { ask } = await ledgerd();
   const { components } = (await ask('GET', '/docs/openapi.json')).body as {

@@ -96,9 +96,14 @@ test('a wrong directory is left as it is', async () => {
 
 test('rebuild builds the views anew, and refuses while a daemon holds the log', async () => {
   const data = await recorded('data');
-  expect(await run('rebuild', '--data', data)).toMatchObject({ code: 0 });
-  expect(readdirSync(data)).toContain('views.sqlite');
-  const daemon = await openSqliteStore(realWorld(), join(data, 'ledger.sqlite'));
+  const log = join(data, 'ledger.sqlite');
+  const rebuilt = await run('rebuild', '--data', data, '--json');
+  expect({ ...rebuilt, out: JSON.parse(rebuilt.out) }).toEqual({
+    code: 0,
+    out: { file: log, events: EVENTS },
+    err: '',
+  });
+  const daemon = await openSqliteStore(realWorld(), log);
   const refused = await run('rebuild', '--data', data);
   expect(refused).toMatchObject({ code: 4, out: '' });
   expect(refused.err).toContain('data-in-use: ');

@@ -10,7 +10,7 @@ export interface Heard {
   readonly body: unknown;
 }
 
-/** What is answered; or the connection dies, with nothing said or in the middle of the answer. */
+/** What is answered; or the connection dies, with nothing said or in the middle of the answer; or nothing happens. */
 export type Reply =
   | {
       readonly status?: number;
@@ -18,7 +18,8 @@ export type Reply =
       readonly headers?: Readonly<Record<string, string>>;
     }
   | 'lost'
-  | 'torn';
+  | 'torn'
+  | 'silent';
 
 export type Route = Reply | ((heard: Heard, times: number) => Reply);
 
@@ -96,6 +97,7 @@ async function hear(request: IncomingMessage): Promise<Heard> {
 }
 
 function answer(response: ServerResponse, reply: Reply): void {
+  if (reply === 'silent') return;
   if (reply === 'lost') {
     response.socket?.destroy();
     return;

@@ -55,14 +55,14 @@ async function rebuild(session: Session, options: DataOptions): Promise<void> {
   const world = await session.around.world();
   const { openSqliteStore } = await import('#event-store');
   const { rebuildViews } = await import('#views');
-  await session.remark(`building ${views} from ${log}`);
+  await session.remark(`reading ${log}`);
   const { events } = await carriedOut(session, async () => {
     const store = await openSqliteStore(world, log);
     const rebuilt = await rebuildViews({ world, store, file: views });
     await store.close();
     return rebuilt;
   });
-  await tell(session, { did: 'rebuilt', file: views, counts: { events } });
+  await tell(session, { did: 'rebuilt from', file: log, counts: { events } });
 }
 
 async function backUp(session: Session, word: string, options: DataOptions): Promise<void> {

@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { Operations, ShownOperation } from '../answers.ts';
 import { route } from '../api.ts';
+import { allPages } from '../pages.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { findVm, idIn } from '../find.ts';
 import { complainOf, operationFacts, outcomeCode, outcomeWord } from '../outcome.ts';
@@ -69,7 +70,7 @@ async function operations(
 ): Promise<void> {
   const vmId = word === undefined ? undefined : await findVm(session, word);
   const done = options.open ? 'false' : options.done ? 'true' : undefined;
-  const answer = await session.api.all<Operations>(route('operations'), 'operations', { vmId, done });
+  const answer = await allPages<Operations>(session.api, route('operations'), 'operations', { vmId, done });
   const { screen } = session;
   const { text } = screen;
   await session.show(answer, ({ operations }) =>

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { HistoryEntry, SnapshotView } from '#views';
 import type { Lineage, ShownVm, Snapshots } from '../answers.ts';
 import { route } from '../api.ts';
+import { allPages } from '../pages.ts';
 import { findSnapshot, findVm } from '../find.ts';
 import { Trouble } from '../problem.ts';
 import { outcomeWord } from '../outcome.ts';
@@ -60,7 +61,7 @@ async function list(session: Session, word: string, options: ListOptions): Promi
   const vmId = await findVm(session, word);
   const { status, asOf, label: wanted = {} } = options;
   const labels = Object.entries(wanted).map(([key, value]) => [`label.${key}`, value]);
-  const answer = await session.api.all<Snapshots>(route('vms', vmId, 'snapshots'), 'snapshots', {
+  const answer = await allPages<Snapshots>(session.api, route('vms', vmId, 'snapshots'), 'snapshots', {
     status,
     asOf,
     implicit: options.implicit ? 'true' : undefined,
@@ -94,7 +95,7 @@ async function tree(
   const vmId = await findVm(session, word);
   const root = options.root === undefined ? undefined : await findSnapshot(session, vmId, options.root);
   const { asOf, depth } = options;
-  const answer = await session.api.all<Lineage>(route('vms', vmId, 'lineage'), 'nodes', {
+  const answer = await allPages<Lineage>(session.api, route('vms', vmId, 'lineage'), 'nodes', {
     asOf,
     root,
     depth,
@@ -167,7 +168,8 @@ function snapshotFacts({ screen }: Session, snapshot: SnapshotView, version: str
 
 async function history(session: Session, word: string): Promise<void> {
   const vmId = await findVm(session, word);
-  const answer = await session.api.all<{ entries: readonly HistoryEntry[] }>(
+  const answer = await allPages<{ entries: readonly HistoryEntry[] }>(
+    session.api,
     route('vms', vmId, 'history'),
     'entries',
   );

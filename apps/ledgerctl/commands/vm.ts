@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Status } from '#hypervisor';
 import type { ShownVm, Vms } from '../answers.ts';
 import { route } from '../api.ts';
+import { allPages } from '../pages.ts';
 import { findVm } from '../find.ts';
 import type { Does, Session } from '../session.ts';
 import { facts, table } from '../table.ts';
@@ -62,7 +63,7 @@ async function add(session: Session, name: string, options: AddOptions): Promise
 }
 
 async function list(session: Session): Promise<void> {
-  const answer = await session.api.all<Vms>(route('vms'), 'vms');
+  const answer = await allPages<Vms>(session.api, route('vms'), 'vms');
   const { text, paint } = session.screen;
   await session.show(answer, ({ vms }) =>
     table(
@@ -99,6 +100,7 @@ function vmFacts({ screen }: Session, vm: ShownVm, version: string): string {
       ['id', text(vm.id)],
       ['host', text(vm.host)],
       ['monitor', text(vm.monitor)],
+      ['agent', vm.guestAgent === null ? null : text(vm.guestAgent)],
       ['labels', labels.length > 0 ? text(labels.join(' ')) : null],
       ['current', current],
       ['operation', vm.operationId === null ? null : text(vm.operationId)],

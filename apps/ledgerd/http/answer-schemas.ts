@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CaptureMode, Consistency, Labels, Leftover, REFUSAL_CODES, Step, VmState } from '#ledger';
-import { SNAPSHOT_STATUSES } from '#views';
+import { type LineageView, SNAPSHOT_STATUSES, type SnapshotView } from '#views';
+import type { ShownOperation, ShownVm } from './shown.ts';
 
 const id = z.string().describe('a UUID');
 const time = z.string().describe('RFC 3339 in UTC');
@@ -28,8 +29,10 @@ const Vm = z.strictObject({
   ),
   current: Current,
   operationId: id.nullable(),
-  conditions: z.array(z.strictObject({ type: z.string(), reason: z.string(), message: z.string() })),
-});
+  conditions: z.array(
+    z.strictObject({ type: z.enum(['Held', 'Overdue']), reason: z.string(), message: z.string() }),
+  ),
+}) satisfies z.ZodType<ShownVm>;
 
 const Snapshot = z.strictObject({
   id,
@@ -51,7 +54,7 @@ const Snapshot = z.strictObject({
   protected: z.boolean(),
   labels: Labels,
   current: z.boolean(),
-});
+}) satisfies z.ZodType<SnapshotView>;
 
 const nextPageToken = z.string().describe('absent on the last page').exactOptional();
 const totalSize = z.number().int();
@@ -62,7 +65,7 @@ const Lineage = z.strictObject({
   current: Current,
   nodes: z.array(Snapshot.extend({ depth: z.number().int(), childCount: z.number().int() })),
   nextPageToken,
-});
+}) satisfies z.ZodType<LineageView>;
 
 const Operation = z.strictObject({
   id,
@@ -78,7 +81,7 @@ const Operation = z.strictObject({
   error: z.strictObject({ reason: z.string(), message: z.string(), retryable: z.boolean() }).exactOptional(),
   message: z.string(),
   response: z.strictObject({ snapshotId: id.nullable() }).exactOptional(),
-});
+}) satisfies z.ZodType<ShownOperation>;
 
 const Status = z.strictObject({
   snapshottable: z.boolean(),

@@ -1,5 +1,7 @@
 import type { Asked, Handled } from '#event-store';
+import type { Discovered, Hypervisor } from '#hypervisor';
 import { type DataOf, decideRegistry, type Disk, Refusal, type RegistryEvent } from '#ledger';
+import { FileTrouble } from '#world';
 import { REGISTRY_STREAM, streamOf } from '../ledger.ts';
 import { registerVm } from '../registration.ts';
 import type { ChangeVmBody, RegisteredDiskBody, RegisterVmBody } from './bodies.ts';
@@ -46,27 +48,43 @@ async function registrationOf(house: House, body: RegisterVmBody): Promise<Regis
     guestAgent: body.guestAgent ?? null,
     labels: body.labels ?? {},
   };
+  const { monitor, disks = [] } = body;
   const hypervisor = hypervisorOf(house, known.host);
-  const monitor = (await house.world.files.realpath(body.monitor)) ?? body.monitor;
   await requireFree(house, { ...known, monitor, disks: [], foreignTags: [] });
-  const images = imagesIn(body.disks ?? []);
-  const found = await hypervisor.discover({
-    monitor: body.monitor,
-    ...(images.length > 0 && { disks: images }),
-  });
+  requireOnce(disks);
+  const images = imagesIn(disks);
+  const found = await looked(hypervisor, { monitor, ...(images.length > 0 && { disks: images }) });
   return {
     ...known,
     monitor: found.monitor,
-    disks: withDefaults(found.disks, body.disks ?? []),
+    disks: withDefaults(found.disks, disks),
     foreignTags: found.foreignTags,
   };
 }
 
-/** What is taken already is said before the machine is bothered. The registry decides again when it records. */
+/** What is plainly taken is said before the machine is bothered. The registry decides again when it records. */
 async function requireFree({ ledgers }: House, registration: Registration): Promise<void> {
   const { state } = await ledgers.registry.state(REGISTRY_STREAM);
   const { vmId, name, monitor } = registration;
   decideRegistry({ type: 'ClaimVm', vmId, claim: { name, monitor, files: [], registration } }, state);
+}
+
+/** A path that the system will not even look at (a loop of links, a name too long) is the caller's mistake. */
+async function looked(
+  hypervisor: Hypervisor,
+  asked: Parameters<Hypervisor['discover']>[0],
+): Promise<Discovered> {
+  try {
+    return await hypervisor.discover(asked);
+  } catch (error) {
+    throw error instanceof FileTrouble ? new Refusal('path-not-allowed', error.message) : error;
+  }
+}
+
+function requireOnce(disks: readonly { readonly device: string }[]): void {
+  const devices = disks.map(({ device }) => device);
+  const twice = devices.find((device, index) => devices.indexOf(device) !== index);
+  if (twice !== undefined) throw new Refusal('invalid-body', `disks names "${twice}" twice`);
 }
 
 /** Either all of them say where they are, and the machine is off; or none does, and QEMU tells. */
@@ -97,6 +115,7 @@ function withDefaults(found: readonly Disk[], asked: readonly RegisteredDiskBody
  */
 export async function changeOf(house: House, vmId: string, body: ChangeVmBody): Promise<DataOf<'VmChanged'>> {
   const { name, labels, guestAgent, host, disks } = body;
+  requireOnce(disks ?? []);
   const defaults = disks && Object.fromEntries(disks.map(({ device, default: mode }) => [device, mode]));
   const monitor = body.monitor === undefined ? undefined : await resolvedMonitor(house, vmId, body.monitor);
   return given({ name, labels, monitor, guestAgent, host, defaults });
@@ -109,9 +128,9 @@ async function resolvedMonitor(house: House, vmId: string, monitor: string): Pro
   if (monitor === vm.monitor) return monitor;
   const known = vm.disks.map(({ device, file, format }) => ({ device, file, format }));
   const hypervisor = hypervisorOf(house, vm.host);
-  const found = await hypervisor.discover({ monitor }).catch((error: unknown) => {
+  const found = await looked(hypervisor, { monitor }).catch((error: unknown) => {
     if (error instanceof Refusal && error.code === 'not-a-monitor')
-      return hypervisor.discover({ monitor, disks: known });
+      return looked(hypervisor, { monitor, disks: known });
     throw error;
   });
   for (const { device, file } of known) {
@@ -125,7 +144,7 @@ async function resolvedMonitor(house: House, vmId: string, monitor: string): Pro
 }
 
 /** @throws {Refusal} `host-unreachable` when this process cannot look at machines of that host */
-export function hypervisorOf({ hypervisor, host }: House, wanted: string): NonNullable<House['hypervisor']> {
+export function hypervisorOf({ hypervisor, host }: House, wanted: string): Hypervisor {
   if (hypervisor && wanted === host) return hypervisor;
   const why = hypervisor ? `machines of host "${host}"` : 'no machines: it runs without the role worker';
   throw new Refusal('host-unreachable', `host "${wanted}" cannot be reached: this process looks at ${why}`);
