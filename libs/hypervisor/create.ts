@@ -26,7 +26,8 @@ export const creating = (errand: Errand, operation: Create, snapshot: Readonly<S
   act: (start, sight) => act(errand, start, sight),
   async recover(start) {
     const sight = await observeTrouble(errand, start, 'needed');
-    return conclude(errand, start, sight, troubleOfJob(sight, operation.id));
+    const trouble = troubleOfJob(sight, operation.id) ?? errand.memory.troubles.get(operation.id) ?? null;
+    return conclude(errand, start, sight, trouble);
   },
 });
 
@@ -67,6 +68,7 @@ async function act(errand: Errand, start: Start, sight: Sight): Promise<Report> 
   const trouble = await troubleIn(() => capture(errand, start, captured));
   const seen = trouble ? null : await glance(errand, sight);
   if (seen && isComplete(start, seen)) return reportCreated(errand, start, seen);
+  errand.memory.troubles.set(errand.operationId, trouble ?? LIE); // The look may have to be put off.
   return conclude(errand, start, await observeTrouble(errand, start, 'needed'), trouble ?? LIE);
 }
 

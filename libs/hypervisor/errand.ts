@@ -4,6 +4,7 @@ import type { Place } from './place.ts';
 import type { Steps } from './steps.ts';
 import type { Sight } from './sight.ts';
 import type { Transcript } from './transcript.ts';
+import type { Trouble } from './trouble.ts';
 
 /** One operation being carried out, and all that its steps need. */
 export interface Errand {
@@ -28,6 +29,8 @@ export interface Memory {
   readonly mended: Set<string>;
   /** Their machine was on when they were first looked at. */
   readonly metAlive: Set<string>;
+  /** What came in between when they were carried out. */
+  readonly troubles: Map<string, Trouble>;
 }
 
 /** What a create, a load and a delete each do in their own way. */

@@ -64,7 +64,7 @@ export interface Hypervisor {
 export function openHypervisor(options: HypervisorOptions): Hypervisor {
   const { world, monitorRoots, imageRoots, worker, transcriptsDir } = options;
   const monitors = new Monitors(world, monitorRoots);
-  const memory: Memory = { mended: new Set(), metAlive: new Set() };
+  const memory: Memory = { mended: new Set(), metAlive: new Set(), troubles: new Map() };
 
   /** Somewhere to look at a machine from, for as long as `work` takes. */
   async function at<T>(
@@ -104,6 +104,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
           const report = await carryOut(errand, operation);
           memory.mended.delete(operation.id);
           memory.metAlive.delete(operation.id);
+          memory.troubles.delete(operation.id);
           return report;
         } finally {
           await transcript.flush(); // Of an operation that goes on later as well.

@@ -1,5 +1,5 @@
 import { Refusal } from '#ledger';
-import { type Monitor, MonitorTrouble, QmpUnknown } from '#qmp';
+import { type Monitor, MonitorTrouble } from '#qmp';
 import { pass } from './fault-points.ts';
 import type { Access } from './images.ts';
 import { lookAtImages, withTagsOfFile } from './look-at-images.ts';
@@ -7,6 +7,7 @@ import { lookThroughMonitor } from './look-through-monitor.ts';
 import { NotNow } from './not-now.ts';
 import type { Place } from './place.ts';
 import type { SeenDisk, Sight } from './sight.ts';
+import { isLoss } from './trouble.ts';
 
 /**
  * Looks at a machine, changing nothing. When nobody listens at its monitor its images are read: `alone` also proves
@@ -35,9 +36,6 @@ async function lookOverOldSession(place: Place): Promise<Sight | null> {
     throw error;
   }
 }
-
-const isLoss = (cause: unknown): boolean =>
-  cause instanceof QmpUnknown ? cause.cause === 'closed' : cause instanceof MonitorTrouble;
 
 async function lookAfresh(place: Place, access: Access): Promise<Sight> {
   const monitor = await reach(place);

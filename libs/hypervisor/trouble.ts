@@ -15,8 +15,8 @@ import type { Sight } from './sight.ts';
 export type Trouble =
   /** Somebody said no. What was done before may still be there: a rollback can fail as well. */
   | { readonly kind: 'refused'; readonly words: string; readonly category: RefusalCategory }
-  /** Nobody knows whether it was done. */
-  | { readonly kind: 'unknown'; readonly words: string };
+  /** Nobody knows whether it was done; perhaps because QEMU went away meanwhile. */
+  | { readonly kind: 'unknown'; readonly words: string; readonly isLoss: boolean };
 
 /** Null for what is neither: a bug, or the end of the world. */
 export function troubleFrom(error: unknown): Trouble | null {
@@ -32,8 +32,12 @@ export function troubleFrom(error: unknown): Trouble | null {
     error instanceof QmpGarbled ||
     error instanceof MonitorTrouble ||
     error instanceof ImageUnknown;
-  return isUnknown ? { kind: 'unknown', words: error.message } : null;
+  return isUnknown ? { kind: 'unknown', words: error.message, isLoss: isLoss(error) } : null;
 }
+
+/** Whether a session ended under us. QEMU ends none: it dies. */
+export const isLoss = (error: unknown): boolean =>
+  error instanceof QmpUnknown ? error.cause === 'closed' : error instanceof MonitorTrouble;
 
 /** Does something and tells what came in between; null when nothing did. */
 export async function troubleIn(work: () => Promise<unknown>): Promise<Trouble | null> {

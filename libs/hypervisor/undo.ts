@@ -41,8 +41,11 @@ function whyFailed(start: Start, sight: Sight, trouble: Trouble | null, isPartia
   if (start.vmState === 'shutoff') {
     return { reason: 'host-unreachable', message: `the capture of the images was interrupted${words}` };
   }
-  if (sight.power === 'off' || isPartial) {
+  if (sight.power === 'off' || isPartial || trouble?.isLoss) {
     return { reason: 'machine-gone', message: `QEMU died before the capture was whole${words}` };
   }
-  return { reason: 'host-unreachable', message: `QEMU was lost before it took the capture${words}` };
+  return {
+    reason: 'host-unreachable',
+    message: `nobody told QEMU of the capture, or it was not heard${words}`,
+  };
 }

@@ -79,7 +79,9 @@ async function seeded(file: string): Promise<string[]> {
         memory: { mode: 'none' as const },
         consistency: 'crash' as const,
       };
-      const created = { operationId, ...taken, evidence: [], ...ended };
+      const found = { device: 'vda', file: `/bench/${n}`, tag: `sl-${snapshotId}`, nativeId: '1' };
+      const evidence = [{ ...found, date: 0, vmClockNs: 0, vmStateSizeBytes: 0 }];
+      const created = { operationId, ...taken, evidence, ...ended };
       await ledgers.vms.handle(stream, { type: 'ReportCreated', created }, asked);
       return `/v1/vms/${vmId}/snapshots/${snapshotId}`;
     }),

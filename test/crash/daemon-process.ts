@@ -5,8 +5,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
-const root = join(import.meta.dirname, '../..');
-const built = join(root, 'dist/test/crash/bombed-ledgerd.js');
+/** npm runs every script at the top of the checkout. */
+const built = join(process.cwd(), 'dist/test/crash/bombed-ledgerd.js');
 const START_MS = 20_000;
 
 export interface Bomb {

@@ -130,7 +130,7 @@ describe('a create on a running machine', () => {
       call.hangUp();
       return fakeSilence;
     });
-    expect((await book.create({ diskOnly: true })).end).toBe('undone: host-unreachable');
+    expect((await book.create({ diskOnly: true })).end).toBe('undone: machine-gone');
   });
 
   test('whose answer does not come in time is done if the disks say so', async () => {
