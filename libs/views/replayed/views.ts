@@ -97,7 +97,7 @@ export class Views {
   #replay(vmId: string, { version, asOf }: At): Replay {
     const shelf = this.#shelves.get(vmId);
     if (!shelf) return new Replay(vmId);
-    if (version === undefined && asOf === undefined) return shelf.now;
+    if (asOf === undefined && (version ?? shelf.now.version) >= shelf.now.version) return shelf.now;
     const replay = new Replay(vmId);
     for (const event of shelf.events) {
       const isLater = asOf !== undefined && (parseRfc3339(event.recordedAt) ?? 0) > asOf;
