@@ -103,7 +103,7 @@ describe('canonical JSON', () => {
   test('means what was written', () => {
     fc.assert(
       fc.property(json, (value) => {
-        expect(JSON.parse(canonicalJson(value))).toEqual(value);
+        expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value))); // JSON has no -0.
       }),
     );
   });

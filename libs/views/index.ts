@@ -1,7 +1,12 @@
-export { openViews, type Views } from './replayed/views.ts';
-export { operationFromRequest } from './replayed/operation-view.ts';
-export { rebuildViews } from './replayed/rebuild.ts';
-export { type Page } from './replayed/pages.ts';
+export { rebuildViews } from './rebuild.ts';
+export type { LineageQuery } from './show/lineage.ts';
+export { operationFromRequest, type OperationsQuery } from './show/operations.ts';
+export { type Page, PAGE_SIZE_MAX } from './show/page.ts';
+export type { At } from './show/places.ts';
+export type { SnapshotsQuery } from './show/snapshot-list.ts';
+export type { VmsQuery } from './show/vms.ts';
+export { openViews, type Views, type ViewsOptions } from './views.ts';
+export type { ViewsNotice, ViewsState } from './write/keeper.ts';
 export {
   SNAPSHOT_STATUSES,
   type Condition,

@@ -83,7 +83,7 @@ async function traced({ directory }: Subject, work: (ask: Ask) => Promise<void>)
 
 function answersIn(trace: string): Answered[] {
   const answers: Answered[] = [];
-  for (const part of trace.split(/(?=read\(\d+, "(?:POST|PATCH) \/v1\/)/).slice(1)) {
+  for (const part of trace.split(/(?="(?:POST|PATCH) \/v1\/)/).slice(1)) {
     const calls = part.split('"HTTP/1.1 2')[0] ?? '';
     answers.push({ request: /"(POST|PATCH)/.exec(part)?.[1] ?? '', calls });
   }
