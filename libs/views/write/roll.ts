@@ -8,6 +8,8 @@ export const RETIRED = -2;
 export interface Roll {
   /** The version its epoch began with; -1 when nobody was ever on it. */
   epoch: number;
+  /** The last version that changed it, as far as is remembered. */
+  changedAt: number;
   readonly members: Set<number>;
   misses: number;
   /** The highest number in the epoch, still a member or not. */
@@ -15,7 +17,13 @@ export interface Roll {
 }
 
 /** A list that nobody is on. */
-export const emptyRoll = (): Roll => ({ epoch: -1, members: new Set(), misses: 0, last: 0 });
+export const emptyRoll = (): Roll => ({
+  epoch: -1,
+  changedAt: -1,
+  members: new Set(),
+  misses: 0,
+  last: 0,
+});
 
 /** Stands for an empty roll until somebody is put on it: most snapshots never have a child. */
 export const NOBODY_YET: Roll = emptyRoll();

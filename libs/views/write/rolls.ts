@@ -97,18 +97,25 @@ export class Rolls {
     this.#remember(head, list, NOBODY_YET);
   }
 
-  /** The roll, ready to be changed. A new epoch begins with the list as the version before this one left it. */
+  /**
+   * The roll, ready to be changed. A new epoch begins with the list as the version before this one left it, so
+   * not in the middle of what one event does to it.
+   */
   #open({ head, version }: RollAt, list: number): Roll {
     const known = this.#roll(head, list);
     const roll = known === NOBODY_YET ? this.#remember(head, list, emptyRoll()) : known;
-    const epoch = version - 1;
-    if (!isDue(roll) || epoch <= roll.epoch) return roll;
+    if (isDue(roll) && roll.changedAt < version) this.#begin(roll, { head, list, epoch: version - 1 });
+    roll.changedAt = version;
+    return roll;
+  }
+
+  #begin(roll: Roll, { head, list, epoch }: { head: Head; list: number; epoch: number }): void {
     let last = 0;
     for (const member of roll.members) {
       this.#rows.add(head.vm, list, epoch, member, epoch, ADDED);
       last = Math.max(last, member);
     }
-    return Object.assign(roll, { epoch, misses: 0, last });
+    Object.assign(roll, { epoch, misses: 0, last });
   }
 
   #roll(head: Head, list: number): Roll {

@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type EventStore, MemoryDisk, openMemoryStore } from '#event-store';
+import { realWorld } from '#world';
+import { openViews, type Views } from '../views.ts';
+import type { ViewsNotice } from '../write/keeper.ts';
+import { Scribe } from './scribe.ts';
+
+/** Test-only. Longer than anything takes. */
+export const PATIENCE_MS = 10_000;
+
+/** Test-only. A log, somebody who writes it, and a directory for the views of it. */
+export class Stage {
+  readonly world = realWorld();
+  readonly notices: ViewsNotice[] = [];
+  readonly store: EventStore;
+  readonly scribe: Scribe;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'snapledger-views-'));
+  readonly #opened: Views[] = [];
+
+  constructor(disk = new MemoryDisk()) {
+    this.store = openMemoryStore(this.world, disk);
+    this.scribe = new Scribe(this.store);
+  }
+
+  file(name = 'views.sqlite'): string {
+    return join(this.#directory, name);
+  }
+
+  /** Views that show all that is recorded. */
+  async open(file = this.file(), store = this.store): Promise<Views> {
+    const onNotice = (notice: ViewsNotice): void => void this.notices.push(notice);
+    const views = await openViews({ world: this.world, store, file, onNotice });
+    this.#opened.push(views);
+    await this.caughtUp(views, store);
+    return views;
+  }
+
+  async caughtUp(views: Views, store = this.store): Promise<void> {
+    const head = await store.head();
+    if (head !== null && !(await views.reached(head, PATIENCE_MS))) throw new Error('the views stay behind');
+  }
+
+  async close(): Promise<void> {
+    for (const views of this.#opened) await views.close();
+    await this.store.close();
+    rmSync(this.#directory, { recursive: true });
+  }
+}
+
+/** Test-only. Every item of a list, page by page. */
+export function everyItem<Item>(
+  page: (token: { pageToken?: string }) => readonly [readonly Item[], string | undefined],
+): Item[] {
+  const items: Item[] = [];
+  let token: string | undefined;
+  do {
+    const [found, next] = page(token === undefined ? {} : { pageToken: token });
+    items.push(...found);
+    token = next;
+  } while (token !== undefined);
+  return items;
+}
