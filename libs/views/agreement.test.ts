@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { canonicalJson } from '#event-store';
 import { parseRfc3339 } from '#world';
@@ -14,11 +17,16 @@ const SEEDS = [1, 2, 3, 4, 5, 6];
 const MOVES = 120;
 const VMS = ['vm-a', '__proto__'];
 
+let directory: string;
 let stage: Stage;
 beforeEach(() => {
-  stage = new Stage();
+  directory = mkdtempSync(join(tmpdir(), 'snapledger-views-'));
+  stage = new Stage(directory);
 });
-afterEach(() => stage.close());
+afterEach(async () => {
+  await stage.close();
+  rmSync(directory, { recursive: true });
+});
 
 const live1 = (chance: Chance, vmIds = VMS): Promise<void> =>
   live(stage.scribe, chance.of(vmIds) ?? '', chance);
@@ -103,12 +111,7 @@ test.each(SEEDS)('the views show every version and instant of the past as it was
   const views = await stage.open();
   for (const vmId of VMS) {
     const { pictures } = retold(vmId);
-    for (const picture of pictures) {
-      const { version } = picture;
-      const about = `seed ${seed}, ${vmId} version ${version}`;
-      same(views.vm(vmId, { version })?.body ?? null, picture.vm, about);
-      for (const one of picture.snapshots) same(views.snapshot(vmId, one.id, { version })?.body, one, about);
-    }
+    for (const picture of pictures) compareVersion(views, vmId, picture);
     for (const picture of lastOfEachInstant(pictures)) {
       const asOf = parseRfc3339(picture.recordedAt) ?? 0;
       compareLists(views, vmId, picture, { asOf }, `seed ${seed}, ${vmId} as of ${picture.recordedAt}`);
@@ -117,6 +120,12 @@ test.each(SEEDS)('the views show every version and instant of the past as it was
     same(treeIn(views, vmId, { asOf: first - 1 }), [], 'before it was registered');
   }
 });
+
+function compareVersion(views: Views, vmId: string, { version, vm, snapshots }: Picture): void {
+  const about = `${vmId} version ${version}`;
+  same(views.vm(vmId, { version })?.body ?? null, vm, about);
+  for (const one of snapshots) same(views.snapshot(vmId, one.id, { version })?.body, one, about);
+}
 
 function retold(vmId: string): Retelling {
   const retelling = new Retelling(vmId);

@@ -1,7 +1,19 @@
-import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { MemoryDisk, openMemoryStore } from '#event-store';
+import { MemoryDisk, openMemoryStore, openSqliteStore } from '#event-store';
 import { Refusal, type VmEvent } from '#ledger';
 import { rebuildViews } from './rebuild.ts';
 import { Chance } from './story/chance.ts';
@@ -12,12 +24,17 @@ import { create, register, Scribe, success } from './story/scribe.ts';
 import { openViews } from './views.ts';
 import { Keeper } from './write/keeper.ts';
 
+let directory: string;
 let stage: Stage;
 beforeEach(async () => {
-  stage = new Stage();
+  directory = mkdtempSync(join(tmpdir(), 'snapledger-views-'));
+  stage = new Stage(directory);
   await taken('a', 'b', 'c');
 });
-afterEach(() => stage.close());
+afterEach(async () => {
+  await stage.close();
+  rmSync(directory, { recursive: true });
+});
 
 /** Snapshots of the machine `vm`, one after the other. */
 async function taken(...ids: string[]): Promise<void> {
@@ -45,11 +62,13 @@ test('the next start goes on where the last one has stopped', async () => {
 
 test('a process that is killed leaves views that the next one goes on with', async () => {
   const views = await stage.open();
+  await taken('d');
+  await stage.caughtUp(views);
   const [file, wal] = [stage.file(), `${stage.file()}-wal`];
   writeFileSync(stage.file('killed.sqlite'), readFileSync(file));
   writeFileSync(stage.file('killed.sqlite-wal'), readFileSync(wal));
   await views.close();
-  expect(idsIn(await stage.open(stage.file('killed.sqlite')))).toEqual(['a', 'b', 'c']);
+  expect(idsIn(await stage.open(stage.file('killed.sqlite')))).toEqual(['a', 'b', 'c', 'd']);
   expect(stage.notices).toEqual([]);
 });
 
@@ -107,13 +126,21 @@ test('views of another log, or of a later state of this one, are dropped and bui
 });
 
 test('an event of a newer program stops the views where it stands; what came before is shown', async () => {
-  const unknown = { type: 'SnapshotTeleported', data: { snapshotId: 'a' } } as unknown as VmEvent;
   const position = await stage.store.head();
+  await (await stage.open()).close();
+  await stage.scribe.write('vm-vm', [{ type: 'SnapshotTeleported', data: {} } as unknown as VmEvent]);
+  await stage.scribe.ask('other', register('other'));
   for (const file of [stage.file(), stage.file('built-with-it.sqlite')]) {
-    const views = await stage.open(file);
-    if (views.state() === 'following') await stage.scribe.write('vm-vm', [unknown]).catch(() => undefined);
+    const views = await openViews({ world: stage.world, store: stage.store, file });
+    for (let turns = 0; views.state() !== 'log-newer'; turns += 1) {
+      expect(turns).toBeLessThan(1_000_000);
+      await stage.world.turn();
+    }
+    expect(views.position()).toBe(position);
+    expect(idsIn(views)).toEqual(['a', 'b', 'c']);
+    expect(views.vm('other')).toBeNull();
+    await views.close();
   }
-  expect(position).not.toBeNull();
 });
 
 test('what turns out to be broken while somebody looks is built anew', async () => {
@@ -207,4 +234,21 @@ test('an empty log is shown as one, and rebuilt from no events', async () => {
     events: 0,
   });
   await empty.close();
+});
+
+test('the log may be a file, and what is claimed in its registry moves the position too', async () => {
+  const store = await openSqliteStore(stage.world, join(directory, 'ledger.sqlite'));
+  const scribe = new Scribe(store);
+  await scribe.ask('vm', register('vm'));
+  await scribe.ask('vm', create('a'));
+  const views = await stage.open(stage.file('of-a-file.sqlite'), store);
+  expect(idsIn(views)).toEqual(['a']);
+  const release = { type: 'ClaimReleased', data: { vmId: 'vm' } } as unknown as VmEvent;
+  await scribe.write('registry', [release]);
+  await stage.caughtUp(views, store);
+  expect(views.position()).toBe(await store.head());
+  await views.close();
+  expect(idsIn(await stage.open(stage.file('of-a-file.sqlite'), store))).toEqual(['a']);
+  expect(stage.notices).toEqual([]);
+  await store.close();
 });

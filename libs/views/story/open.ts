@@ -1,26 +1,26 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EventStore, MemoryDisk, openMemoryStore } from '#event-store';
+import type { Command } from '#ledger';
 import { realWorld } from '#world';
 import { openViews, type Views } from '../views.ts';
 import type { ViewsNotice } from '../write/keeper.ts';
-import { Scribe } from './scribe.ts';
+import { Scribe, type Written } from './scribe.ts';
 
 /** Test-only. Longer than anything takes. */
 export const PATIENCE_MS = 10_000;
 
-/** Test-only. A log, somebody who writes it, and a directory for the views of it. */
+/** Test-only. A log in memory, somebody who writes it, and a directory for views of it, which the test removes. */
 export class Stage {
   readonly world = realWorld();
   readonly notices: ViewsNotice[] = [];
   readonly store: EventStore;
   readonly scribe: Scribe;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'snapledger-views-'));
+  readonly #directory: string;
   readonly #opened: Views[] = [];
 
-  constructor(disk = new MemoryDisk()) {
-    this.store = openMemoryStore(this.world, disk);
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.store = openMemoryStore(this.world, new MemoryDisk());
     this.scribe = new Scribe(this.store);
   }
 
@@ -42,10 +42,17 @@ export class Stage {
     if (head !== null && !(await views.reached(head, PATIENCE_MS))) throw new Error('the views stay behind');
   }
 
+  /** Somebody asks, a second later; resolves when these views have seen what came of it. */
+  async ask(views: Views, command: Command, vmId = 'vm', actor = 'http:ann'): Promise<readonly Written[]> {
+    this.scribe.now += 1_000;
+    const written = await this.scribe.ask(vmId, command, actor);
+    await this.caughtUp(views);
+    return written;
+  }
+
   async close(): Promise<void> {
     for (const views of this.#opened) await views.close();
     await this.store.close();
-    rmSync(this.#directory, { recursive: true });
   }
 }
 

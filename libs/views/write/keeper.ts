@@ -69,6 +69,7 @@ export class Keeper {
       }
     }
     this.state = 'stopped';
+    this.#opened.resolve();
   }
 
   /** To be called with what was thrown when something was looked up. */
@@ -122,12 +123,13 @@ export class Keeper {
   }
 
   #show(sitting: Sitting, { db }: ViewsFile): void {
-    this.#opened.resolve();
+    if (sitting.isBuilding) this.#opened.resolve();
     this.state = sitting.isBuilding ? 'rebuilding' : 'following';
-    if (sitting.isBuilding || this.#ending.signal.aborted) return;
+    if (!sitting.canBeShown() || this.#ending.signal.aborted) return;
     this.#failures = 0;
     this.showing ??= new Showing(db);
     this.position = sitting.position();
+    this.#opened.resolve();
     this.#parts.onChange();
   }
 

@@ -118,3 +118,30 @@ test('a look at any version of a rolling window does not meet those that are lon
   expect(rows).toBeLessThan(2.5 * 20_000);
   compareAt(list, (version) => version % 997 === 0);
 });
+
+test('a look does not meet all that came and went between two others', () => {
+  const list = open();
+  list.change(1, [1]);
+  list.change(2, [2]);
+  list.change(3, [3]);
+  for (let version = 4; version <= 10_000; version += 2) {
+    list.change(version, [], [2]);
+    list.change(version + 1, [2]);
+  }
+  list.tables.search();
+  for (let version = 100; version <= 10_000; version += 977) {
+    expect(rowsMet(list.db, version), `at ${version}`).toBeLessThan(1_100);
+  }
+  compareAt(list, (version) => version % 997 === 0);
+});
+
+test('copies are made when what was added late is in the way of those who look back', () => {
+  const list = open();
+  for (let version = 1; version <= 2_000; version += 1)
+    list.change(version, version % 2 === 0 ? [] : [version]);
+  for (let version = 2_001; version <= 3_000; version += 1) list.change(version, [2 * (version - 2_000)]);
+  list.tables.search();
+  const epochs = list.db.prepare('SELECT DISTINCT epoch FROM rolls').all();
+  expect(epochs.length).toBeGreaterThan(1);
+  compareAt(list, (version) => version % 97 === 0);
+});

@@ -37,9 +37,14 @@ export class Sitting {
     return this.#expected?.before ?? null;
   }
 
-  /** The last event that can be seen; null while there is none. */
+  /** Whether the file may be shown: it is whole, and it is of this log. */
+  canBeShown(): boolean {
+    return !this.isBuilding && this.#expected === null;
+  }
+
+  /** The last event that the file shows; null when there is none. */
   position(): string | null {
-    return this.isBuilding ? null : (this.#projection.checkpoint()?.position ?? null);
+    return this.#projection.checkpoint()?.position ?? null;
   }
 
   async tell(batch: readonly LogEvent[]): Promise<void> {
