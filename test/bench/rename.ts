@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
 import { openSqliteStore } from '#event-store';
 import { realWorld } from '#world';
@@ -14,18 +15,21 @@ const VMS = 1_000;
 const CONNECTIONS = 64;
 const SECONDS = 8;
 const BASELINE_SECONDS = 4;
+const READY_ATTEMPTS_MAX = 200;
+const READY_PAUSE_MS = 50;
 
 /** Durable renames over HTTP, spread over 1,000 VMs, beside a bare Nest-Fastify POST that stores nothing. */
 export async function renameRows(): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), 'snapledger-bench-'));
   const paths = await seeded(join(directory, 'ledger.sqlite'));
   const bare = await Served.start('dist/test/bench/bare-nest.js', []);
-  const plain = await bare.load(['/bare'], 'POST', BASELINE_SECONDS);
-  await bare.stop();
+  const plain = await bare.during(() => bare.load(['/bare'], 'POST', BASELINE_SECONDS));
   const options = ['--data', directory, '--listen', '127.0.0.1:0', '--roles', 'http', '--log-level', 'warn'];
   const ledgerd = await Served.start('dist/test/crash/bombed-ledgerd.js', ['none', '1', '', ...options]);
-  const renames = await ledgerd.load(paths, 'PATCH', SECONDS);
-  await ledgerd.stop();
+  const renames = await ledgerd.during(async () => {
+    await ledgerd.ready();
+    return ledgerd.load(paths, 'PATCH', SECONDS);
+  });
   rmSync(directory, { recursive: true });
   return [
     {
@@ -109,6 +113,26 @@ class Served {
     return new Served(child, String(first).trim().split(' ', 1)[0] ?? '');
   }
 
+  /** Ends the server when the work is done, or has failed. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } finally {
+      const gone = once(this.#child, 'exit');
+      this.#child.kill('SIGTERM');
+      await gone;
+    }
+  }
+
+  /** Resolves when the views have been built. */
+  async ready(): Promise<void> {
+    for (let attempt = 0; attempt < READY_ATTEMPTS_MAX; attempt += 1) {
+      if ((await fetch(`${this.#url}/health/ready`)).ok) return;
+      await sleep(READY_PAUSE_MS);
+    }
+    throw new Error('the server does not become ready');
+  }
+
   async load(paths: readonly string[], method: 'POST' | 'PATCH', seconds: number) {
     let n = 0;
     const request = {
@@ -129,14 +153,10 @@ class Served {
       headers: { 'content-type': 'application/json' },
       requests: [request],
     });
-    if (result.non2xx > 0 || result.errors > 0)
-      throw new Error(`${result.non2xx} refusals, ${result.errors} errors`);
+    if (result.non2xx > 0 || result.errors > 0) {
+      const codes = JSON.stringify(result.statusCodeStats);
+      throw new Error(`${result.non2xx} refusals, ${result.errors} errors: ${codes}`);
+    }
     return { perSecond: result.requests.average, p99: result.latency.p99 };
-  }
-
-  async stop(): Promise<void> {
-    const gone = once(this.#child, 'exit');
-    this.#child.kill('SIGTERM');
-    await gone;
   }
 }
