@@ -13,16 +13,23 @@ import type { Errand } from './errand.ts';
 import { pass } from './fault-points.ts';
 import type { Start } from './journal.ts';
 import { jobIdOf } from './own-jobs.ts';
-import type { SeenDisk } from './sight.ts';
+import { glance } from './observe.ts';
+import { diskOf, type SeenDisk, type Sight } from './sight.ts';
 
-/** Puts the tag on all disks, by the means that the start names. Throws what QEMU or qemu-img refuses. */
-export async function capture(errand: Errand, start: Start, disks: readonly SeenDisk[]): Promise<void> {
+/**
+ * Puts the tag on all disks, by the means that the start names. Gives back what a look right behind it shows; null
+ * when nobody has looked yet. Throws what QEMU or qemu-img refuses.
+ */
+export async function capture(errand: Errand, start: Start, sight: Sight): Promise<Sight | null> {
   const tag = tagOf(start.snapshotId ?? '');
+  const disks = Object.keys(start.files).flatMap((device) => diskOf(sight, device) ?? []);
   await pass(errand.place.world, 'hypervisor.before-act');
+  let seen: Sight | null = null;
   if (start.vmState === 'shutoff') await captureEach(errand, tag, disks);
   else if (start.memory === 'internal') await save(errand, tag, disks);
-  else await captureTogether(errand, tag, disks);
+  else seen = await captureTogether(errand, tag, disks, sight);
   await pass(errand.place.world, 'hypervisor.after-act');
+  return seen;
 }
 
 /** The machine is off, so its disks stand still between one call and the next. */
@@ -39,10 +46,12 @@ async function captureEach(
 
 /** One transaction: all disks at the same instant, and rolled back when one refuses. */
 async function captureTogether(
-  { place, steps, journal }: Errand,
+  errand: Errand,
   tag: string,
   disks: readonly SeenDisk[],
-): Promise<void> {
+  sight: Sight,
+): Promise<Sight | null> {
+  const { place, steps, journal } = errand;
   journal.progress({ phase: 'capturing', percent: null });
   const transaction: Transaction = {
     actions: disks.map(({ node }) => ({
@@ -51,9 +60,11 @@ async function captureTogether(
     })),
   };
   const timeoutMs = TRANSACTION_TIMEOUT_MS + disks.length * TRANSACTION_PER_DISK_TIMEOUT_MS;
-  await steps.take('capture all disks in one transaction', null, () =>
+  const done = steps.take('capture all disks in one transaction', null, () =>
     place.line.held.execute('transaction', transaction, { timeoutMs }),
   );
+  const [seen] = await Promise.all([glance(errand, sight, timeoutMs), done]); // The transaction was sent first.
+  return seen;
 }
 
 /** The memory goes into the last disk: QEMU does them in order, so whoever sees it there knows the rest is there. */

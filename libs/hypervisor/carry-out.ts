@@ -25,7 +25,16 @@ export async function carryOut(errand: Errand, operation: OpenOperation): Promis
   if (started) return toTheEnd(() => way.recover(started));
   const begun = await begin(errand, way, operation.kind);
   if ('report' in begun) return begun.report;
-  return toTheEnd(() => way.act(begun.start, begun.sight));
+  return toTheEnd(async () => {
+    const [report] = await Promise.all([way.act(begun.start, begun.sight), beginTranscript(errand)]);
+    return report;
+  });
+}
+
+/** Its file is made while QEMU works, as soon as that has been told what to do: making it costs as much as a look. */
+async function beginTranscript({ place, transcript }: Errand): Promise<void> {
+  await place.world.turn();
+  await transcript.flush();
 }
 
 function wayOf(errand: Errand, operation: OpenOperation): Way {
@@ -77,7 +86,7 @@ async function admission(errand: Errand, way: Way, kind: OpenOperation['kind']):
 /** The first look, remembering a machine that lives but does not answer. */
 async function firstSight(errand: Errand): Promise<Sight> {
   try {
-    return await orNotNow(() => observe(errand, 'listed'));
+    return await orNotNow(async () => observe(errand, 'listed', await errand.foreseen()));
   } catch (error) {
     if (error instanceof NotNow && error.cause !== undefined) errand.memory.metAlive.add(errand.operationId);
     throw error;

@@ -16,7 +16,7 @@ import { glance, observeTrouble } from './observe.ts';
 import { undo } from './undo.ts';
 import { requireAtRest, requireWhole } from './run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from './sight.ts';
-import { type Trouble, troubleIn, troubleOfJob } from './trouble.ts';
+import { attempt, type Trouble, troubleOfJob } from './trouble.ts';
 
 type Create = OperationOf<'create'>;
 
@@ -64,9 +64,8 @@ async function admit(
 }
 
 async function act(errand: Errand, start: Start, sight: Sight): Promise<Report> {
-  const captured = Object.keys(start.files).flatMap((device) => diskOf(sight, device) ?? []);
-  const trouble = await troubleIn(() => capture(errand, start, captured));
-  const seen = trouble ? null : await glance(errand, sight);
+  const { trouble, result } = await attempt(() => capture(errand, start, sight));
+  const seen = trouble ? null : (result ?? (await glance(errand, sight)));
   if (seen && isComplete(start, seen)) return reportCreated(errand, start, seen);
   errand.memory.troubles.set(errand.operationId, trouble ?? LIE); // The look may have to be put off.
   return conclude(errand, start, await observeTrouble(errand, start, 'needed'), trouble ?? LIE);
@@ -111,8 +110,8 @@ function requireNoTag({ disks }: Sight, { id, name }: Readonly<Snapshot>): void 
   }
 }
 
-async function requireSpace({ place }: Errand, { device, file }: SeenDisk): Promise<void> {
-  const freeBytes = await place.world.files.freeBytes(file);
+async function requireSpace({ place }: Errand, { device, file, freeBytes: seen }: SeenDisk): Promise<void> {
+  const freeBytes = seen ?? (await place.world.files.freeBytes(file));
   if (freeBytes >= FREE_BYTES_MIN) return;
   throw new Refusal(
     'no-space',

@@ -1,10 +1,19 @@
 import type { BlockDevice, DiskSnapshot } from '#qmp';
-import type { Files } from '#world';
+import { type Files, FileTrouble } from '#world';
 import { isLocalFile, type SeenDisk, type SeenTag } from './sight.ts';
 
-/** QEMU's block devices as disks, each under a device name of its own. */
-export async function seenDisks(files: Files, blocks: readonly BlockDevice[]): Promise<SeenDisk[]> {
-  const realFiles = await Promise.all(blocks.map(({ file }) => realFile(files, file)));
+/**
+ * QEMU's block devices as disks, each under a device name of its own. `known` are those of a look shortly before: a
+ * path that led to a file then is not followed again.
+ */
+export async function seenDisks(
+  files: Files,
+  blocks: readonly BlockDevice[],
+  known: readonly SeenDisk[],
+): Promise<SeenDisk[]> {
+  const found = await Promise.all(
+    blocks.map(({ file: path }) => known.find((disk) => disk.path === path) ?? foundAt(files, path)),
+  );
   const disks = new Map<string, SeenDisk>();
   for (const [index, block] of blocks.entries()) {
     const wanted = deviceOf(block);
@@ -13,14 +22,32 @@ export async function seenDisks(files: Files, blocks: readonly BlockDevice[]): P
       device,
       node: block.nodeName,
       format: block.driver,
-      file: realFiles[index] ?? block.file,
+      file: found[index]?.file ?? block.file,
+      path: block.file,
       readOnly: block.readOnly,
       tags: block.snapshots.map(seenTag),
       hasDirtyBitmaps: block.hasDirtyBitmaps,
       virtualSizeBytes: block.virtualSizeBytes,
+      freeBytes: found[index]?.freeBytes ?? null,
     });
   }
   return [...disks.values()];
+}
+
+/** Both are waited for together: each is a wait for a thread. */
+async function foundAt(files: Files, path: string): Promise<Pick<SeenDisk, 'file' | 'freeBytes'>> {
+  const [file, freeBytes] = await Promise.all([realFile(files, path), freeBytesAt(files, path)]);
+  return { file, freeBytes };
+}
+
+async function freeBytesAt(files: Files, path: string): Promise<number | null> {
+  if (!isLocalFile(path)) return null;
+  try {
+    return await files.freeBytes(path);
+  } catch (error) {
+    if (error instanceof FileTrouble) return null; // QEMU has an image open that has lost its name.
+    throw error;
+  }
 }
 
 /** Two paths to one image must not look like two images. */

@@ -19,6 +19,8 @@ export interface Errand {
   /** As the ledger knew it when the errand began. */
   readonly vm: Readonly<Vm>;
   readonly memory: Memory;
+  /** What a look that was begun early has found; null when there was none, or none that can be gone by. */
+  readonly foreseen: () => Promise<Sight | null>;
   /** What a repair could not mend. */
   damage: readonly Leftover[];
 }

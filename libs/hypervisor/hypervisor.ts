@@ -2,6 +2,7 @@ import type { Leftover, OpenOperation, Report, Vm } from '#ledger';
 import type { World } from '#world';
 import { carryOut } from './carry-out.ts';
 import { asRefusal, type DescribedDisk, discover, type Discovered, requireDescribed } from './discover.ts';
+import { EarlyLooks } from './early-looks.ts';
 import type { Errand, Memory } from './errand.ts';
 import { Images } from './images.ts';
 import type { Journal } from './journal.ts';
@@ -43,6 +44,12 @@ export interface Hypervisor {
   status(vm: Readonly<Vm>): Promise<Status>;
 
   /**
+   * Something is being asked of the machine: begins to look at it, so that its operation finds that done. Changes
+   * nothing, and nothing depends on it. Only for a machine on which no operation is open.
+   */
+  expect(vm: Pick<Vm, 'monitor'>): void;
+
+  /**
    * Carries out the VM's open operation, or finds out how far somebody else came with it and ends it. Neither `vm`
    * nor `operation` may change meanwhile.
    *
@@ -64,6 +71,7 @@ export interface Hypervisor {
 export function openHypervisor(options: HypervisorOptions): Hypervisor {
   const { world, monitorRoots, imageRoots, worker, transcriptsDir } = options;
   const monitors = new Monitors(world, monitorRoots);
+  const earlyLooks = new EarlyLooks(world, monitors);
   const memory: Memory = { mended: new Set(), metAlive: new Set(), troubles: new Map() };
 
   /** Somewhere to look at a machine from, for as long as `work` takes. */
@@ -96,10 +104,15 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
         }
       }),
 
+    expect: ({ monitor }) => earlyLooks.begin(monitor),
+
     carryOut(vm, operation, journal) {
       const transcript = new Transcript(world, transcriptsDir, operation.id);
+      const metAlive = (): void => void memory.metAlive.add(operation.id);
+      const foresee = earlyLooks.take(vm.monitor, transcript, metAlive);
       return at(vm, transcript, async (place) => {
-        const errand = errandOf({ place, worker, journal, transcript, memory }, vm, operation);
+        const foreseen = () => foresee(place);
+        const errand = errandOf({ place, worker, journal, transcript, memory, foreseen }, vm, operation);
         try {
           const report = await carryOut(errand, operation);
           memory.mended.delete(operation.id);
@@ -120,7 +133,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
   };
 }
 
-type Surroundings = Pick<Errand, 'place' | 'worker' | 'journal' | 'transcript' | 'memory'>;
+type Surroundings = Pick<Errand, 'place' | 'worker' | 'journal' | 'transcript' | 'memory' | 'foreseen'>;
 
 const errandOf = (surroundings: Surroundings, vm: Readonly<Vm>, operation: OpenOperation): Errand => ({
   ...surroundings,

@@ -1,4 +1,4 @@
-import type { Leftover } from '#ledger';
+import { IMAGE_DAMAGED, type Leftover } from '#ledger';
 import { lookDeep, reach } from './look.ts';
 import type { Place } from './place.ts';
 import { settle, whyDamaged } from './mend.ts';
@@ -7,8 +7,8 @@ import { countOf, type SeenDisk, type Sight } from './sight.ts';
 import { troubleIn } from './trouble.ts';
 
 /**
- * Tries once more to remove what an operation left behind. Returns those that a look finds gone afterwards, whoever
- * removed them.
+ * Tries once more to remove what an operation left behind, and to repair the images that it left damaged. Returns
+ * those that a look finds gone afterwards, whoever removed them.
  *
  * @throws {NotNow} when the machine cannot be looked at
  */
@@ -17,7 +17,7 @@ export async function removeLeftovers(place: Place, leftovers: readonly Leftover
   if (!(await reach(place))) await settle(place);
   const before = await lookDeep(place);
   for (const { disk, tag } of stillThere(before, leftovers)) {
-    if (tag !== '') await troubleIn(() => removeTag(place, before.power, { disk, tag }));
+    if (tag !== IMAGE_DAMAGED) await troubleIn(() => removeTag(place, before.power, { disk, tag }));
   }
   const after = await lookDeep(place);
   const gone: Leftover[] = [];
@@ -34,6 +34,6 @@ const stillThere = (sight: Sight, leftovers: readonly Leftover[]): { disk: SeenD
 async function isGone({ images }: Place, { disks, power }: Sight, { file, tag }: Leftover): Promise<boolean> {
   const disk = disks.find((disk) => disk.file === file);
   if (!disk) return false;
-  if (tag !== '') return countOf(disk, tag) === 0;
+  if (tag !== IMAGE_DAMAGED) return countOf(disk, tag) === 0;
   return power === 'off' && (await whyDamaged(images, disk, 'needed')) === null;
 }

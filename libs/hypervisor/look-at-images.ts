@@ -20,9 +20,9 @@ async function lookAtImage(place: Place, disk: Disk, access: Access): Promise<Se
   const { world, images, monitor } = place;
   const { device, node, format, readOnly } = disk;
   const file = await realFile(world.files, disk.file);
-  const known = { device, node, format, file, readOnly };
+  const known = { device, node, format, file, path: disk.file, readOnly };
   if (readOnly || !isLocalFile(file))
-    return { ...known, tags: [], hasDirtyBitmaps: false, virtualSizeBytes: 0 };
+    return { ...known, tags: [], hasDirtyBitmaps: false, virtualSizeBytes: 0, freeBytes: null };
   if ((await world.files.stat(file)) === null) return null;
   const seen = await images.info({ file, format }, access);
   switch (seen.kind) {
@@ -36,6 +36,7 @@ async function lookAtImage(place: Place, disk: Disk, access: Access): Promise<Se
         tags: seen.info.snapshots.map(seenTag),
         hasDirtyBitmaps: seen.hasDirtyBitmaps,
         virtualSizeBytes: seen.info.virtualSizeBytes,
+        freeBytes: null,
       };
   }
 }

@@ -13,7 +13,6 @@ import {
   QmpUnknown,
   type RunState,
 } from '#qmp';
-import type { Files } from '#world';
 import { LOOK_TIMEOUT_MS } from './bounds.ts';
 import { seenDisks } from './devices.ts';
 import { NotNow } from './not-now.ts';
@@ -43,7 +42,7 @@ export async function lookThroughMonitor(
     return {
       power: powerOf(status),
       runState: status,
-      disks: await seenDisks(place.world.files, blocks),
+      disks: await seenDisks(place.world.files, blocks, []),
       busyWith: busyWith(jobs, migration),
       ownJobs: jobs
         .filter(({ id }) => isOwnJob(id))
@@ -59,10 +58,14 @@ export async function powerThroughMonitor(monitor: Monitor): Promise<Power> {
   return powerOf(parseStatus(await monitor.execute('query-status', {}, { timeoutMs: LOOK_TIMEOUT_MS })));
 }
 
-/** QEMU's disks as they are now. Throws as `Monitor.execute` does. */
-export async function disksThroughMonitor(files: Files, monitor: Monitor): Promise<SeenDisk[]> {
-  const blocks = parseBlocks(await monitor.execute('query-block', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
-  return seenDisks(files, blocks);
+/** QEMU's disks as they are now; `known` from a look shortly before. Throws as `Monitor.execute` does. */
+export async function disksThroughMonitor(
+  { world, line }: Place,
+  known: readonly SeenDisk[],
+  timeoutMs: number,
+): Promise<SeenDisk[]> {
+  const blocks = parseBlocks(await line.held.execute('query-block', {}, { timeoutMs }));
+  return seenDisks(world.files, blocks, known);
 }
 
 async function whyNoSight({ monitor, line }: Place, error: unknown): Promise<unknown> {

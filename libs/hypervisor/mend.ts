@@ -1,4 +1,4 @@
-import type { Leftover } from '#ledger';
+import { IMAGE_DAMAGED, type Leftover } from '#ledger';
 import { SETTLE_MS, SETTLE_PROBE_MS } from './bounds.ts';
 import type { Errand } from './errand.ts';
 import type { ImageAt, ImageHealth, Images } from './images.ts';
@@ -30,7 +30,7 @@ export async function mend(errand: Errand, start: Start, need: 'needed' | 'alway
     const why = await errand.steps.take('check the image', device, () =>
       whyDamaged(errand.place.images, { file, format: 'qcow2' }, need),
     );
-    if (why !== null) damage.push({ device, file, tag: '', why });
+    if (why !== null) damage.push({ device, file, tag: IMAGE_DAMAGED, why });
   }
   return damage;
 }

@@ -35,7 +35,7 @@ export class Monitors {
   line(path: string, sink: Sink | null = null): Line {
     const desk = this.#desks.get(path) ?? newDesk();
     this.#desks.set(path, desk);
-    desk.idle.abort();
+    desk.idle.abort('taken');
     desk.usersCount += 1;
     if (sink) desk.sinks.add(sink);
     return new Line({
@@ -50,7 +50,7 @@ export class Monitors {
   close(): void {
     this.#isClosed = true;
     for (const desk of this.#desks.values()) {
-      desk.idle.abort();
+      desk.idle.abort('closed');
       void closed(desk);
     }
     this.#desks.clear();

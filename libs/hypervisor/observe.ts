@@ -1,4 +1,5 @@
 import { dismissJob } from '#qmp';
+import { LOOK_TIMEOUT_MS } from './bounds.ts';
 import type { Errand } from './errand.ts';
 import { pass } from './fault-points.ts';
 import type { Start } from './journal.ts';
@@ -15,11 +16,15 @@ const JOB_AGAIN_MS = 500;
 
 /**
  * A look by somebody who acts: our own jobs that are over are dismissed once read, and while one still runs nothing
- * can be concluded. Throws as `look` does.
+ * can be concluded. Where a look was begun early, `foreseen` is what it found. Throws as `look` does.
  */
-export async function observe(errand: Errand, depth: 'listed' | 'in-files'): Promise<Sight> {
+export async function observe(
+  errand: Errand,
+  depth: 'listed' | 'in-files',
+  foreseen: Sight | null = null,
+): Promise<Sight> {
   const { place, memory, operationId } = errand;
-  const sight = await (depth === 'listed' ? look(place, 'alone') : lookDeep(place));
+  const sight = foreseen ?? (await (depth === 'listed' ? look(place, 'alone') : lookDeep(place)));
   if (sight.power !== 'off') {
     memory.mended.delete(operationId);
     memory.metAlive.add(operationId);
@@ -35,13 +40,14 @@ export async function observe(errand: Errand, depth: 'listed' | 'in-files'): Pro
 
 /**
  * A quick look after all went well: at the disks alone, and over the session that did it. Null when that is not to
- * be had; then only a look at everything helps.
+ * be had; then only a look at everything helps. Who does not wait for an answer before sends it behind the command:
+ * QEMU does one after the other, so it is answered with what came of that, up to `behindMs` later.
  */
-export async function glance({ place }: Errand, sight: Sight): Promise<Sight | null> {
+export async function glance({ place }: Errand, sight: Sight, behindMs = 0): Promise<Sight | null> {
   if (sight.power === 'off') return look(place, 'alone');
   await pass(place.world, 'hypervisor.before-look');
   try {
-    const disks = await disksThroughMonitor(place.world.files, place.line.held);
+    const disks = await disksThroughMonitor(place, sight.disks, LOOK_TIMEOUT_MS + behindMs);
     await pass(place.world, 'hypervisor.after-look');
     return { ...sight, disks };
   } catch (error) {
@@ -95,10 +101,12 @@ export async function withUnplugged(errand: Errand, start: Start, sight: Sight):
       node: '',
       format: 'qcow2',
       file,
+      path: file,
       readOnly: false,
       tags: seen.info.snapshots.map(seenTag),
       hasDirtyBitmaps: seen.hasDirtyBitmaps,
       virtualSizeBytes: seen.info.virtualSizeBytes,
+      freeBytes: null,
     });
   }
   return { ...sight, disks: [...sight.disks, ...unplugged] };

@@ -1,5 +1,8 @@
-import type { FileKind, Files } from '#world';
-import { expect, test } from 'vitest';
+import { mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type FileKind, type Files, FileTrouble, realWorld } from '#world';
+import { expect, onTestFinished, test } from 'vitest';
 import { requireImagePath, requireMonitorPath } from './paths.ts';
 
 /** What exists, by its true path. */
@@ -99,4 +102,47 @@ test('an image is a file inside an image root, whatever its name looks like', as
 test('without roots nothing is allowed, and the refusal says which option to set', async () => {
   await expect(monitor('/allowed/qmp.sock', [])).rejects.toThrow('--monitor-root');
   await expect(image('/allowed/-rf', [])).rejects.toThrow('--image-root');
+});
+
+/** Where only the root may look: whoever looks is not it. */
+const secretive = (code: string): Pick<Files, 'stat' | 'realpath'> => {
+  const look = async (path: string) => {
+    if (path.startsWith('/allowed/closed')) throw new FileTrouble(code, path, `${code}: stat '${path}'`);
+    return null;
+  };
+  return { stat: look, realpath: async (path) => (await look(path)) ?? path };
+};
+
+test('a path that cannot be followed to its end is not allowed, and it is said why', async () => {
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'snapledger-paths-')));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  symlinkSync(join(directory, 'loop'), join(directory, 'loop'));
+  const { files } = realWorld();
+  for (const [path, why] of [
+    [join(directory, 'loop'), 'circle'],
+    [join(directory, 'loop/deeper/x'), 'circle'],
+    [join(directory, 'x'.repeat(300)), 'too long'],
+  ] as const) {
+    const refusal = { name: 'Refusal', code: 'path-not-allowed', message: expect.stringContaining(why) };
+    await expect(requireMonitorPath(files, [directory], path)).rejects.toMatchObject(refusal);
+    await expect(requireImagePath(files, [directory], path)).rejects.toMatchObject(refusal);
+  }
+  const endless = join(directory, 'x/'.repeat(3_000), 'x');
+  await expect(requireImagePath(files, [directory], endless)).rejects.toThrow('too long');
+});
+
+test('a path into a directory that ledgerd may not enter is not allowed', async () => {
+  for (const require of [requireMonitorPath, requireImagePath]) {
+    await expect(require(secretive('EACCES'), [root], '/allowed/closed/x')).rejects.toMatchObject({
+      code: 'path-not-allowed',
+      message: expect.stringContaining('may not look into'),
+    });
+  }
+});
+
+test('a disk that cannot be read is no fault of the path', async () => {
+  await expect(requireImagePath(secretive('EIO'), [root], '/allowed/closed/x')).rejects.toMatchObject({
+    name: 'FileTrouble',
+    code: 'EIO',
+  });
 });

@@ -1,16 +1,24 @@
 import { posix } from 'node:path';
 import { bytesOf, Refusal } from '#ledger';
-import type { Files } from '#world';
+import { type Files, FileTrouble } from '#world';
 
 /** Linux keeps a socket's path in 108 bytes, the last of them zero. */
 const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Troubles with a path that whoever named it can mend, and no retry can. */
+const WHY_NOT: ReadonlyMap<string, string> = new Map([
+  ['ELOOP', 'its symbolic links lead in a circle'],
+  ['ENAMETOOLONG', 'it, or a name in it, is too long'],
+  ['EACCES', 'ledgerd may not look into one of its directories'],
+]);
 
 type Paths = Pick<Files, 'stat' | 'realpath'>;
 
 /**
  * A monitor's path without symbolic links, safe to connect to. It need not exist: the machine may be off.
  *
- * @throws {Refusal} `path-not-allowed` outside the monitor roots, `not-a-monitor` when something else lies there
+ * @throws {Refusal} `path-not-allowed` outside the monitor roots or out of reach, `not-a-monitor` when something else
+ * lies there
  */
 export async function requireMonitorPath(
   files: Paths,
@@ -28,7 +36,7 @@ export async function requireMonitorPath(
   if (bytesOf(resolved) > SOCKET_PATH_BYTES_MAX) {
     throw notAllowed(`a socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes: ${path}`);
   }
-  const found = await files.stat(resolved);
+  const found = await reached(path, files.stat(resolved));
   if (found && found.kind !== 'socket') {
     throw new Refusal('not-a-monitor', `${path} is a ${found.kind}, not a socket`);
   }
@@ -38,7 +46,8 @@ export async function requireMonitorPath(
 /**
  * The path of an image that somebody named, without symbolic links.
  *
- * @throws {Refusal} `path-not-allowed` outside the image roots, `disk-unsupported` when it is no regular file
+ * @throws {Refusal} `path-not-allowed` outside the image roots or out of reach, `disk-unsupported` when it is no
+ * regular file
  */
 export async function requireImagePath(
   files: Paths,
@@ -53,7 +62,7 @@ export async function requireImagePath(
   if (resolved === null) {
     throw notAllowed(`${path} lies in no image root (--image-root ${imageRoots.join(', ')})`);
   }
-  const found = await files.stat(resolved);
+  const found = await reached(path, files.stat(resolved));
   if (found?.kind !== 'file') {
     throw new Refusal(
       'disk-unsupported',
@@ -73,7 +82,7 @@ function requirePlain(path: string): void {
 /** Null when the path, followed through its symbolic links, leads out of all roots. */
 async function insideRoots(files: Paths, roots: readonly string[], path: string): Promise<string | null> {
   const realRoots = await Promise.all(roots.map(async (root) => (await files.realpath(root)) ?? root));
-  const real = await resolve(files, path);
+  const real = await reached(path, resolve(files, path));
   if (real === null) return [...roots, ...realRoots].some((root) => isUnder(root, path)) ? path : null;
   return realRoots.some((root) => isUnder(root, real)) ? real : null;
 }
@@ -84,6 +93,16 @@ async function resolve(files: Paths, path: string): Promise<string | null> {
   if (real !== null) return real;
   const directory = await files.realpath(posix.dirname(path));
   return directory === null ? null : posix.join(directory, posix.basename(path));
+}
+
+/** What a look at the path has found. */
+async function reached<T>(path: string, look: Promise<T>): Promise<T> {
+  try {
+    return await look;
+  } catch (error) {
+    const why = error instanceof FileTrouble ? WHY_NOT.get(error.code) : undefined;
+    throw why === undefined ? error : notAllowed(`${path} cannot be reached: ${why}`);
+  }
 }
 
 const isUnder = (root: string, path: string): boolean =>

@@ -23,10 +23,14 @@ export interface SeenDisk {
   readonly format: string;
   /** The top layer's file, without symbolic links; not an absolute path when it is no local file. */
   readonly file: string;
+  /** The same as whoever told of it calls it. */
+  readonly path: string;
   readonly readOnly: boolean;
   readonly tags: readonly SeenTag[];
   readonly hasDirtyBitmaps: boolean;
   readonly virtualSizeBytes: number;
+  /** How much more can be written where it lies; null when nobody asked. */
+  readonly freeBytes: number | null;
 }
 
 /** Everything that is neither running nor off is paused: prelaunch, guest-panicked, shutdown, io-error … */

@@ -22,6 +22,8 @@ export class Transcript {
   #waitingCharacters = 0;
   #leftOutCount = 0;
   #isLost = false;
+  /** What was said first is written first. */
+  #flushed: Promise<void> = Promise.resolve();
 
   constructor(world: Pick<World, 'files' | 'clock' | 'fault'>, directory: string, operationId: string) {
     this.#world = world;
@@ -40,7 +42,12 @@ export class Transcript {
    * Writes what has come since. A transcript that cannot be written is given up: how an operation ends must not
    * hang on it.
    */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    this.#flushed = this.#flushed.then(() => this.#flush());
+    return this.#flushed;
+  }
+
+  async #flush(): Promise<void> {
     if (this.#isLost || this.#waiting.length === 0) return;
     if (this.#leftOutCount > 0) this.#push(`${JSON.stringify({ leftOut: this.#leftOutCount })}\n`);
     const text = this.#waiting.join('');

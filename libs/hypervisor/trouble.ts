@@ -39,17 +39,24 @@ export function troubleFrom(error: unknown): Trouble | null {
 export const isLoss = (error: unknown): boolean =>
   error instanceof QmpUnknown ? error.cause === 'closed' : error instanceof MonitorTrouble;
 
-/** Does something and tells what came in between; null when nothing did. */
-export async function troubleIn(work: () => Promise<unknown>): Promise<Trouble | null> {
+/** Does something and tells what came of it, or what came in between. */
+export async function attempt<T>(
+  work: () => Promise<T>,
+): Promise<
+  { readonly result: T; readonly trouble: null } | { readonly result: null; readonly trouble: Trouble }
+> {
   try {
-    await work();
-    return null;
+    return { result: await work(), trouble: null };
   } catch (error) {
     const trouble = troubleFrom(error);
     if (!trouble) throw error;
-    return trouble;
+    return { result: null, trouble };
   }
 }
+
+/** Does something and tells what came in between; null when nothing did. */
+export const troubleIn = async (work: () => Promise<unknown>): Promise<Trouble | null> =>
+  (await attempt(work)).trouble;
 
 /** What a job of this operation, found in QEMU's list when we came back, says went wrong. */
 export function troubleOfJob({ ownJobs }: Sight, operationId: string): Trouble | null {

@@ -48,7 +48,7 @@ export async function runJob(
       await conclusion(changes, jobId, clock);
       const job = await lookAt(monitor, jobId, command);
       onProgress?.(job.percent);
-      if (job.status === 'concluded') return await finish(monitor, job, command);
+      if (job.status === 'concluded') return finish(monitor, job, command);
       if (clock.monotonic() >= deadline) throw new QmpUnknown(command, 'timeout', `its job is ${job.status}`);
     }
   } finally {
@@ -81,13 +81,18 @@ async function lookAt(monitor: Monitor, jobId: string, command: string): Promise
   throw new QmpUnknown(command, 'vanished', `job ${jobId} is gone`);
 }
 
-async function finish(monitor: Monitor, job: QmpJob, command: string): Promise<void> {
+/** The outcome is known, so nobody waits for the dismissal: QEMU does it before whatever it is sent next. */
+function finish(monitor: Monitor, job: QmpJob, command: string): void {
+  void dismissIfHeard(monitor, job.id);
+  if (job.error !== null) throw new QmpRefused(command, 'GenericError', job.error);
+}
+
+/** A job that is not dismissed stays listed, and whoever looks next can do it. */
+async function dismissIfHeard(monitor: Monitor, jobId: string): Promise<void> {
   try {
-    await dismissJob(monitor, job.id);
+    await dismissJob(monitor, jobId);
   } catch (error) {
-    // The outcome is known and must not be hidden. The job stays listed; whoever looks next can dismiss it.
     if (!(error instanceof QmpRefused || error instanceof QmpUnknown || error instanceof MonitorTrouble))
       throw error;
   }
-  if (job.error !== null) throw new QmpRefused(command, 'GenericError', job.error);
 }

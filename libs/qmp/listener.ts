@@ -27,13 +27,13 @@ export class Listener implements QmpListener {
       this.droppedCount += 1;
     }
     this.#events.push(event);
-    this.#waiting.abort();
+    this.#waiting.abort('heard');
   }
 
   /** No more events will come; those that came can still be taken. */
   end(): void {
     this.#isClosed = true;
-    this.#waiting.abort();
+    this.#waiting.abort('closed');
   }
 
   async next(timeoutMs: number): Promise<QmpEvent | null> {

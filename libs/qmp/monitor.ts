@@ -56,7 +56,8 @@ export interface Monitor {
   listen(names: readonly string[]): QmpListener;
 
   /**
-   * Sends a command that makes a job, waits until the job has concluded, reads its error, then dismisses it.
+   * Sends a command that makes a job, waits until the job has concluded, reads its error, then dismisses it without
+   * waiting for that: QEMU does it before anything that it is sent next.
    * Throws as `execute` does; what the job itself says went wrong is a `QmpRefused` in the job's words.
    * For jobs that wait to be dismissed: of one that dismisses itself nobody can read how it ended.
    */

@@ -111,7 +111,7 @@ export class Session implements Monitor {
   #taken(id: unknown): Waiting | undefined {
     const waiting = typeof id === 'number' ? this.#waiting.get(id) : undefined;
     if (typeof id === 'number') this.#waiting.delete(id);
-    waiting?.timer.abort();
+    waiting?.timer.abort('answered'); // Without a reason an error and its stack are made, for every command.
     return waiting;
   }
 

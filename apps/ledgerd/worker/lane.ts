@@ -60,13 +60,13 @@ export class Lane {
   /** Looks at the to-do list now, or again as soon as the present round is over. */
   wake(): void {
     this.#isWoken = true;
-    this.#nap?.abort();
+    this.#nap?.abort('woken');
     this.#running ??= this.#run();
   }
 
   /** Resolves when nothing is being carried out. */
   async idle(): Promise<void> {
-    this.#nap?.abort();
+    this.#nap?.abort('woken');
     await this.#running;
   }
 

@@ -60,7 +60,12 @@ async function house(carryOut: CarryOut, world = handWorld()) {
     foreignTags: [],
   };
   await registerVm(ledgers, registration, asked());
-  const hypervisor = { carryOut, removeLeftovers: () => Promise.resolve([]) } as unknown as Hypervisor;
+  const expected: string[] = [];
+  const hypervisor = {
+    carryOut,
+    removeLeftovers: () => Promise.resolve([]),
+    expect: ({ monitor }: Vm) => void expected.push(monitor),
+  } as unknown as Hypervisor;
   const log = { told: () => undefined, trouble: () => undefined };
   const start = (): Worker => startWorker({ world, store, ledgers, hypervisor, host: 'here', log });
   const ask = (command: Command) => ledgers.vms.handle(streamOf(VM), command, asked());
@@ -68,7 +73,7 @@ async function house(carryOut: CarryOut, world = handWorld()) {
     (await store.read(streamOf(VM))).events.map(
       ({ record }) => (JSON.parse(record) as { type: string }).type,
     );
-  return { world, start, ask, types };
+  return { world, start, ask, types, expected };
 }
 
 const create = (n: number): Command => ({
@@ -204,4 +209,17 @@ test('a worker that stops lets go of what is open; the log keeps it for the next
   await settled(world);
   await worker.stop();
   expect(await types()).toEqual(['VmRegistered', 'SnapshotRequested']);
+});
+
+test('a machine is looked at early while nothing is open on it, and only then', async () => {
+  const { world, start, ask, expected } = await house(() => new Promise(() => undefined));
+  const worker = start();
+  await worker.ready;
+  worker.expect('00000000-0000-7000-8000-000000000009'); // Nobody knows of it.
+  worker.expect(VM);
+  await ask(create(1));
+  await settled(world);
+  worker.expect(VM);
+  await settled(world);
+  expect(expected).toEqual(['/m']);
 });

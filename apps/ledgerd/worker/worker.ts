@@ -33,6 +33,8 @@ export interface WorkerOptions {
 export interface Worker {
   /** Resolves when every open operation of this host has been found and woken. */
   readonly ready: Promise<void>;
+  /** Something is about to be asked of the VM: its machine is looked at already. Nothing depends on it. */
+  expect(vmId: string): void;
   /** VMs whose operation is past its deadline and not ended. */
   overdue(): ReadonlySet<string>;
   /** Live progress of a VM's operation; null when none is being carried out here. */
@@ -48,7 +50,7 @@ export interface Worker {
  * the start; following the log from then on only wakes a VM's lane. Start, retry and recovery are the same code.
  */
 export function startWorker(options: WorkerOptions): Worker {
-  const { world, store, ledgers, log } = options;
+  const { world, store, ledgers, hypervisor, host, log } = options;
   const stopping = new AbortController();
   const places = new Places(OPERATIONS_AT_ONCE_MAX);
   const lanes = new Map<string, Lane>();
@@ -60,6 +62,13 @@ export function startWorker(options: WorkerOptions): Worker {
       lanes.set(vmId, lane);
     }
     lane.wake();
+  };
+
+  /** What goes wrong here goes wrong for whoever asks as well, and is told to them. */
+  const expectOperation = async (vmId: string): Promise<void> => {
+    const { state: vm } = await ledgers.vms.state(streamOf(vmId));
+    const isOurs = vm.host === host && vm.life === 'registered';
+    if (isOurs && !vm.operation && !vm.hold && !stopping.signal.aborted) hypervisor.expect(vm);
   };
 
   const findOpenOperations = async (): Promise<void> => {
@@ -93,6 +102,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   return {
     ready: started.then(() => undefined),
+    expect: (vmId) => void expectOperation(vmId).catch(() => undefined),
     overdue: () => new Set([...lanes.values()].filter((lane) => lane.isOverdue).map((lane) => lane.vmId)),
     progressOf: (vmId) => lanes.get(vmId)?.progress ?? null,
     stop: async () => {

@@ -21,7 +21,11 @@ export const realConnect: Connect = (path) =>
       socket.off('error', refused);
       socket.on('error', () => socket.destroy()); // `close` follows and tells.
       resolve({
-        write: (text) => void socket.write(text),
+        write: (text) => {
+          socket.cork(); // What is written in one turn goes out together, and wakes the other side once.
+          socket.write(text);
+          process.nextTick(() => socket.uncork());
+        },
         onText: (listener) => void socket.on('data', listener),
         onClose: (listener) => {
           if (socket.closed) listener();

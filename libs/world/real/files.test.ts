@@ -1,0 +1,34 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { realFiles } from './files.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'snapledger-files-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+test('a directory is made with those above it, and making it again is nothing', async () => {
+  const path = join(directory, 'a/b/c');
+  await Promise.all([realFiles.makeDirectory(path), realFiles.makeDirectory(path)]);
+  await realFiles.makeDirectory(`${path}/`);
+  await realFiles.makeDirectory('/');
+  expect(statSync(path).isDirectory()).toBe(true);
+});
+
+test('where a file stands no directory is made', async () => {
+  const file = join(directory, 'file');
+  writeFileSync(file, '');
+  await expect(realFiles.makeDirectory(file)).rejects.toMatchObject({ name: 'FileTrouble', code: 'EEXIST' });
+  await expect(realFiles.makeDirectory(join(file, 'below'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+});
+
+test('where the kernel makes no directories one is told so, instead of waiting for ever', async () => {
+  await expect(realFiles.makeDirectory('/proc/snapledger/data')).rejects.toMatchObject({
+    name: 'FileTrouble',
+    code: 'ENOENT',
+    message: 'no directory can be made in /proc',
+  });
+});
