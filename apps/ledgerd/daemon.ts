@@ -112,6 +112,7 @@ async function finishRegistrations({
 /** Where there is no worker, nothing is overdue and nobody waits for it. */
 const NO_WORKER: WorkerWindow = {
   isReady: () => true,
+  expect: () => undefined,
   overdue: () => new Set(),
   progressOf: () => null,
 };
@@ -167,6 +168,7 @@ async function openWorker({ log, ...parts }: WorkerParts, closers: Closers): Pro
   closers.add('the worker', () => worker.stop(), WORKER_CLOSE_WITHIN_MS);
   return {
     isReady: () => isReady,
+    expect: (vmId) => worker.expect(vmId),
     overdue: () => worker.overdue(),
     progressOf: (vmId) => worker.progressOf(vmId),
   };

@@ -8,7 +8,7 @@ import {
   type StateStore,
 } from '#event-store';
 import { openViews, type Views } from '#views';
-import type { World } from '#world';
+import { FileTrouble, type World } from '#world';
 import type { Closers } from './closers.ts';
 import type { Config } from './config.ts';
 import { type Ledgers, openLedgers } from './ledger.ts';
@@ -35,10 +35,12 @@ export interface OpenLog {
  * Opens the log, the ledgers that append to it and the views that show it.
  *
  * @throws {StoreTrouble} when the log cannot be used; nothing was touched then
+ * @throws {FileTrouble} when nothing can be kept in the data directory
  */
 export async function openLog(parts: LogParts): Promise<OpenLog> {
   const { config, world, log, metrics, closers } = parts;
   await world.files.makeDirectory(config.data);
+  if (!isMemory(config)) await requireWritable(world, config.data);
   const store = timed(await openStore(config, world), world.clock, metrics);
   closers.add('the log', () => store.close());
   const states = openStates(config, log);
@@ -52,9 +54,25 @@ export async function openLog(parts: LogParts): Promise<OpenLog> {
     world,
     store,
     file: isMemory(config) ? ':memory:' : join(config.data, 'views.sqlite'),
+    onNotice: ({ what, why, error }) =>
+      log.warn({ ...(error !== undefined && { err: error }) }, `the views mend themselves, ${what}: ${why}`),
   });
   closers.add('the views', () => views.close());
   return { store, ledgers, views };
+}
+
+/** The log may lie elsewhere, and what only shows it would wait for its file for ever. */
+async function requireWritable({ files }: World, directory: string): Promise<void> {
+  const probe = join(directory, 'ledgerd.probe');
+  try {
+    await files.append(probe, '');
+    await files.unlink(probe);
+    await files.syncDirectory(directory);
+  } catch (error) {
+    if (!(error instanceof FileTrouble)) throw error;
+    const { code, path, message } = error;
+    throw new FileTrouble(code, path, `nothing can be kept in the data directory: ${message}`);
+  }
 }
 
 const isMemory = ({ store }: Config): boolean => store === 'memory:';

@@ -50,9 +50,9 @@ function numberOf(value: number): string {
 }
 
 function arrayOf(items: readonly unknown[], depth: number): string {
-  const texts: string[] = [];
-  for (const item of items) texts.push(textOf(item, depth + 1)); // Not map(): it passes holes over.
-  return `[${texts.join(',')}]`;
+  let texts = '';
+  for (const item of items) texts += `${texts && ','}${textOf(item, depth + 1)}`; // Not map(): it passes holes over.
+  return `[${texts}]`;
 }
 
 function objectOf(value: object, depth: number): string {
@@ -60,11 +60,11 @@ function objectOf(value: object, depth: number): string {
   if (prototype !== Object.prototype && prototype !== null) {
     throw new NotJson('an instance of a class has no JSON text');
   }
-  const members: string[] = [];
+  let members = '';
   // Without a rule of its own, sort() compares by UTF-16 code units: the order of RFC 8785 §3.2.3.
   for (const name of Object.keys(value).sort()) {
     const member: unknown = value[name as keyof typeof value];
-    if (member !== undefined) members.push(`${quoted(name)}:${textOf(member, depth + 1)}`);
+    if (member !== undefined) members += `${members && ','}${quoted(name)}:${textOf(member, depth + 1)}`;
   }
-  return `{${members.join(',')}}`;
+  return `{${members}}`;
 }

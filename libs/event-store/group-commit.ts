@@ -8,6 +8,9 @@ export const APPENDS_WAITING_MAX = 10_000;
 /** Appends in one transaction: keeps what a commit holds in memory, and the wait of the last one, bounded. */
 export const BATCH_APPENDS_MAX = 1_000;
 
+/** Turns of the event loop that a commit waits while each brings more appends: they share its sync of the disk. */
+export const TURNS_PER_BATCH_MAX = 16;
+
 /** What a closed store says. */
 export const CLOSED = 'the event store is closed';
 
@@ -27,8 +30,9 @@ interface Waiting {
 }
 
 /**
- * Makes one transaction of all the appends that come in during one turn of the event loop: one sync of the disk
- * serves them all. Nobody is answered before the commit has returned.
+ * Makes one transaction of all the appends that come in during one turn of the event loop, and during the turns
+ * after it for as long as they bring more: one sync of the disk serves them all. Nobody is answered before the
+ * commit has returned.
  */
 export class GroupCommit {
   readonly #world: World;
@@ -66,10 +70,19 @@ export class GroupCommit {
 
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
-      await this.#world.turn();
+      await this.#gather();
       await this.#flush();
     }
     this.#idle = null;
+  }
+
+  /** Returns when a turn has brought nothing, or a batch is full. */
+  async #gather(): Promise<void> {
+    for (let turns = 0; turns < TURNS_PER_BATCH_MAX; turns += 1) {
+      const before = this.#waiting.length;
+      await this.#world.turn();
+      if (this.#waiting.length === before || this.#waiting.length >= BATCH_APPENDS_MAX) return;
+    }
   }
 
   async #flush(): Promise<void> {

@@ -99,7 +99,7 @@ describe('a persisted state', () => {
     const { restart } = await persistedStory();
     const { ledger, reads } = restart({ decider: { ...jars, version: 2 } });
     expect((await ledger.state('jar')).version).toBe(1_500);
-    expect(reads).toEqual([1_500]);
+    expect(reads.reduce((all, read) => all + read)).toBe(1_500);
   });
 
   test.each([

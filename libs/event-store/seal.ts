@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from './canonical-json.ts';
 import type { ChainEnd, Envelope, Seal, SealedEvent, StoredEvent } from './envelope.ts';
 import { StoreTrouble } from './store.ts';
@@ -33,11 +33,10 @@ export function seal(envelope: Envelope, previousHash: string): SealedEvent {
 
 /** SHA-256(previousHash ‖ record), in hex. */
 export const hashOf = (previousHash: string, record: string): string =>
-  createHash('sha256').update(previousHash, 'hex').update(record, 'utf8').digest('hex');
+  hash('sha256', Buffer.concat([Buffer.from(previousHash, 'hex'), Buffer.from(record)]));
 
 /** SHA-256 of a value's canonical JSON, in hex: equal for equal values, whatever their members' order. */
-export const digestOf = (value: unknown): string =>
-  createHash('sha256').update(canonicalJson(value), 'utf8').digest('hex');
+export const digestOf = (value: unknown): string => hash('sha256', canonicalJson(value));
 
 /** What a stored event says. Throws `ChainBroken` when its text is no envelope. */
 export function opened(stored: StoredEvent): Envelope & Seal {

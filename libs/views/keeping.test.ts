@@ -1,5 +1,6 @@
 import {
   closeSync,
+  copyFileSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -48,6 +49,22 @@ async function taken(...ids: string[]): Promise<void> {
 
 const idsIn = (views: Awaited<ReturnType<typeof openViews>>): string[] =>
   views.lineage('vm', { pageSize: 100 }).nodes.map(({ id }) => id);
+
+test('what a dying process had not written yet is told by the log again', async () => {
+  const views = await stage.open();
+  await taken('d');
+  await stage.caughtUp(views);
+  const left = stage.file('left.sqlite');
+  for (const part of ['', '-wal']) copyFileSync(`${stage.file()}${part}`, `${left}${part}`);
+  const written = dumpOf(left);
+  const next = await stage.open(left);
+  expect(idsIn(next)).toEqual(idsIn(views));
+  expect(stage.notices).toEqual([]);
+  await next.close();
+  await views.close();
+  expect(dumpOf(left)).not.toEqual(written);
+  expect(dumpOf(left)).toEqual(dumpOf(stage.file()));
+});
 
 test('the next start goes on where the last one has stopped', async () => {
   await (await stage.open()).close();

@@ -5,13 +5,19 @@ import { openFile, removeFile } from './write/file.ts';
 import { readEvent } from './write/reading.ts';
 import { Sitting } from './write/sitting.ts';
 
+export interface RebuildOptions extends Pick<ViewsOptions, 'world' | 'store' | 'file'> {
+  /** Hears after every batch from how many events they have been built. */
+  readonly onProgress?: (events: number) => void | Promise<void>;
+}
+
 /**
  * Drops the views and builds them anew from the log, to its present end; says from how many events. The next
  * start goes on from there.
  *
  * @throws {StoreTrouble} `locked` when another process has the views open; and what the log throws
  */
-export async function rebuildViews({ world, store, file }: ViewsOptions): Promise<{ events: number }> {
+export async function rebuildViews(options: RebuildOptions): Promise<{ events: number }> {
+  const { world, store, file, onProgress } = options;
   const old = await openFile(world, file, () => undefined);
   old.db.close();
   await removeFile(world, file);
@@ -29,6 +35,7 @@ export async function rebuildViews({ world, store, file }: ViewsOptions): Promis
     on: async (batch) => {
       await sitting.tell(batch);
       events += batch.length;
+      await onProgress?.(events);
       if (!sitting.isBuilding) ending.abort();
     },
     onTrouble: (error) => {

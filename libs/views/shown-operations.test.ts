@@ -82,6 +82,53 @@ test('a failed operation says why, whether to try again, and what is left until 
   expect(views.vm('vm')?.body.conditions).toEqual([]);
 });
 
+/** What holds the machine, as it is shown and as the ledger has it. */
+function holdOf(): readonly [string | undefined, string | undefined] {
+  const [condition, ...others] = views.vm('vm')?.body.conditions ?? [];
+  expect(others).toEqual([]);
+  return [condition?.message, stage.scribe.vm('vm').hold?.message];
+}
+
+const isGone = (device: string): Promise<unknown> => {
+  const { why: _, ...leftover } = left(device);
+  return ask({ type: 'ReportLeftoverRemoved', leftover: { snapshotId: null, ...leftover } });
+};
+
+test('a load that tore the disks holds the machine when nothing is left too, until another load is done', async () => {
+  await taken('a');
+  for (const devices of [[], ['vda']]) {
+    await ask(load('a', `torn-${devices}`));
+    await work((vm) => failure(vm, 'held', devices));
+    for (const device of devices) await isGone(device);
+    expect(views.operation(`torn-${devices}`)).toMatchObject({ outcome: 'needs-operator', leftovers: [] });
+    expect(holdOf()).toEqual(['QEMU died', 'QEMU died']);
+    await ask(load('a', `undone-${devices}`));
+    await work((vm) => failure(vm, 'undone'));
+    expect(holdOf()).toEqual(['QEMU died', 'QEMU died']);
+    expect(views.vm('vm')?.body.current).toEqual({ snapshotId: 'a', confidence: 'unknown' });
+    await ask(load('a', `whole-${devices}`));
+    await work(success);
+    expect(holdOf()).toEqual([undefined, undefined]);
+    expect(views.vm('vm')?.body.current).toEqual({ snapshotId: 'a', confidence: 'known' });
+  }
+});
+
+test('a load that is done leaves the machine held by what is still left of others', async () => {
+  await taken('a');
+  await ask(load('a', 'torn'));
+  await work((vm) => failure(vm, 'held', ['vda']));
+  await ask(load('a', 'torn-again'));
+  await work((vm) => failure(vm, 'held', ['vda', 'vdb']));
+  await ask(load('a', 'whole'));
+  await work(success);
+  await isGone('vda');
+  expect(holdOf()).toEqual(['QEMU died', 'QEMU died']);
+  expect(views.operation('torn')?.leftovers).toEqual([]);
+  expect(views.operation('torn-again')?.leftovers).toEqual([left('vdb')]);
+  await isGone('vdb');
+  expect(holdOf()).toEqual([undefined, undefined]);
+});
+
 test('retiring is an operation that is done at once', async () => {
   await taken('a');
   const [retired] = await ask(remove('a', 'op-1', 'retire'));

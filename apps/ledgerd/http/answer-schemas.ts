@@ -77,7 +77,7 @@ const Operation = z.strictObject({
   phase: z.string(),
   percent: z.number().nullable(),
   steps: z.array(Step),
-  leftovers: z.array(Leftover),
+  leftovers: z.array(Leftover).describe('one without a tag is an image to be repaired, never to be removed'),
   error: z.strictObject({ reason: z.string(), message: z.string(), retryable: z.boolean() }).exactOptional(),
   message: z.string(),
   response: z.strictObject({ snapshotId: id.nullable() }).exactOptional(),

@@ -34,6 +34,8 @@ export interface House {
 export interface WorkerWindow {
   /** Whether every open operation of this host has been found; true where there is no worker. */
   isReady(): boolean;
+  /** Something is about to be asked of the VM: the worker looks at its machine while the request becomes durable. */
+  expect(vmId: string): void;
   /** VMs whose operation is past its deadline and not ended. */
   overdue(): ReadonlySet<string>;
   progressOf(

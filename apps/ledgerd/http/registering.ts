@@ -1,7 +1,6 @@
 import type { Asked, Handled } from '#event-store';
-import type { Discovered, Hypervisor } from '#hypervisor';
+import type { Hypervisor } from '#hypervisor';
 import { type DataOf, decideRegistry, type Disk, Refusal, type RegistryEvent } from '#ledger';
-import { FileTrouble } from '#world';
 import { REGISTRY_STREAM, streamOf } from '../ledger.ts';
 import { registerVm } from '../registration.ts';
 import type { ChangeVmBody, RegisteredDiskBody, RegisterVmBody } from './bodies.ts';
@@ -53,7 +52,7 @@ async function registrationOf(house: House, body: RegisterVmBody): Promise<Regis
   await requireFree(house, { ...known, monitor, disks: [], foreignTags: [] });
   requireOnce(disks);
   const images = imagesIn(disks);
-  const found = await looked(hypervisor, { monitor, ...(images.length > 0 && { disks: images }) });
+  const found = await hypervisor.discover({ monitor, ...(images.length > 0 && { disks: images }) });
   return {
     ...known,
     monitor: found.monitor,
@@ -67,18 +66,6 @@ async function requireFree({ ledgers }: House, registration: Registration): Prom
   const { state } = await ledgers.registry.state(REGISTRY_STREAM);
   const { vmId, name, monitor } = registration;
   decideRegistry({ type: 'ClaimVm', vmId, claim: { name, monitor, files: [], registration } }, state);
-}
-
-/** A path that the system will not even look at (a loop of links, a name too long) is the caller's mistake. */
-async function looked(
-  hypervisor: Hypervisor,
-  asked: Parameters<Hypervisor['discover']>[0],
-): Promise<Discovered> {
-  try {
-    return await hypervisor.discover(asked);
-  } catch (error) {
-    throw error instanceof FileTrouble ? new Refusal('path-not-allowed', error.message) : error;
-  }
 }
 
 function requireOnce(disks: readonly { readonly device: string }[]): void {
@@ -128,9 +115,9 @@ async function resolvedMonitor(house: House, vmId: string, monitor: string): Pro
   if (monitor === vm.monitor) return monitor;
   const known = vm.disks.map(({ device, file, format }) => ({ device, file, format }));
   const hypervisor = hypervisorOf(house, vm.host);
-  const found = await looked(hypervisor, { monitor }).catch((error: unknown) => {
+  const found = await hypervisor.discover({ monitor }).catch((error: unknown) => {
     if (error instanceof Refusal && error.code === 'not-a-monitor')
-      return looked(hypervisor, { monitor, disks: known });
+      return hypervisor.discover({ monitor, disks: known });
     throw error;
   });
   for (const { device, file } of known) {

@@ -5,7 +5,7 @@ import { Answer } from './answer.ts';
 import { AskedBy } from './asked.ts';
 import { CreateSnapshotBody, LoadSnapshotBody, NoBody, PatchSnapshotBody } from './bodies.ts';
 import { requireBuiltCapture, requireBuiltDelete, requireBuiltLoad } from './built.ts';
-import { ask } from './commands.ts';
+import { ask, askWork } from './commands.ts';
 import { Answers } from './documented.ts';
 import { HOUSE, type House } from './house.ts';
 import { type SnapshotIds, SnapshotPath, VmId } from './ids.ts';
@@ -52,7 +52,7 @@ export class SnapshotsController {
       ...given({ name, description, labels, memory, diskOnly, disks }),
     };
     const wanted = { id: asked.correlationId, kind: 'create' as const, vmId, snapshotId };
-    return accepted(this.#house, await ask(this.#house, vmId, command, asked), wanted);
+    return accepted(this.#house, await askWork(this.#house, vmId, command, asked), wanted);
   }
 
   @Get()
@@ -76,7 +76,7 @@ export class SnapshotsController {
   ): Promise<Answer> {
     requireBuiltDelete(query);
     const id = asked.correlationId;
-    const handled = await ask(this.#house, vmId, { type: 'DeleteAllSnapshots', operationId: id }, asked);
+    const handled = await askWork(this.#house, vmId, { type: 'DeleteAllSnapshots', operationId: id }, asked);
     return accepted(this.#house, handled, { id, kind: 'delete', vmId, snapshotId: null });
   }
 
@@ -121,7 +121,7 @@ export class SnapshotsController {
     const { strategy = 'retire' } = query;
     const id = asked.correlationId;
     const command = { type: 'DeleteSnapshot' as const, snapshotId, operationId: id, strategy };
-    const handled = await ask(this.#house, vmId, command, asked);
+    const handled = await (strategy === 'retire' ? ask : askWork)(this.#house, vmId, command, asked);
     return accepted(this.#house, handled, {
       id,
       kind: strategy === 'retire' ? strategy : 'delete',
@@ -144,7 +144,7 @@ export class SnapshotsController {
     const id = asked.correlationId;
     const how = given({ resume, disksOnly });
     const command = { type: 'LoadSnapshot' as const, snapshotId, operationId: id, ...how };
-    const handled = await ask(this.#house, vmId, command, asked);
+    const handled = await askWork(this.#house, vmId, command, asked);
     return accepted(this.#house, handled, { id, kind: 'load', vmId, snapshotId });
   }
 

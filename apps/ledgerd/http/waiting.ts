@@ -33,5 +33,5 @@ export async function whenDone(
     if (!operation || operation.done) break;
     await views.changed(over.signal);
   }
-  over.abort();
+  over.abort('done');
 }

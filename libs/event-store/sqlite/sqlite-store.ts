@@ -12,6 +12,7 @@ import {
 } from '../store.ts';
 import { Bell, tail } from '../tail.ts';
 import { inspect } from './inspect.ts';
+import { Latest } from './latest.ts';
 import { realPathOf, takeLock } from './lock.ts';
 import { createFile, requireTrustedSqlite } from './schema.ts';
 import { Reading, writing } from './statements.ts';
@@ -20,8 +21,11 @@ import { sqliteCode, told, translated, trouble } from './trouble.ts';
 /** Streams whose ids and versions are kept in memory, so that an append is one insert. */
 const HEADS_MAX = 100_000;
 
-/** Pages of the write-ahead log (16 MiB) after which it is copied into the file. */
-const CHECKPOINT_PAGES = 4_000;
+/**
+ * Pages of the write-ahead log (64 MiB) after which it is copied into the file. Everybody waits meanwhile, up to 100 ms,
+ * so it should be rare; whoever opens the log after a crash reads through them.
+ */
+const CHECKPOINT_PAGES = 16_000;
 
 const SQLITE_FULL = 13;
 
@@ -34,7 +38,7 @@ const SETTINGS = `
   PRAGMA synchronous = FULL;
   PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
   PRAGMA journal_size_limit = 67108864;
-  PRAGMA cache_size = -65536`;
+  PRAGMA cache_size = -32768`;
 
 /**
  * Opens the log in `file`, or makes a new one there, and locks other writers out.
@@ -87,6 +91,7 @@ class SqliteStore implements EventStore {
   readonly #writing: ReturnType<typeof writing>;
   readonly #commits: GroupCommit;
   readonly #bell = new Bell();
+  readonly #latest = new Latest();
   readonly #places = new Map<string, Place>();
   #isOpen = true;
 
@@ -122,7 +127,8 @@ class SqliteStore implements EventStore {
       bell: this.#bell,
       isOpen: () => this.#isOpen,
       last: () => this.#told(() => this.#reading.last()),
-      pageAfter: (after: string | null) => this.#told(() => this.#reading.page(after)),
+      pageAfter: (after: string | null) =>
+        this.#told(() => this.#latest.pageAfter(after) ?? this.#reading.page(after)),
     };
     return tail(this.#world, log, position, signal);
   }
@@ -156,9 +162,11 @@ class SqliteStore implements EventStore {
     let effect: StoreTrouble['effect'] = 'none';
     try {
       this.#writing.begin.run();
-      const verdicts = batch.map((append) => this.#write(append));
+      const stored: StoredEvent[] = [];
+      const verdicts = batch.map((append) => this.#write(append, stored));
       effect = 'unknown';
       this.#writing.commit.run();
+      this.#latest.keep(stored);
       this.#bell.ring();
       return verdicts;
     } catch (error) {
@@ -174,15 +182,18 @@ class SqliteStore implements EventStore {
     if (this.#db.isTransaction) told(this.#file, () => this.#writing.rollback.run());
   }
 
-  #write({ stream, expectedVersion, events }: Append): Verdict {
+  /** Adds to `stored` what it has written. */
+  #write({ stream, expectedVersion, events }: Append, stored: StoredEvent[]): Verdict {
     const place = this.#placeOf(stream);
     if (place.version !== expectedVersion) return new VersionConflict(stream, expectedVersion, place.version);
     const id = place.id || Number(this.#writing.newStream.run(stream).lastInsertRowid);
-    const positions = events.map(({ previousHash, hash, record }, index) =>
-      String(
-        this.#writing.insert.run(id, expectedVersion + 1 + index, previousHash, hash, record).lastInsertRowid,
-      ),
-    );
+    const positions = events.map(({ previousHash, hash, record }, index) => {
+      const version = expectedVersion + 1 + index;
+      const inserted = this.#writing.insert.run(id, version, previousHash, hash, record);
+      const position = String(inserted.lastInsertRowid);
+      stored.push({ position, stream, version, previousHash, hash, record });
+      return position;
+    });
     this.#places.set(stream, { id, version: expectedVersion + events.length });
     return positions;
   }

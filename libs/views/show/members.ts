@@ -2,16 +2,19 @@ import type { DatabaseSync } from 'node:sqlite';
 import { all, one } from '../sql.ts';
 import type { Place } from './places.ts';
 
-const AT = `
+/** The rows of the epoch in which a list was at a version, as far as they had been written by then. */
+const EPOCH = `
   FROM rolls WHERE vm = ?1 AND list = ?2
     AND epoch = (
       SELECT epoch FROM rolls WHERE vm = ?1 AND list = ?2 AND epoch <= ?3 ORDER BY epoch DESC LIMIT 1)
-    AND member > ?4 AND member <= ?3 AND version <= ?3
-  GROUP BY member HAVING change <> 0`;
+    AND member <= ?3 AND version <= ?3`;
 
 const statements = (db: DatabaseSync) => ({
-  after: db.prepare(`SELECT member, change, max(version) ${AT} ORDER BY member LIMIT ?5`),
-  count: db.prepare(`SELECT count(*) AS count FROM (SELECT change, max(version) ${AT})`),
+  after: db.prepare(`
+    SELECT member, change, max(version) ${EPOCH} AND member > ?4
+    GROUP BY member HAVING change <> 0 ORDER BY member LIMIT ?5`),
+  // Nobody is added who is on the list, nobody struck off who is not.
+  count: db.prepare(`SELECT total(iif(change = 0, -1, 1)) AS count ${EPOCH}`),
 });
 
 /** Who was on a roll at any version (see write/rolls.ts). */
@@ -29,6 +32,6 @@ export class Members {
   }
 
   count({ vm, version }: Place, list: number): number {
-    return one<{ count: number }>(this.#sql.count, vm, list, version, 0)?.count ?? 0;
+    return one<{ count: number }>(this.#sql.count, vm, list, version)?.count ?? 0;
   }
 }

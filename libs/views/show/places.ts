@@ -32,11 +32,19 @@ export interface Place {
 const ASOF_MIN = '0000-01-01T00:00:00.000Z';
 const ASOF_MAX = '9999-12-31T23:59:59.999Z';
 
+/** A VM with the last strip of its moments. */
+interface FoundRow {
+  readonly vm: number;
+  readonly strip: number;
+  readonly lines: string;
+}
+
 const statements = (db: DatabaseSync) => ({
-  find: db.prepare('SELECT number FROM streams WHERE vm_id = ?'),
+  find: db.prepare(`
+    SELECT number AS vm, strip, lines FROM streams JOIN moments ON vm = number
+    WHERE vm_id = ? ORDER BY strip DESC LIMIT 1`),
   forgotten: db.prepare('SELECT forgotten_version AS version FROM vms WHERE vm = ?'),
   strip: db.prepare('SELECT lines FROM moments WHERE vm = ? AND strip = ?'),
-  last: db.prepare('SELECT strip, lines FROM moments WHERE vm = ? ORDER BY strip DESC LIMIT 1'),
 });
 
 /** Finds VMs, and the version at which they stood at an instant. */
@@ -49,12 +57,15 @@ export class Places {
 
   /** A VM of which anything was ever recorded, before its registration and after its end too; else null. */
   find(vmId: string, { version, asOf }: At = {}): Place | null {
-    const vm = one<{ number: number }>(this.#sql.find, vmId)?.number;
-    if (vm === undefined) return null;
-    const last = this.#lastOf(vm);
+    const found = one<FoundRow>(this.#sql.find, vmId);
+    if (!found) return null;
+    const { vm, strip } = found;
+    const lines = found.lines.split('\n');
+    const last = strip * STRIP_MOMENTS + lines.length;
     const asked = asOf === undefined ? (version ?? last) : this.#versionAt(vm, last, asOf);
     const at = Math.max(Math.min(asked, last), 0);
-    return { vmId, vm, version: at, moment: this.#momentAt(vm, at) };
+    const around = stripOf(at) === strip ? lines : this.#linesOf(vm, stripOf(at));
+    return { vmId, vm, version: at, moment: at === 0 ? BEFORE_ALL : readMoment(around[lineOf(at)] ?? '') };
   }
 
   /**
@@ -71,16 +82,6 @@ export class Places {
   isForgotten({ vm, version }: Place): boolean {
     const forgotten = one<{ version: number | null }>(this.#sql.forgotten, vm)?.version ?? null;
     return forgotten !== null && forgotten <= version;
-  }
-
-  #lastOf(vm: number): number {
-    const last = one<{ strip: number; lines: string }>(this.#sql.last, vm);
-    return last ? last.strip * STRIP_MOMENTS + last.lines.split('\n').length : 0;
-  }
-
-  #momentAt(vm: number, version: number): Moment {
-    if (version === 0) return BEFORE_ALL;
-    return readMoment(this.#linesOf(vm, stripOf(version))[lineOf(version)] ?? '');
   }
 
   /** The last version that was recorded until then. Times never go back within a stream. */

@@ -25,7 +25,7 @@ const SETTINGS = `
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA synchronous = NORMAL;
   PRAGMA cache_size = -32768;
-  PRAGMA wal_autocheckpoint = 4000;
+  PRAGMA wal_autocheckpoint = 16000;
   PRAGMA journal_size_limit = 67108864`;
 
 /** Changes whenever what the views keep does: a file with another number is of another program. */
@@ -61,7 +61,7 @@ export async function removeFile(world: World, file: string): Promise<void> {
   for (const path of [file, `${file}-wal`, `${file}-shm`, `${file}-journal`]) await world.files.unlink(path);
 }
 
-/** Makes what was built the file's content. From here on every batch is a small transaction of its own. */
+/** Makes what was built the file's content. From here on there are small transactions. */
 export function finish(db: DatabaseSync): void {
   db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FILE_VERSION}; COMMIT`);
   db.exec('PRAGMA journal_mode = WAL');

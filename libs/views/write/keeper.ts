@@ -114,11 +114,13 @@ export class Keeper {
       },
     });
     const end = await following.stopped;
-    if (end !== 'log-newer') return end;
-    if (sitting.isBuilding) await sitting.finish();
-    this.#show(sitting, opened);
-    this.state = 'log-newer';
-    await aborted(signal);
+    if (end === 'log-newer') {
+      if (sitting.isBuilding) await sitting.finish();
+      this.#show(sitting, opened);
+      this.state = 'log-newer';
+      await aborted(signal);
+    }
+    if (this.#trouble === null) sitting.commit();
     return end;
   }
 

@@ -3,6 +3,12 @@ import type { World } from '#world';
 import { finish, type ViewsFile } from './file.ts';
 import { type Checkpoint, type LogEvent, Projection } from './projection.ts';
 
+/**
+ * Events in one transaction. Whoever reads, reads through the same connection and sees them at once; after a crash
+ * they are read from the log again. A page of the file that many of them touch is written once.
+ */
+const EVENTS_PER_COMMIT = 1_000;
+
 /** The file shows another log, or a later state of this one. */
 export class OtherLog extends Error {
   override readonly name = 'OtherLog';
@@ -17,6 +23,7 @@ export class Sitting {
   readonly #end: string | null;
   /** The event that must come first, because the file shows it already. */
   #expected: Checkpoint | null;
+  #uncommitted = 0;
   isBuilding: boolean;
 
   /** @throws {OtherLog} when the file shows more than a log holds that ends at `end` */
@@ -51,11 +58,12 @@ export class Sitting {
     const events = this.#expected ? this.#afterExpected(batch) : batch;
     const last = events.at(-1);
     if (!last) return;
-    if (!this.isBuilding) this.#file.db.exec('BEGIN');
+    if (!this.#file.db.isTransaction) this.#file.db.exec('BEGIN');
     for (const event of events) this.#projection.apply(event);
     if (!this.isBuilding) {
       this.#projection.settle();
-      this.#file.db.exec('COMMIT');
+      this.#uncommitted += events.length;
+      if (this.#uncommitted >= EVENTS_PER_COMMIT) this.commit();
     } else if (this.#end === null || comparePositions(last.position, this.#end) >= 0) {
       await this.finish();
     }
@@ -69,8 +77,11 @@ export class Sitting {
     this.isBuilding = false;
   }
 
-  close(): void {
-    this.#file.db.close();
+  /** Makes what is shown the file's content. What is not finished stays out of it. */
+  commit(): void {
+    if (this.isBuilding || !this.#file.db.isTransaction) return;
+    this.#file.db.exec('COMMIT');
+    this.#uncommitted = 0;
   }
 
   #afterExpected(batch: readonly LogEvent[]): readonly LogEvent[] {
