@@ -34,6 +34,8 @@ const RATES = {
   'store-unavailable': 0.01,
   /** Committed, but whoever asked cannot know. */
   'store-unheard': 0.01,
+  /** The power goes with ledgerd: what its views had not synced is lost. */
+  'views-not-synced': 0.3,
   /** A caller's request never reaches ledgerd. */
   'request-lost': 0.05,
   /** ledgerd answers a caller, who never hears it. */

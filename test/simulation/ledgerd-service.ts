@@ -94,6 +94,7 @@ export class LedgerdService {
     this.#core = null;
     this.#process = null;
     this.restarts += 1;
+    this.#installation.views?.died();
     for (const hangUp of this.#hangUps) hangUp();
     const ms = this.#host.chance.betweenLog(RESTART_LEAST_MS, RESTART_MOST_MS);
     this.#host.scheduler.after(ms, 'ledgerd is started', () => this.start());

@@ -1,6 +1,7 @@
 import { Fenced, type Hypervisor, type Journal, NotNow } from '#hypervisor';
 import { type OpenOperation, type Report, tagOf, type Vm } from '#ledger';
 import type { Meddle } from './simulated-ledgerd.ts';
+import type { Mislead } from './views-on-disk.ts';
 
 /** The hypervisor with one virtue less each: whether somebody notices is what they are for. */
 export const MUTANTS: Readonly<Record<string, Meddle>> = {
@@ -47,6 +48,20 @@ export const MUTANTS: Readonly<Record<string, Meddle>> = {
       const seen = operation.kind === 'delete' ? { ...vm, disks: vm.disks.slice(0, 1) } : vm;
       return hypervisor.carryOut(withoutOtherDisks(seen), operation, journal);
     }),
+};
+
+/** What the views may mishear, each in one way. */
+export const MISLEADS: Readonly<Record<string, Mislead>> = {
+  'do not hear which snapshot another one came from': (record) =>
+    record.replace(/"parentId":"[^"]+"/, '"parentId":null'),
+
+  'take what is held for undone': (record) => record.replace('"outcome":"held"', '"outcome":"undone"'),
+
+  'do not hear that an operation has begun': (record) =>
+    record.replace('"type":"OperationStarted"', '"type":"HoldReleased"'),
+
+  'hear of an event that no program knows': (record) =>
+    record.replace('"type":"SnapshotCreated"', '"type":"SnapshotTeleported"'),
 };
 
 const reporting = (hypervisor: Hypervisor, carryOut: Hypervisor['carryOut']): Hypervisor => ({

@@ -9,9 +9,11 @@ import { Image } from './qemu/image.ts';
 import { Reference } from './reference.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimulatedHost } from './simulated-host.ts';
+import { checkShown, standingShown } from './shown.ts';
 import type { Meddle } from './simulated-ledgerd.ts';
 import { SimulatedVm } from './simulated-vm.ts';
 import { Trace } from './trace.ts';
+import { type Mislead, ViewsOnDisk } from './views-on-disk.ts';
 import { must, Violation } from './violation.ts';
 
 /** Events while things go wrong, and until all has come to an end afterwards. */
@@ -20,11 +22,14 @@ const EVENTS_MAX = 200_000;
 const QUIET_MS = 15_000;
 /** How long an operation may wait for a machine that is off before its owner starts it. */
 const PATIENCE_MS = 60_000;
+/** One world in so many has views, which are on a real disk and cost more than all else in it. */
+export const VIEWS_EVERY = 10;
 
 export interface SimulateOptions {
   /** Keep every line of the trace. */
   readonly isTraced?: boolean;
   readonly meddle?: Meddle;
+  readonly mislead?: Mislead;
 }
 
 export interface Simulated {
@@ -53,6 +58,7 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
     return universe.told(error instanceof Error ? error : new Error(String(error)));
   } finally {
     process.off('unhandledRejection', universe.fail);
+    universe.end();
   }
 }
 
@@ -67,6 +73,7 @@ class Universe {
   readonly #faults: Faults;
   readonly #host: SimulatedHost;
   readonly #disk = new MemoryDisk();
+  readonly #views: ViewsOnDisk | null;
   readonly #service: LedgerdService;
   readonly #reference: Reference;
   readonly #vms = new Map<string, SimulatedVm>();
@@ -76,14 +83,18 @@ class Universe {
   #lastRecordedMs = 0;
   #failure: Error | null = null;
 
-  constructor(seed: number, { isTraced = false, meddle = (hypervisor) => hypervisor }: SimulateOptions) {
+  constructor(seed: number, options: SimulateOptions) {
+    const { isTraced = false, meddle = (hypervisor) => hypervisor, mislead } = options;
     const chance = new Chance(seed);
     this.#seed = seed;
     this.#trace = new Trace(isTraced);
     this.#faults = new Faults(chance.fork('faults'));
     this.#scheduler = new Scheduler(chance.fork('scheduler'), this.#trace);
     this.#host = new SimulatedHost(this.#scheduler, chance.fork('host'), this.#faults);
-    const installation = { disk: this.#disk, states: new Map<string, PersistedState>(), meddle };
+    const hasViews = seed % VIEWS_EVERY === 0;
+    this.#views = hasViews ? new ViewsOnDisk(this.#faults, mislead, this.fail) : null;
+    const states = new Map<string, PersistedState>();
+    const installation = { disk: this.#disk, states, views: this.#views, meddle };
     this.#service = new LedgerdService(this.#host, installation, this.fail);
     this.#reference = new Reference(this.#vms);
     this.#populate(chance.fork('population'));
@@ -102,9 +113,15 @@ class Universe {
       await this.#compare(vmId, book);
       if (book.damagedCount > 0) this.#count('damaged: the guest ran on a torn disk', book.damagedCount);
     }
+    if (this.#views) await this.#checkViews(this.#views);
     const logged = this.#reference.operationIds;
     for (const id of this.#callers.flatMap(({ refused }) => refused))
       must(!logged.has(id), 'I19', () => `operation ${id} was refused, but the log has it`);
+  }
+
+  /** Nothing of it is left. */
+  end(): void {
+    this.#views?.remove();
   }
 
   told(violation: Error | null): Simulated {
@@ -158,9 +175,9 @@ class Universe {
     }
   }
 
-  async #until(isReached: () => boolean, what: string): Promise<void> {
+  async #until(isReached: () => boolean, what: string, invariant = 'I3'): Promise<void> {
     const end = await this.#scheduler.run(() => this.#check() && isReached(), EVENTS_MAX);
-    must(end === 'reached', 'I3', () => `${what}: never (${end})`);
+    must(end === 'reached', invariant, () => `${what}: never (${end})`);
   }
 
   /** Reads what was recorded since the last event. */
@@ -199,6 +216,22 @@ class Universe {
     this.#service.core?.standing(vmId).then((standing) => standings.push(standing), this.fail);
     await this.#until(() => standings.length > 0, 'the ledger tells its state');
     for (const standing of standings) book.compare(standing);
+  }
+
+  /** Views that lived through all of it show what the log says, and what they keep is what a rebuild makes. */
+  async #checkViews(onDisk: ViewsOnDisk): Promise<void> {
+    const head = this.#disk.events.at(-1)?.position ?? null;
+    await this.#until(() => onDisk.views?.position() === head, 'the views show everything', 'I11');
+    const { views } = onDisk;
+    if (!views) return;
+    for (const [vmId, book] of this.#reference.books) {
+      checkShown(views, vmId, this.#disk.streams.get(`vm-${vmId}`) ?? []);
+      book.compare(standingShown(views, vmId));
+    }
+    let isClosed = false;
+    views.close().then(() => (isClosed = true), this.fail);
+    await this.#until(() => isClosed, 'the views are closed', 'I11');
+    await onDisk.checkRebuilt(this.#disk);
   }
 
   #count(what: string, times: number): void {

@@ -10,17 +10,21 @@ import {
 } from '#event-store';
 import { type Hypervisor, openHypervisor } from '#hypervisor';
 import { type Command, type DataOf, isRetryable, Refusal } from '#ledger';
+import type { Views } from '#views';
 import type { World } from '#world';
 import { type Ledgers, openLedgers, REGISTRY_STREAM, streamOf } from '../../apps/ledgerd/ledger.ts';
 import { finishHalfDone, registerVm } from '../../apps/ledgerd/registration.ts';
 import { startWorker, type Worker } from '../../apps/ledgerd/worker/worker.ts';
 import type { Standing } from './book.ts';
+import type { ViewsOnDisk } from './views-on-disk.ts';
 import type { Wish } from './wish.ts';
 
 /** What outlives the process. */
 export interface Installation {
   readonly disk: MemoryDisk;
   readonly states: Map<string, PersistedState>;
+  /** Null: this one keeps no views. */
+  readonly views: ViewsOnDisk | null;
   readonly meddle: Meddle;
 }
 
@@ -35,12 +39,14 @@ export type Answer =
 
 export const HOST = 'host-1';
 const SNAPSHOTS_MAX = 200;
+const TAKES_A_MACHINE: ReadonlySet<Wish['what']> = new Set(['create', 'load', 'delete', 'delete-all']);
 
-/** ledgerd without its doors: store, ledgers, hypervisor and worker as its `main.ts` puts them together. */
+/** ledgerd without its doors: store, ledgers, views, hypervisor and worker as its `main.ts` puts them together. */
 export class Core {
   readonly #world: World;
   readonly #store: EventStore;
   readonly #ledgers: Ledgers;
+  readonly #views: Views | null;
   readonly #hypervisor: Hypervisor;
   readonly #worker: Worker;
 
@@ -48,20 +54,23 @@ export class Core {
     world: World;
     store: EventStore;
     ledgers: Ledgers;
+    views: Views | null;
     hypervisor: Hypervisor;
     worker: Worker;
   }) {
     this.#world = parts.world;
     this.#store = parts.store;
     this.#ledgers = parts.ledgers;
+    this.#views = parts.views;
     this.#hypervisor = parts.hypervisor;
     this.#worker = parts.worker;
   }
 
   /** Throws `StoreTrouble` when the store is not to be had: a process would end then. */
-  static async boot(world: World, { disk, states, meddle }: Installation): Promise<Core> {
+  static async boot(world: World, { disk, states, views: kept, meddle }: Installation): Promise<Core> {
     const store = openMemoryStore(world, disk);
     const ledgers = openLedgers({ world, store, states: openMemoryStates(states) });
+    const views = kept && (await kept.open(world, store));
     const hypervisor = meddle(
       openHypervisor({
         world,
@@ -75,13 +84,14 @@ export class Core {
     const log = { told: () => undefined, trouble: () => undefined };
     const worker = startWorker({ world, store, ledgers, hypervisor, host: HOST, log });
     await worker.ready;
-    return new Core({ world, store, ledgers, hypervisor, worker });
+    return new Core({ world, store, ledgers, views, hypervisor, worker });
   }
 
   /** SIGTERM: what is not finished stays open in the log. */
   async stop(): Promise<void> {
     await this.#worker.stop();
     await this.#hypervisor.close();
+    await this.#views?.close();
     await this.#ledgers.vms.close();
     await this.#ledgers.registry.close();
     await this.#store.close();
@@ -96,6 +106,7 @@ export class Core {
   async ask(vmId: string, wish: Wish, key: string): Promise<Answer> {
     const operationId = this.#world.ids.uuid();
     const asked = { actor: 'http:caller', correlationId: operationId, key, request: wish as Json };
+    if (TAKES_A_MACHINE.has(wish.what)) this.#worker.expect(vmId);
     try {
       const { events } =
         wish.what === 'register'

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FAULT_POINTS } from '#hypervisor';
 import { FAULTS } from './faults.ts';
-import { MUTANTS } from './mutants.ts';
-import { reportOf, simulate, type Simulated } from './simulate.ts';
+import { MISLEADS, MUTANTS } from './mutants.ts';
+import { reportOf, simulate, type Simulated, VIEWS_EVERY } from './simulate.ts';
 import { Tally } from './tally.ts';
 
 const SEEDS = 200;
@@ -57,7 +57,7 @@ describe(`in ${SEEDS} simulated worlds`, () => {
 });
 
 test('the same seed gives the same world, to the letter', async () => {
-  for (const seed of [1, 7, 42, 2 ** 40 + 5]) {
+  for (const seed of [1, 7, 42, 2 ** 40 + 5, 2 * VIEWS_EVERY]) {
     const [one, other] = [await simulate(seed), await simulate(seed)];
     expect(other.traceHash).toBe(one.traceHash);
     expect(one.traceLines).toBeGreaterThan(100);
@@ -78,5 +78,16 @@ describe('it is noticed when the hypervisor', () => {
       if (violation) found.push(`${violation.name} ${violation.message}`);
     }
     expect(found[0]).toMatch(/^Violation /);
+  });
+});
+
+describe('it is noticed when the views', () => {
+  test.each(Object.entries(MISLEADS))('%s', async (_name, mislead) => {
+    const found: string[] = [];
+    for (let seed = VIEWS_EVERY; seed <= 2 * SEEDS && found.length === 0; seed += VIEWS_EVERY) {
+      const { violation } = await simulate(seed, { mislead });
+      if (violation) found.push(`${violation.name} ${violation.message}`);
+    }
+    expect(found[0]).toMatch(/^Violation I11/);
   });
 });
