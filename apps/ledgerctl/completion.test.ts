@@ -15,7 +15,7 @@ async function commands(path: readonly string[] = []): Promise<string[][]> {
 }
 
 const ALL = `
-  vm / vm add / vm list / vm show / vm forget / vm status / create / load / delete / unretire / list / tree / show
+  vm / vm add / vm list / vm show / vm change / vm forget / vm status / create / load / delete / unretire / list / tree / show
   / history / rename / describe / label / protect / unprotect / release / events / watch / operation / operations
   / rebuild / backup / restore / completion`
   .split('/')
@@ -36,7 +36,15 @@ test.each(['bash', 'zsh', 'fish'])('completion for %s knows every command and it
   const { code, out } = await ctl(NOWHERE, ['completion', shell]);
   expect(code).toBe(0);
   for (const word of ALL.flatMap((path) => path.split(' '))) expect(out).toMatch(new RegExp(`\\b${word}\\b`));
-  for (const option of ['disk-only', 'merge-force', 'if-match', 'json', 'from-version', 'no-wait']) {
+  for (const option of [
+    'disk-only',
+    'merge-force',
+    'if-match',
+    'json',
+    'from-version',
+    'no-wait',
+    'no-guest-agent',
+  ]) {
     expect(out).toContain(option);
   }
 });

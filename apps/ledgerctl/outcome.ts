@@ -82,8 +82,11 @@ const held = (leftovers: readonly Leftover[]): End => ({
   next: adviceFor('vm-held'),
 });
 
-export const leftoverWords = ({ device, file, tag, why }: Leftover): string =>
-  `left on ${device}: ${tag === '' ? file : `${tag} in ${file}`}${why ? ` (${why})` : ''}`;
+export function leftoverWords({ device, file, tag, why }: Leftover): string {
+  const isDamage = tag === ''; // Nobody should take the image for a file that is to be removed.
+  const what = isDamage ? `to be repaired on ${device}: ${file}` : `left on ${device}: ${tag} in ${file}`;
+  return why ? `${what} (${why})` : what;
+}
 
 /** One operation, as facts and steps. */
 export function operationFacts(operation: ShownOperation, screen: Screen): [string, string | null][] {

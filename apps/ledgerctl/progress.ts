@@ -3,6 +3,9 @@ import { screenOf } from './screen.ts';
 import type { Session } from './session.ts';
 import { fitted } from './width.ts';
 
+/** Back to the beginning of the line, and nothing on it. */
+const WIPE = '\r\u001b[K';
+
 /** Where nothing can be rewritten, a line is printed when so much has changed. */
 const PERCENT_STEP = 10;
 
@@ -23,11 +26,26 @@ export function progressOf(session: Session): Progress {
       const line = text(wordsOf(operation, err.isTerminal ? 1 : PERCENT_STEP));
       if (line === shown) return;
       shown = line;
-      await err.write(err.isTerminal ? `\r\u001b[K${fitted(line, err.columns - 1)}` : `${line}\n`);
+      await err.write(err.isTerminal ? `${WIPE}${fitted(line, err.columns - 1)}` : `${line}\n`);
     },
     async clear() {
-      if (err.isTerminal && shown !== '') await err.write('\r\u001b[K');
+      if (err.isTerminal && shown !== '') await err.write(WIPE);
     },
+  };
+}
+
+/** Between two numbers a person could not read any more. */
+const EVENTS_STEP = 10_000;
+
+/** Shows on a terminal how many events were read; nothing elsewhere. The last call, with null, wipes it out. */
+export function readingOf({ around, isJson }: Session): (events: number | null) => Promise<void> {
+  const { err } = around;
+  let shown = 0;
+  return async (events) => {
+    const isDue = events === null ? shown > 0 : events - shown >= EVENTS_STEP;
+    if (isJson || !err.isTerminal || !isDue) return;
+    shown = events ?? 0;
+    await err.write(events === null ? WIPE : `${WIPE}${fitted(`read ${events} events`, err.columns - 1)}`);
   };
 }
 

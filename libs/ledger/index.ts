@@ -42,6 +42,7 @@ export {
   Disk,
   DiskCapture,
   DiskEvidence,
+  IMAGE_DAMAGED,
   Labels,
   Leftover,
   Outcome,

@@ -55,11 +55,14 @@ export const DiskEvidence = z.object({
 });
 export type DiskEvidence = z.infer<typeof DiskEvidence>;
 
-/** Something of ours that stayed behind on a disk and should not be there. */
+/** Stands where a tag would. A file that is left over will need a member of its own, lest it be taken for this. */
+export const IMAGE_DAMAGED = '';
+
+/** What stayed behind on a disk: something of ours that should not be there, or damage. */
 export const Leftover = z.object({
   device: z.string(),
   file: z.string(),
-  /** The qcow2 tag; empty when the file itself is the leftover. */
+  /** The qcow2 tag; `IMAGE_DAMAGED`, which is no tag, when the image itself is to be repaired, never removed. */
   tag: z.string(),
   /** Why it is still there, in words. */
   why: z.string(),

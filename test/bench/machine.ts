@@ -1,4 +1,6 @@
-import { DaemonProcess } from '../crash/daemon-process.ts';
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { DaemonProcess, type OperationAnswer } from '../crash/daemon-process.ts';
 import { bootSubject, register, type Subject } from '../crash/machine.ts';
 import { median, type Row, timed } from './row.ts';
 
@@ -67,11 +69,26 @@ async function loadRow(subject: Subject, daemon: DaemonProcess): Promise<Row> {
 }
 
 /** Asks, waits for the terminal event, and gives back the snapshot. */
-async function done(daemon: DaemonProcess, method: string, path: string, body?: object): Promise<string> {
-  const { id, snapshotId } = await daemon.ask<{ id: string; snapshotId: string }>(method, path, body);
-  const { outcome, error } = await daemon.operation(id);
+async function done({ url }: DaemonProcess, method: string, path: string, body?: object): Promise<string> {
+  const { id, snapshotId } = await asked(`${url}/v1${path}`, method, body);
+  const { outcome, error } = await asked(`${url}/v1/operations/${id}?wait=20s`, 'GET');
   if (outcome !== 'succeeded') throw new Error(`${method} ${path}: ${error?.message}`);
   return snapshotId;
+}
+
+const connections = new Agent({ keepAlive: true });
+
+/** Over a connection that stays, and without `fetch`, whose own work takes as long as half a commit. */
+async function asked(url: string, method: string, body?: object): Promise<OperationAnswer> {
+  const content = body && JSON.stringify(body);
+  const headers = content === undefined ? {} : { 'content-type': 'application/json' };
+  const answered = Promise.withResolvers<IncomingMessage>();
+  const sent = request(url, { method, headers, agent: connections }, answered.resolve);
+  sent.on('error', answered.reject).end(content);
+  const answer = await answered.promise;
+  const said = await text(answer);
+  if ((answer.statusCode ?? 0) >= 400) throw new Error(`${method} ${url}: ${answer.statusCode} ${said}`);
+  return JSON.parse(said) as OperationAnswer;
 }
 
 async function rawCreate({ qemu, disks }: Subject, name: string): Promise<void> {

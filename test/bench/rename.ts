@@ -1,34 +1,30 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import autocannon from 'autocannon';
 import { openSqliteStore } from '#event-store';
 import { realWorld } from '#world';
 import { openLedgers, streamOf } from '../../apps/ledgerd/ledger.ts';
 import { registerVm } from '../../apps/ledgerd/registration.ts';
 import type { Row } from './row.ts';
+import { Served } from './served.ts';
 
 const VMS = 1_000;
 const CONNECTIONS = 64;
 const SECONDS = 8;
 const BASELINE_SECONDS = 4;
-const READY_ATTEMPTS_MAX = 200;
-const READY_PAUSE_MS = 50;
 
 /** Durable renames over HTTP, spread over 1,000 VMs, beside a bare Nest-Fastify POST that stores nothing. */
 export async function renameRows(): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), 'snapledger-bench-'));
   const paths = await seeded(join(directory, 'ledger.sqlite'));
   const bare = await Served.start('dist/test/bench/bare-nest.js', []);
-  const plain = await bare.during(() => bare.load(['/bare'], 'POST', BASELINE_SECONDS));
-  const options = ['--data', directory, '--listen', '127.0.0.1:0', '--roles', 'http', '--log-level', 'warn'];
-  const ledgerd = await Served.start('dist/test/crash/bombed-ledgerd.js', ['none', '1', '', ...options]);
+  const plain = await bare.during(() =>
+    bare.load(CONNECTIONS, { paths: ['/bare'], method: 'POST', seconds: BASELINE_SECONDS }),
+  );
+  const ledgerd = await Served.ledgerd(directory, ['--roles', 'http']);
   const renames = await ledgerd.during(async () => {
     await ledgerd.ready();
-    return ledgerd.load(paths, 'PATCH', SECONDS);
+    return ledgerd.load(CONNECTIONS, { paths, method: 'PATCH', seconds: SECONDS });
   });
   rmSync(directory, { recursive: true });
   return [
@@ -94,69 +90,4 @@ async function seeded(file: string): Promise<string[]> {
   await ledgers.registry.close();
   await store.close();
   return paths;
-}
-
-/** A server in a process of its own, and a load put on it. */
-class Served {
-  readonly #child: ChildProcess;
-  readonly #url: string;
-
-  private constructor(child: ChildProcess, url: string) {
-    this.#child = child;
-    this.#url = url;
-  }
-
-  static async start(script: string, args: readonly string[]): Promise<Served> {
-    const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    child.stdout?.setEncoding('utf8');
-    const [first] = await once(child.stdout ?? child, 'data');
-    return new Served(child, String(first).trim().split(' ', 1)[0] ?? '');
-  }
-
-  /** Ends the server when the work is done, or has failed. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } finally {
-      const gone = once(this.#child, 'exit');
-      this.#child.kill('SIGTERM');
-      await gone;
-    }
-  }
-
-  /** Resolves when the views have been built. */
-  async ready(): Promise<void> {
-    for (let attempt = 0; attempt < READY_ATTEMPTS_MAX; attempt += 1) {
-      if ((await fetch(`${this.#url}/health/ready`)).ok) return;
-      await sleep(READY_PAUSE_MS);
-    }
-    throw new Error('the server does not become ready');
-  }
-
-  async load(paths: readonly string[], method: 'POST' | 'PATCH', seconds: number) {
-    let n = 0;
-    const request = {
-      method,
-      setupRequest: (given: autocannon.Request) => {
-        n += 1;
-        return {
-          ...given,
-          path: paths[n % paths.length] ?? '/',
-          body: JSON.stringify({ name: `name ${n}` }),
-        };
-      },
-    };
-    const result = await autocannon({
-      url: this.#url,
-      connections: CONNECTIONS,
-      duration: seconds,
-      headers: { 'content-type': 'application/json' },
-      requests: [request],
-    });
-    if (result.non2xx > 0 || result.errors > 0) {
-      const codes = JSON.stringify(result.statusCodeStats);
-      throw new Error(`${result.non2xx} refusals, ${result.errors} errors: ${codes}`);
-    }
-    return { perSecond: result.requests.average, p99: result.latency.p99 };
-  }
 }

@@ -1,6 +1,16 @@
 import { v7 } from 'uuid';
 import { type Envelope, type EventStore, seal, CHAIN_START, digestOf } from '#event-store';
-import { decide, evolve, SCHEMA_VERSION, unborn, type Command, type Vm } from '#ledger';
+import {
+  decide,
+  evolve,
+  SCHEMA_VERSION,
+  unborn,
+  type Command,
+  type DataOf,
+  type RegistryEvent,
+  type Vm,
+  type VmEvent,
+} from '#ledger';
 
 /** How a log is to look that nobody had to wait years for. */
 export interface SyntheticLog {
@@ -9,6 +19,8 @@ export interface SyntheticLog {
   /** Snapshots that a VM keeps; older ones are deleted. */
   readonly kept: number;
   readonly seed: number;
+  /** Hears now and then how many were written. */
+  readonly onProgress?: (written: number) => void;
 }
 
 /** Events that are appended to one stream at a time: the log of many VMs at work. */
@@ -16,13 +28,16 @@ const EVENTS_PER_APPEND = 8;
 const STARTED_AT_MS = 1_700_000_000_000;
 const STREAMS_PER_COMMIT = 256;
 
-interface Machine {
-  readonly id: string;
-  vm: Vm;
+interface Stream {
+  readonly name: string;
   version: number;
   hash: string;
-  readonly living: string[];
   waiting: Envelope[];
+}
+
+interface Machine extends Stream {
+  vm: Vm;
+  readonly living: string[];
 }
 
 /** Fills an empty store with what real commands would have recorded, in the order of many VMs at work. */
@@ -30,7 +45,7 @@ export async function writeSyntheticLog(store: EventStore, wanted: SyntheticLog)
   const random = mulberry(wanted.seed);
   const world = { ms: STARTED_AT_MS, random, ids: idsFrom(random) };
   const machines = Array.from({ length: wanted.vms }, () => register(world));
-  let written = 0;
+  let written = await claimAll(store, machines, world);
   while (written < wanted.events) {
     const round = Array.from({ length: STREAMS_PER_COMMIT }, () => pick(machines, random));
     const appends = [...new Set(round)].map((machine) => {
@@ -38,7 +53,20 @@ export async function writeSyntheticLog(store: EventStore, wanted: SyntheticLog)
       return append(store, machine);
     });
     for (const count of await Promise.all(appends)) written += count;
+    wanted.onProgress?.(written);
   }
+}
+
+/** What is unique across VMs is claimed before they are registered. */
+function claimAll(store: EventStore, machines: readonly Machine[], world: Surroundings): Promise<number> {
+  const registry: Stream = { name: 'registry', version: 0, hash: CHAIN_START.hash, waiting: [] };
+  for (const { waiting } of machines) {
+    const registration = waiting[0]?.data as DataOf<'VmRegistered'>;
+    const { vmId, name, monitor, disks } = registration;
+    const data = { vmId, name, monitor, files: disks.map(({ file }) => file), registration };
+    record(registry, { type: 'VmClaimed', data }, { correlationId: vmId, commandDigest: '', world });
+  }
+  return append(store, registry);
 }
 
 interface Surroundings {
@@ -49,7 +77,8 @@ interface Surroundings {
 
 function register(world: Surroundings): Machine {
   const id = world.ids();
-  const machine: Machine = { id, vm: unborn(), version: 0, hash: CHAIN_START.hash, living: [], waiting: [] };
+  const stream = { name: `vm-${id}`, version: 0, hash: CHAIN_START.hash, waiting: [] };
+  const machine: Machine = { ...stream, vm: unborn(), living: [] };
   const disk = (device: string) => ({
     ...{ device, node: `n-${device}`, format: 'qcow2', file: `/images/${id}/${device}.qcow2` },
     ...{ readOnly: false, default: 'internal' as const },
@@ -138,32 +167,40 @@ function ask(machine: Machine, command: Command, world: Surroundings): void {
   const commandDigest = digestOf(command.type);
   world.ms += 3;
   for (const event of decide(command, machine.vm)) {
-    const id = world.ids();
+    const id = record(machine, event, { correlationId, commandDigest, world });
     machine.vm = evolve(machine.vm, { ...event, id });
-    machine.version += 1;
-    machine.waiting.push({
-      ...{ id, type: event.type, stream: `vm-${machine.id}`, version: String(machine.version) },
-      ...{
-        recordedAt: new Date(world.ms).toISOString(),
-        actor: 'http:bench',
-        correlationId,
-        causationId: '',
-      },
-      ...{ commandId: '', commandDigest, schemaVersion: SCHEMA_VERSION, data: event.data },
-    });
   }
 }
 
-async function append(store: EventStore, machine: Machine): Promise<number> {
-  const first = machine.waiting[0];
+interface Circumstances {
+  readonly correlationId: string;
+  readonly commandDigest: string;
+  readonly world: Surroundings;
+}
+
+/** Puts an event on its way; says by what id. */
+function record(stream: Stream, event: VmEvent | RegistryEvent, circumstances: Circumstances): string {
+  const { world, ...about } = circumstances;
+  const id = world.ids();
+  stream.version += 1;
+  stream.waiting.push({
+    ...{ id, type: event.type, stream: stream.name, version: String(stream.version) },
+    ...{ recordedAt: new Date(world.ms).toISOString(), actor: 'http:bench', causationId: '' },
+    ...{ ...about, commandId: '', schemaVersion: SCHEMA_VERSION, data: event.data },
+  });
+  return id;
+}
+
+async function append(store: EventStore, stream: Stream): Promise<number> {
+  const first = stream.waiting[0];
   if (!first) return 0;
-  const sealed = machine.waiting.map((envelope) => {
-    const event = seal(envelope, machine.hash);
-    machine.hash = event.hash;
+  const sealed = stream.waiting.map((envelope) => {
+    const event = seal(envelope, stream.hash);
+    stream.hash = event.hash;
     return event;
   });
-  machine.waiting = [];
-  await store.append(first.stream, Number(first.version) - 1, sealed);
+  stream.waiting = [];
+  await store.append(stream.name, Number(first.version) - 1, sealed);
   return sealed.length;
 }
 

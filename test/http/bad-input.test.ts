@@ -1,6 +1,5 @@
 import { createConnection } from 'node:net';
 import { expect, test } from 'vitest';
-import { FileTrouble } from '#world';
 import { type Ledgerd, ledgerd, snapshotOn, vmOn } from './ledgerd.ts';
 
 /** Nothing of it is in the log. */
@@ -174,14 +173,6 @@ test('a label may be called anything but __proto__', async () => {
     '{"name":"y","monitor":"/m/y","labels":{"__proto__":"a"}}',
   );
   expect(polluting).toMatchObject({ status: 400, body: { reason: 'invalid-body' } });
-});
-
-test('a path that the system will not look at is refused, whatever it says', async () => {
-  const daemon = await ledgerd();
-  daemon.machines.discover = () =>
-    Promise.reject(new FileTrouble('ELOOP', '/m/loop', 'ELOOP: too many links'));
-  const answer = await daemon.ask('POST', '/v1/vms', { name: 'a', monitor: '/m/loop' });
-  expect(answer).toMatchObject({ status: 422, body: { reason: 'path-not-allowed' } });
 });
 
 /** Sends bytes as they are and reads all that comes back. */

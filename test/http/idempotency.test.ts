@@ -95,6 +95,20 @@ test('a key is looked at before If-Match, and a refusal binds none', async () =>
   expect((await daemon.ask('POST', at, { name: 'b' }, key('free'))).status).toBe(202);
 });
 
+test('what changes nothing records nothing, and so binds no key', async () => {
+  const daemon = await ledgerd();
+  const at = `/v1/vms/${await vmOn(daemon)}/snapshots`;
+  const created = await daemon.ask('POST', at, { name: 'a' });
+  await daemon.ask('GET', `/v1/operations/${created.body.id}?wait=10s`);
+  const path = `${at}/${created.body['snapshotId']}`;
+  const { headers } = await daemon.ask('GET', path);
+  const same = await daemon.ask('PATCH', path, { name: 'a' }, key('k'));
+  expect([same.status, same.headers.get('etag')]).toEqual([200, headers.get('etag')]);
+  const other = await daemon.ask('PATCH', path, { name: 'b' }, key('k'));
+  expect(other).toMatchObject({ status: 200, body: { name: 'b' } });
+  expect(other.headers.has('idempotency-replayed')).toBe(false);
+});
+
 test('a key is 1 to 255 printable ASCII characters', async () => {
   const daemon = await ledgerd();
   const at = `/v1/vms/${await vmOn(daemon)}`;

@@ -38,6 +38,7 @@ export function openMachines(): Machines {
       reasons: [],
       disks: disks.map(({ device }) => ({ device, snapshottable: true })),
     }),
+    expect: () => undefined,
     carryOut: (vm, operation, journal) => carryOut(vm, operation, journal, next.end),
     removeLeftovers: async () => [],
     close: async () => undefined,

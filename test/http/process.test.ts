@@ -8,12 +8,19 @@ import { directory } from './ledgerd.ts';
 /** Built before the tests run, see `npm test`. */
 const main = join(import.meta.dirname, '../../dist/apps/ledgerd/main.js');
 
+/** A daemon that was to end by itself, and does not. */
+const CALLED_TIMEOUT_MS = 20_000;
+
 const clean = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith('SNAPLEDGER_')),
 );
 
 const called = (args: readonly string[], env: Record<string, string> = {}) =>
-  spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', env: { ...clean, ...env } });
+  spawnSync(process.execPath, [main, ...args], {
+    encoding: 'utf8',
+    env: { ...clean, ...env },
+    timeout: CALLED_TIMEOUT_MS,
+  });
 
 interface Running {
   readonly child: ChildProcess;
@@ -98,6 +105,16 @@ test('a log that cannot be read is told in one sentence, and is not touched', as
   expect(status).toBe(1);
   expect(stderr.trim().split('\n')).toHaveLength(1);
   expect(stderr).toContain('ledger.sqlite');
+});
+
+test.each([
+  ['below a directory that makes none', ['--data', '/proc/snapledger/data']],
+  ['in a directory that takes no file', ['--data', '/proc']],
+  ['with the log elsewhere', ['--data', '/proc', '--store', `sqlite:${directory()}/ledger.sqlite`]],
+])('where nothing can be kept it does not start, %s', (_where, args) => {
+  const { status, stderr } = called([...args, '--listen', '127.0.0.1:0']);
+  expect(status, stderr).toBe(1);
+  expect(stderr).toMatch(/^ledgerd: .*(can be (made|kept) in).*\/proc.*\n$/);
 });
 
 test('wrong usage ends with 2 and one sentence; --help and --print-config end with 0', () => {

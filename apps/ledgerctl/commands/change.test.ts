@@ -60,6 +60,49 @@ test('vm add says all it was told, forget and release say that it is done', asyn
   expect(lastHeard()?.body).toEqual({ note: 'looked' });
 });
 
+const ofVm = {
+  [`GET /v1/vms/${VM_ID}`]: { body: vm({ labels: { keep: '1', drop: '2' } }), headers: { etag: '"9"' } },
+  [`PATCH /v1/vms/${VM_ID}`]: { body: vm() },
+};
+
+test('vm change sends what it was told, and nothing else', async () => {
+  const words =
+    'vm change web1 --name web2 --monitor /n.sock --host h --guest-agent /ga --disk vda=none --disk a=b=internal';
+  expect(await running(words, ofVm)).toEqual({ code: 0, out: 'changed web1\n', err: '' });
+  expect(lastHeard()).toMatchObject({ method: 'PATCH', path: `/v1/vms/${VM_ID}` });
+  expect(lastHeard()?.body).toEqual({
+    ...{ name: 'web2', monitor: '/n.sock', host: 'h', guestAgent: '/ga' },
+    disks: [
+      { device: 'vda', default: 'none' },
+      { device: 'a=b', default: 'internal' },
+    ],
+  });
+  expect(lastHeard()?.headers['if-match']).toBeUndefined();
+  await running('vm change web1 --no-guest-agent --if-match 7', ofVm);
+  expect(lastHeard()?.body).toEqual({ guestAgent: null });
+  expect(lastHeard()?.headers['if-match']).toBe('"7"');
+  const { code, out } = await running('vm change web1 --host h --json', ofVm);
+  expect({ code, answer: JSON.parse(out) }).toEqual({ code: 0, answer: vm() });
+});
+
+test('vm change keeps the labels it was not told about, at the version at which it read them', async () => {
+  const contested = {
+    ...ofVm,
+    [`PATCH /v1/vms/${VM_ID}`]: (_: unknown, times: number) =>
+      times < 2 ? problem(412, 'stale-version', 'the VM is at version 10') : { body: vm() },
+  };
+  const { code, out } = await running('vm change web1 --label new=3 --label drop- --name w', contested);
+  expect({ code, out }).toEqual({ code: 0, out: 'changed web1\n' });
+  expect(lastHeard()?.body).toEqual({ name: 'w', labels: { keep: '1', new: '3' } });
+  expect(lastHeard()?.headers['if-match']).toBe('"9"');
+});
+
+test('vm change without a change, or with one that is none, is wrong usage', async () => {
+  for (const words of ['', '--label x', '--disk vda=maybe', '--disk vda']) {
+    expect(await running(`vm change web1 ${words}`.trim(), ofVm)).toMatchObject({ code: 2, out: '' });
+  }
+});
+
 test('guards and the token travel as headers', async () => {
   await running('rename web1 b c --key k1 --if-match 7 --token secret', routes);
   expect(lastHeard()?.headers).toMatchObject({

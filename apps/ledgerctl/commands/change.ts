@@ -2,12 +2,9 @@ import type { Command } from 'commander';
 import type { SnapshotView } from '#views';
 import { route, type Answer, type Guards } from '../api.ts';
 import { findSnapshot, findVm } from '../find.ts';
-import { ownTrouble, Trouble } from '../problem.ts';
+import { type LabelChange, labelChange, relabelled } from '../labels.ts';
 import type { Does, Session } from '../session.ts';
 import { guarded } from '../words.ts';
-
-/** How often labels are read and written again when somebody else changed the VM in between. */
-const LABEL_ATTEMPTS_MAX = 5;
 
 /** What needs no machine: each records one event and is done at once. */
 export function changeCommands(program: Command, does: Does): void {
@@ -31,7 +28,7 @@ export function changeCommands(program: Command, does: Does): void {
       ),
     );
   about('label', 'set and remove labels of a snapshot')
-    .argument('<LABELS...>', 'key=value sets one, key- removes one')
+    .argument('<LABELS...>', 'key=value sets one, key- removes one', labelChange)
     .action(does(relabel));
   about('protect', 'let nobody delete a snapshot').action(
     does((session, vm: string, snap: string) =>
@@ -76,42 +73,16 @@ const patched = (
 ): Promise<Answer<SnapshotView>> =>
   api.command<SnapshotView>({ method: 'PATCH', path, body, ...guards }, 'parentId');
 
-/**
- * ledgerd knows labels as a whole only. What was read is written back at the version at which it was read, so that
- * nobody's label is lost; when somebody was faster it is read again.
- */
 async function relabel(
   session: Session,
-  vmWord: string,
-  word: string,
-  words: readonly string[],
+  vm: string,
+  snap: string,
+  changes: readonly LabelChange[],
 ): Promise<void> {
-  const { guards } = session;
-  const changes = words.map(labelChange);
-  const path = await pathOf(session, vmWord, word);
-  for (let attempt = 1; ; attempt += 1) {
-    const { body, version } = await session.api.get<SnapshotView>(path, 'labels');
-    const labels = new Map(Object.entries(body.labels));
-    for (const { key, value } of changes) {
-      if (value === null) labels.delete(key);
-      else labels.set(key, value);
-    }
-    try {
-      const change = { labels: Object.fromEntries(labels) };
-      const answer = await patched(session, path, change, { ifMatch: version, ...guards });
-      return await session.show(answer, () => `labelled ${session.screen.text(word)}\n`);
-    } catch (error) {
-      const isLate = error instanceof Trouble && error.problem.reason === 'stale-version';
-      if (!isLate || guards.ifMatch !== undefined || attempt === LABEL_ATTEMPTS_MAX) throw error;
-    }
-  }
-}
-
-function labelChange(word: string): { key: string; value: string | null } {
-  const at = word.indexOf('=');
-  if (at > 0) return { key: word.slice(0, at), value: word.slice(at + 1) };
-  if (at < 0 && word.length > 1 && word.endsWith('-')) return { key: word.slice(0, -1), value: null };
-  throw ownTrouble('usage', `"${word}" is neither key=value nor key-`);
+  const path = await pathOf(session, vm, snap);
+  const write = (labels: object, guards: Guards) => patched(session, path, { labels }, guards);
+  const answer = await relabelled(session, { path, changes, write });
+  await session.show(answer, () => `labelled ${session.screen.text(snap)}\n`);
 }
 
 async function release(session: Session, word: string, note: string): Promise<void> {

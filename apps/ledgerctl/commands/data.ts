@@ -1,6 +1,7 @@
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ownTrouble } from '../problem.ts';
+import { readingOf } from '../progress.ts';
 import { safeJson } from '../screen.ts';
 import type { Does, Session } from '../session.ts';
 import { facts } from '../table.ts';
@@ -56,12 +57,13 @@ async function rebuild(session: Session, options: DataOptions): Promise<void> {
   const { openSqliteStore } = await import('#event-store');
   const { rebuildViews } = await import('#views');
   await session.remark(`reading ${log}`);
+  const show = readingOf(session);
   const { events } = await carriedOut(session, async () => {
     const store = await openSqliteStore(world, log);
-    const rebuilt = await rebuildViews({ world, store, file: views });
+    const rebuilt = await rebuildViews({ world, store, file: views, onProgress: show });
     await store.close();
     return rebuilt;
-  });
+  }).finally(() => show(null));
   await tell(session, { did: 'rebuilt from', file: log, counts: { events } });
 }
 

@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import type { Status } from '#hypervisor';
 import type { ShownVm, Vms } from '../answers.ts';
-import { route } from '../api.ts';
+import { type Answer, type Guards, route } from '../api.ts';
 import { allPages } from '../pages.ts';
 import { findVm } from '../find.ts';
+import { type LabelChange, labelChange, relabelled } from '../labels.ts';
+import { ownTrouble } from '../problem.ts';
 import type { Does, Session } from '../session.ts';
 import { facts, table } from '../table.ts';
-import { disk, guarded, label, type DiskWords } from '../words.ts';
+import { capture, disk, guarded, label, type DiskWords } from '../words.ts';
 
 interface AddOptions {
   readonly monitor: string;
@@ -17,9 +19,19 @@ interface AddOptions {
   readonly disk?: readonly DiskWords[];
 }
 
+interface ChangeOptions {
+  readonly name?: string;
+  readonly monitor?: string;
+  readonly host?: string;
+  /** False: there is none any more. */
+  readonly guestAgent?: string | false;
+  readonly label?: readonly LabelChange[];
+  readonly disk?: Readonly<Record<string, string>>;
+}
+
 /** `vm ...`: which machines there are. */
 export function vmCommands(program: Command, does: Does): void {
-  const vm = program.command('vm').description('the machines: add, list, show, forget, status');
+  const vm = program.command('vm').description('the machines: add, list, show, change, forget, status');
   guarded(vm.command('add'))
     .description('register a machine by its QMP monitor')
     .argument('<NAME>', 'how the machine is to be called')
@@ -35,6 +47,17 @@ export function vmCommands(program: Command, does: Does): void {
     .description('show one machine: disks, current snapshot, conditions')
     .argument('<VM>', 'name or id')
     .action(does(show));
+  guarded(vm.command('change'))
+    .description('change what is known of a machine; what is not said stays as it is')
+    .argument('<VM>', 'name or id')
+    .option('--name <name>', 'how it is called from now on')
+    .option('--monitor <path>', 'unix socket of its QMP monitor')
+    .option('--host <host>', 'host it runs on')
+    .option('--guest-agent <path>', 'unix socket of its guest agent')
+    .option('--no-guest-agent', 'it has none any more')
+    .option('--label <label>', 'key=value sets one, key- removes one; may be repeated', labelChange)
+    .option('--disk <device=mode>', 'what a create does with a disk by itself; may be repeated', capture)
+    .action(does(change));
   guarded(vm.command('forget'))
     .description('forget a machine; its images and the log stay as they are')
     .argument('<VM>', 'name or id')
@@ -118,6 +141,25 @@ function vmFacts({ screen }: Session, vm: ShownVm, version: string): string {
       ),
     ),
   ].join('');
+}
+
+async function change(session: Session, word: string, options: ChangeOptions): Promise<void> {
+  const { name, monitor, host, guestAgent, label: changes, disk: modes } = options;
+  const disks = modes && Object.entries(modes).map(([device, mode]) => ({ device, default: mode }));
+  const fields = { name, monitor, host, guestAgent: guestAgent === false ? null : guestAgent, disks };
+  const isSaid = changes !== undefined || Object.values(fields).some((value) => value !== undefined);
+  if (!isSaid)
+    throw ownTrouble('usage', 'say what to change; `ledgerctl vm change --help` lists what can be');
+  const path = route('vms', await findVm(session, word));
+  const patch = (body: object, guards: Guards): Promise<Answer<ShownVm>> =>
+    session.api.command<ShownVm>({ method: 'PATCH', path, body, ...guards }, 'monitor');
+  const answer = changes
+    ? await relabelled(session, {
+        ...{ path, changes },
+        write: (labels, guards) => patch({ ...fields, labels }, guards),
+      })
+    : await patch(fields, session.guards);
+  await session.show(answer, () => `changed ${session.screen.text(word)}\n`);
 }
 
 async function forget(session: Session, word: string): Promise<void> {

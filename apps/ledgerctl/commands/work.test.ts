@@ -73,7 +73,10 @@ test('what failed and was undone is exit code 5', async () => {
 });
 
 test('what needs an operator is exit code 6, and says what is left', async () => {
-  const leftovers = [{ device: 'vdb', file: '/b.qcow2', tag: 'sl-1', why: 'QEMU is gone' }];
+  const leftovers = [
+    { device: 'vdb', file: '/b.qcow2', tag: 'sl-1', why: 'QEMU is gone' },
+    { device: 'vdc', file: '/c.qcow2', tag: '', why: 'the image is damaged' },
+  ];
   const { code, err } = await running('create web1', {
     [`POST ${SNAPSHOTS}`]: accepted,
     [`GET ${OPERATION}`]: { body: failed('needs-operator', { leftovers }) },
@@ -81,6 +84,7 @@ test('what needs an operator is exit code 6, and says what is left', async () =>
   expect(code).toBe(6);
   expect(err).toContain('create needs an operator: refused-by-qemu: Device vdb is raw\n');
   expect(err).toContain('  left on vdb: sl-1 in /b.qcow2 (QEMU is gone)\n');
+  expect(err).toContain('  to be repaired on vdc: /c.qcow2 (the image is damaged)\n');
 });
 
 test('load and delete name what they do to which snapshot', async () => {
