@@ -22,8 +22,9 @@ const wishes: CaptureWish[] = [undefined, ...MODES].flatMap((memory) =>
 
 const plan = (power: 'online' | 'offline', wish: CaptureWish): string => {
   try {
-    const { means, memory } = planCapture(power, wish);
-    return `${means} memory=${memory}`;
+    const { disksBy, memoryBy, memory } = planCapture(power, wish);
+    const means = [disksBy, memoryBy].filter((word) => word !== 'none' && word !== 'in-disk');
+    return `${means.join('+')} memory=${memory}`;
   } catch (error) {
     if (error instanceof Refusal) return error.code;
     throw error;
@@ -61,6 +62,44 @@ describe('a capture', () => {
   });
 });
 
+describe('the memory', () => {
+  const outside: CaptureWish['disks'] = [{ device: 'vda', mode: 'external' }];
+
+  test('goes into a file of ours where no disk holds it, and is called what it was asked for as', () => {
+    expect(plan('online', wish({ disks: outside }))).toBe('transaction+state-file memory=internal');
+    const mixed: CaptureWish['disks'] = [...wish().disks, { device: 'vdb', mode: 'external' }];
+    expect(plan('online', wish({ disks: mixed }))).toBe('transaction+state-file memory=internal');
+    expect(plan('online', wish({ disks: [] }))).toBe('state-file memory=internal');
+  });
+
+  test('in a file of its own may be a stream', () => {
+    const stream = { memory: 'external', memoryFormat: 'stream', memoryFile: '/m' } as const;
+    expect(plan('online', wish(stream))).toBe('transaction+stream memory=external');
+    expect(plan('online', wish({ ...stream, disks: [] }))).toBe('stream memory=external');
+  });
+
+  test('that is called internal is never a stream, and has no place to be named where a disk holds it', () => {
+    for (const more of [
+      { memoryFormat: 'stream' },
+      { memoryFormat: 'state' },
+      { memoryFile: '/m' },
+      { memory: 'internal', memoryFormat: 'stream', disks: outside },
+    ] as const) {
+      expect(plan('online', wish(more)), JSON.stringify(more)).toBe('invalid-combination');
+    }
+    expect(plan('online', wish({ memoryFile: '/m', disks: outside }))).toBe(
+      'transaction+state-file memory=internal',
+    );
+  });
+
+  test('that is not captured has no place', () => {
+    for (const more of [{ memory: 'none' }, { diskOnly: true }] as const) {
+      expect(plan('online', wish({ ...more, memoryFile: '/m' }))).toBe('invalid-combination');
+      expect(plan('online', wish({ ...more, memoryFormat: 'state' }))).toBe('invalid-combination');
+    }
+  });
+});
+
 test('whatever a machine that is off can do, it can do running: so a request is judged as if it ran', () => {
   const onlyOff = wishes.filter(
     (each) => isRefused(plan('online', each)) && !isRefused(plan('offline', each)),
@@ -74,7 +113,10 @@ test('every wish has a plan or a refusal, in either power state', () => {
     'invalid-combination',
     'qemu-img memory=none',
     'savevm memory=internal',
+    'state-file memory=external',
+    'state-file memory=internal',
     'transaction memory=none',
-    'unsupported',
+    'transaction+state-file memory=external',
+    'transaction+state-file memory=internal',
   ]);
 });

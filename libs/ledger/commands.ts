@@ -1,11 +1,29 @@
 import type { DataOf } from './events.ts';
 import type { FailureCode } from './refusal.ts';
-import type { CaptureMode, Disk, DiskCapture, Labels, Leftover, Step, Strategy, Resume } from './shapes.ts';
+import type {
+  AcceptedPlan,
+  Backup,
+  CaptureMode,
+  Disk,
+  DiskCapture,
+  Finding,
+  Labels,
+  LayerChange,
+  Leftover,
+  MemoryFormat,
+  PinWish,
+  Quiesce,
+  Resume,
+  Step,
+  Strategy,
+} from './shapes.ts';
 
 /** How many of something a VM may have. Set by the operator, carried by the commands that need them. */
 export interface Limits {
   /** Live internal snapshots: QEMU rewrites the whole table at each capture. */
   readonly snapshotsMax: number;
+  /** Layers under one disk: QEMU opens them all, and every read may ask each. */
+  readonly chainMax: number;
 }
 
 /** What somebody asks of one VM. Ids and times are brought along: deciding is pure. */
@@ -21,9 +39,14 @@ export type Command =
       readonly description?: string;
       readonly labels?: Labels;
       readonly memory?: CaptureMode;
+      readonly memoryFile?: string;
+      readonly memoryFormat?: MemoryFormat;
       readonly disks?: readonly DiskCapture[];
       readonly diskOnly?: boolean;
+      readonly backups?: readonly Backup[];
+      readonly quiesce?: Quiesce;
       readonly limits: Limits;
+      readonly plan?: AcceptedPlan;
     }
   | {
       readonly type: 'LoadSnapshot';
@@ -31,6 +54,9 @@ export type Command =
       readonly operationId: string;
       readonly resume?: Resume;
       readonly disksOnly?: boolean;
+      /** Absent: nothing is saved of the present. */
+      readonly pin?: PinWish;
+      readonly plan?: AcceptedPlan;
     }
   | {
       readonly type: 'DeleteSnapshot';
@@ -38,8 +64,13 @@ export type Command =
       readonly operationId: string;
       /** Absent: retire. */
       readonly strategy?: Strategy;
+      readonly plan?: AcceptedPlan;
     }
-  | { readonly type: 'DeleteAllSnapshots'; readonly operationId: string }
+  | {
+      readonly type: 'DeleteAllSnapshots';
+      readonly operationId: string;
+      readonly plan?: AcceptedPlan;
+    }
   | { readonly type: 'UnretireSnapshot'; readonly snapshotId: string }
   | {
       readonly type: 'PatchSnapshot';
@@ -51,6 +82,13 @@ export type Command =
     }
   | { readonly type: 'CancelOperation'; readonly operationId: string }
   | { readonly type: 'ReleaseHold'; readonly note: string }
+  | {
+      readonly type: 'AdoptSnapshots';
+      /** Tags as the last look found them. Absent: all that can be adopted. */
+      readonly names?: readonly string[];
+      /** New ids, as many as there are foreign tags or more. */
+      readonly ids: readonly string[];
+    }
   | Report;
 
 /** What the worker has seen or done. A second report of the same thing decides to nothing. */
@@ -60,9 +98,25 @@ export type Report =
       readonly disks: readonly Disk[];
       readonly foreignTags: DataOf<'DisksChanged'>['foreignTags'];
     }
+  | {
+      readonly type: 'ReportDrift';
+      readonly disks: readonly Disk[];
+      readonly foreignTags: DataOf<'DisksChanged'>['foreignTags'];
+      readonly findings: readonly Finding[];
+      readonly stopped: boolean;
+    }
   | { readonly type: 'StartOperation'; readonly start: DataOf<'OperationStarted'> }
   | { readonly type: 'ReportCreated'; readonly created: Omit<DataOf<'SnapshotCreated'>, 'snapshotId'> }
-  | { readonly type: 'ReportLoaded'; readonly loaded: Omit<DataOf<'SnapshotLoaded'>, 'snapshotId'> }
+  | {
+      readonly type: 'ReportPinned';
+      readonly pinned: Omit<DataOf<'SnapshotPinned'>, 'snapshotId' | 'name' | 'parentId'>;
+    }
+  | {
+      readonly type: 'ReportLoaded';
+      readonly loaded: Omit<DataOf<'SnapshotLoaded'>, 'snapshotId'>;
+      /** Earlier pins that are gone now. */
+      readonly replaced?: readonly string[];
+    }
   | { readonly type: 'ReportDeleted'; readonly deleted: Omit<DataOf<'SnapshotDeleted'>, 'snapshotId'> }
   | { readonly type: 'ReportFailed'; readonly failed: FailedReport }
   | { readonly type: 'ReportLeftoverRemoved'; readonly leftover: DataOf<'LeftoverRemoved'> };
@@ -73,6 +127,7 @@ export interface FailedReport {
   readonly message: string;
   readonly outcome: 'undone' | 'held';
   readonly leftovers: readonly Leftover[];
+  readonly layers?: LayerChange | undefined;
   readonly steps: readonly Step[];
   readonly transcriptDigest: string;
 }

@@ -1,6 +1,8 @@
+import { adoptSnapshots } from './adopt.ts';
 import type { Command, CommandOf } from './commands.ts';
 import { createSnapshot } from './create.ts';
 import { deleteAllSnapshots, deleteSnapshot } from './delete.ts';
+import { driftFound, reportDrift, withoutWrongChain } from './drift.ts';
 import type { VmEvent } from './events.ts';
 import { patchSnapshot, unretireSnapshot } from './patch.ts';
 import { Refusal } from './refusal.ts';
@@ -11,13 +13,14 @@ import {
   reportFailed,
   reportLeftoverRemoved,
   reportLoaded,
+  reportPinned,
   startOperation,
 } from './reports.ts';
 import { loadSnapshot } from './load.ts';
 import { requireText } from './names.ts';
 import { requireIdle, requireNotHeld } from './require.ts';
 import { changeVm, registerVm } from './register.ts';
-import type { Vm } from './vm.ts';
+import { type Vm, wrongChainIn } from './vm.ts';
 
 /**
  * What one command makes of one VM: the events to record, none when there is nothing to change.
@@ -49,12 +52,18 @@ export function decide(command: Command, vm: Vm): VmEvent[] {
       return cancelOperation(command, vm);
     case 'ReleaseHold':
       return releaseHold(command, vm);
+    case 'AdoptSnapshots':
+      return adoptSnapshots(command, vm);
     case 'ReportDisks':
       return reportDisks(command, vm);
+    case 'ReportDrift':
+      return reportDrift(command, vm);
     case 'StartOperation':
       return startOperation(command, vm);
     case 'ReportCreated':
       return reportCreated(command, vm);
+    case 'ReportPinned':
+      return reportPinned(command, vm);
     case 'ReportLoaded':
       return reportLoaded(command, vm);
     case 'ReportDeleted':
@@ -92,6 +101,7 @@ function cancelOperation({ operationId }: CommandOf<'CancelOperation'>, vm: Vm):
 
 function releaseHold({ note }: CommandOf<'ReleaseHold'>, vm: Vm): VmEvent[] {
   requireText('note', note);
-  if (!vm.hold) return [];
-  return [{ type: 'HoldReleased', data: { note } }];
+  const released: VmEvent = { type: 'HoldReleased', data: { note } };
+  if (wrongChainIn(vm)) return [released, driftFound(withoutWrongChain(vm), vm)];
+  return vm.hold ? [released] : [];
 }

@@ -1,13 +1,25 @@
 import { z } from 'zod';
 import {
+  AcceptedPlan,
+  Backup,
   Consistency,
   Disk,
   DiskCapture,
   DiskEvidence,
+  Finding,
   Labels,
+  Layer,
+  LayerChange,
   Leftover,
+  MachineConfig,
   CaptureMode,
+  MemoryFormat,
   Outcome,
+  PinWish,
+  Quiesce,
+  Quiesced,
+  SnapshotMemory,
+  Standing,
   Step,
   Strategy,
   Resume,
@@ -20,12 +32,46 @@ const of = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
 /** What the worker leaves behind when an operation ends well. */
 const done = { steps: z.array(Step), transcriptDigest: z.string() };
 
+/** What a capture has come to. */
+const captured = {
+  vmState: VmState,
+  memory: SnapshotMemory,
+  consistency: Consistency,
+  /** What a look found inside the disks. */
+  evidence: z.array(DiskEvidence),
+  layers: LayerChange.optional(),
+};
+
+/** A layer that an operation makes. */
+const PlannedLayer = Layer.omit({ origin: true }).extend({
+  node: z.string(),
+  /** A new empty file, one that the caller made, or a copy of `source` that a snapshot inside is loaded from. */
+  by: z.enum(['create', 'existing', 'copy']),
+  source: z.string().optional(),
+});
+export type PlannedLayer = z.infer<typeof PlannedLayer>;
+
+/** A copy of a disk that an operation makes. */
+const PlannedBackup = Backup.omit({ fileMode: true }).extend({
+  /** A new empty file, or one that the caller made. */
+  by: z.enum(['create', 'existing']),
+  /** What the copy stands on: it holds only what is not in there. Null: it holds everything. */
+  backing: z.object({ file: z.string(), format: z.string() }).nullable(),
+  /** The name that QEMU is to know the copy by. */
+  node: z.string(),
+});
+export type PlannedBackup = z.infer<typeof PlannedBackup>;
+
+/** A copy that is whole. */
+const MadeBackup = Backup.omit({ fileMode: true }).extend({ sizeBytes: z.number() });
+
 /** What the worker leaves behind when an operation fails. */
 const failed = {
   reason: z.string(),
   message: z.string(),
   outcome: Outcome,
   leftovers: z.array(Leftover),
+  layers: LayerChange.optional(),
   steps: z.array(Step),
   transcriptDigest: z.string(),
 };
@@ -71,14 +117,23 @@ export const VmEvent = z.discriminatedUnion('type', [
     parentId: z.string().nullable(),
     /** What was asked; absent = the default for the power state the worker finds. */
     memory: CaptureMode.optional(),
+    /** Where the memory goes, when the caller says so. */
+    memoryFile: z.string().optional(),
+    memoryFormat: MemoryFormat.optional(),
     diskOnly: z.boolean(),
     disks: z.array(DiskCapture),
+    backups: z.array(Backup).optional(),
+    quiesce: Quiesce.optional(),
+    plan: AcceptedPlan.optional(),
   }),
   of('LoadRequested', {
     snapshotId: z.string(),
     operationId: z.string(),
     resume: Resume,
     disksOnly: z.boolean(),
+    /** Absent: nothing is saved of the present. */
+    pin: PinWish.optional(),
+    plan: AcceptedPlan.optional(),
   }),
   of('DeleteRequested', {
     /** Null: all of them. */
@@ -87,6 +142,7 @@ export const VmEvent = z.discriminatedUnion('type', [
     strategy: Strategy,
     /** Every snapshot whose data goes, leaf first; the one asked for is the last. */
     targets: z.array(z.string()),
+    plan: AcceptedPlan.optional(),
   }),
   of('OperationStarted', {
     operationId: z.string(),
@@ -102,20 +158,66 @@ export const VmEvent = z.discriminatedUnion('type', [
     undo: z.array(z.string()),
     vmState: VmState,
     memory: CaptureMode,
+    /** Layers that the operation makes, each under the node name that QEMU is to know it by. */
+    overlays: z.array(PlannedLayer).optional(),
+    /** The file that the memory goes into, and the node name of one that QEMU opens as an image. */
+    memoryFile: z
+      .object({
+        file: z.string(),
+        node: z.string(),
+        format: MemoryFormat,
+        /** Stream only: how fast a migration may send, which is raised meanwhile. */
+        bytesPerS: z.number().optional(),
+      })
+      .optional(),
+    /** The machine whose memory is captured. */
+    machine: MachineConfig.optional(),
+    /** Copies that are made of the disks, from the instant of the capture on. */
+    backups: z.array(PlannedBackup).optional(),
+    /** The guest agent that freezes and thaws the guest's file systems; null: nobody does, and `why` says why. */
+    quiesce: z
+      .object({ asked: Quiesce, agent: z.string().nullable(), why: z.string().optional() })
+      .optional(),
+    /**
+     * Whether a load needs a new QEMU: one that is started before it and then loads, or one that is started after it,
+     * from disks that are loaded already.
+     */
+    launch: z.enum(['before', 'after']).optional(),
+    /** Files that will be unlinked: none that is not named here. */
+    unlinks: z.array(z.string()).optional(),
+  }),
+  /** A load has saved the present first. The snapshot is nobody's child, and hidden unless asked for. */
+  of('SnapshotPinned', {
+    snapshotId: z.string(),
+    operationId: z.string(),
+    name: z.string(),
+    parentId: z.string().nullable(),
+    disks: z.array(DiskCapture),
+    ...captured,
   }),
   of('SnapshotCreated', {
     snapshotId: z.string(),
     operationId: z.string(),
-    vmState: VmState,
-    memory: z.object({ mode: CaptureMode, device: z.string().optional(), sizeBytes: z.number().optional() }),
-    consistency: Consistency,
-    evidence: z.array(DiskEvidence),
+    ...captured,
+    backups: z.array(MadeBackup).optional(),
+    quiesce: Quiesced.optional(),
     ...done,
   }),
   of('CreateFailed', { snapshotId: z.string(), operationId: z.string(), ...failed }),
-  of('SnapshotLoaded', { snapshotId: z.string(), operationId: z.string(), runs: z.boolean(), ...done }),
+  of('SnapshotLoaded', {
+    snapshotId: z.string(),
+    operationId: z.string(),
+    runs: z.boolean(),
+    layers: LayerChange.optional(),
+    ...done,
+  }),
   of('LoadFailed', { snapshotId: z.string(), operationId: z.string(), ...failed }),
-  of('SnapshotDeleted', { snapshotId: z.string().nullable(), operationId: z.string(), ...done }),
+  of('SnapshotDeleted', {
+    snapshotId: z.string().nullable(),
+    operationId: z.string(),
+    layers: LayerChange.optional(),
+    ...done,
+  }),
   of('DeleteFailed', { snapshotId: z.string().nullable(), operationId: z.string(), ...failed }),
   of('SnapshotDiscarded', { snapshotId: z.string(), operationId: z.string() }),
 
@@ -134,6 +236,30 @@ export const VmEvent = z.discriminatedUnion('type', [
     tag: z.string(),
   }),
   of('HoldReleased', { note: z.string() }),
+
+  /** A look found other differences than the one before. No findings: there are none any more. */
+  of('DriftFound', {
+    findings: z.array(Finding),
+    /** Snapshots that stand elsewhere than before the look. */
+    standings: z.array(Standing),
+    /** Whether the machine ran on a wrong chain, and was stopped for it. */
+    stopped: z.boolean(),
+  }),
+  /** A tag that was not ours is a snapshot from here on, and keeps its tag. */
+  of('SnapshotAdopted', {
+    snapshotId: z.string(),
+    name: z.string(),
+    /** Whether it is called as its tag; else the ledger made the name up. */
+    nameGiven: z.boolean(),
+    tag: z.string(),
+    /** Null: nothing on a disk says which snapshot came from which. */
+    parentId: z.string().nullable(),
+    disks: z.array(DiskCapture),
+    vmState: VmState,
+    memory: SnapshotMemory,
+    consistency: Consistency,
+    evidence: z.array(DiskEvidence),
+  }),
 ]);
 export type VmEvent = z.infer<typeof VmEvent>;
 export type VmEventType = VmEvent['type'];

@@ -1,6 +1,15 @@
 import type { DataOf, VmEvent } from './events.ts';
 import { heldAfterLoad, heldAfterRemoval, heldBy } from './hold.ts';
-import { childrenOf, type OpenOperation, type Snapshot, type SnapshotStatus, type Vm } from './vm.ts';
+import type { Disk, DiskCapture, DiskEvidence, LayerChange } from './shapes.ts';
+import {
+  childrenOf,
+  type OpenOperation,
+  type Snapshot,
+  type SnapshotDisk,
+  type SnapshotStatus,
+  tagOf,
+  type Vm,
+} from './vm.ts';
 
 /**
  * The VM after one more event. Owns and changes the state it is given.
@@ -13,7 +22,7 @@ export function evolve(vm: Vm, event: VmEvent & { readonly id: string }): Vm {
     case 'VmChanged':
       return changed(vm, event.data);
     case 'DisksChanged':
-      return Object.assign(vm, { disks: event.data.disks, foreignTags: event.data.foreignTags });
+      return rewired(vm, event.data);
     case 'VmForgotten':
       return Object.assign(vm, { life: 'forgotten' });
     case 'SnapshotRequested':
@@ -24,6 +33,8 @@ export function evolve(vm: Vm, event: VmEvent & { readonly id: string }): Vm {
     case 'OperationStarted':
       if (vm.operation) vm.operation.started = event.data;
       return vm;
+    case 'SnapshotPinned':
+      return pinned(vm, event.data);
     case 'SnapshotCreated':
     case 'SnapshotLoaded':
     case 'SnapshotDeleted':
@@ -52,13 +63,51 @@ export function evolve(vm: Vm, event: VmEvent & { readonly id: string }): Vm {
       return Object.assign(vm, { hold: heldAfterRemoval(vm.hold, event.data) });
     case 'HoldReleased':
       return Object.assign(vm, { hold: null });
+    case 'DriftFound':
+      return drifted(vm, event.data);
+    case 'SnapshotAdopted':
+      return adopted(vm, event.data);
   }
 }
 
 function registered(vm: Vm, data: DataOf<'VmRegistered'>): Vm {
   const { vmId, ...known } = data;
   const confidence = data.foreignTags.length === 0 ? 'known' : 'assumed';
-  return Object.assign(vm, known, { id: vmId, life: 'registered', current: { id: null, confidence } });
+  Object.assign(vm, known, { id: vmId, life: 'registered', current: { id: null, confidence } });
+  return rewired(vm, data);
+}
+
+/** A file that stands nowhere yet came with the machine. */
+function rewired(vm: Vm, { disks, foreignTags }: DataOf<'DisksChanged'>): Vm {
+  if (!vm.operation?.started) keepWhatWasLeft(vm, disks);
+  for (const { device, file, format } of disks) {
+    if (vm.layers.has(file)) continue;
+    vm.layers.set(file, { device, file, format, backing: null, origin: 'given' });
+  }
+  return Object.assign(vm, { disks, foreignTags });
+}
+
+/** What the machine wrote on and somebody else took from it holds data of theirs: it is not ours to throw away. */
+function keepWhatWasLeft(vm: Vm, disks: readonly Disk[]): void {
+  for (const { file } of vm.disks) {
+    const layer = vm.layers.get(file);
+    if (!layer || disks.some((disk) => disk.file === file)) continue;
+    vm.layers.set(file, { ...layer, origin: 'given' });
+  }
+}
+
+function relayered(vm: Vm, change: LayerChange | undefined): Vm {
+  if (!change) return vm;
+  for (const file of change.gone) vm.layers.delete(file);
+  for (const layer of change.set) vm.layers.set(layer.file, layer);
+  const tops = new Map(change.tops.map((top) => [top.device, top]));
+  vm.disks = vm.disks.map((disk) => ({ ...disk, ...tops.get(disk.device) }));
+  for (const { snapshotId, device, file } of change.contents) {
+    const snapshot = vm.snapshots.get(snapshotId);
+    if (!snapshot) continue;
+    snapshot.disks = snapshot.disks.map((disk) => (disk.device === device ? { ...disk, file } : disk));
+  }
+  return vm;
 }
 
 function changed(vm: Vm, { defaults, ...fields }: DataOf<'VmChanged'>): Vm {
@@ -80,25 +129,72 @@ function requested(vm: Vm, data: DataOf<'SnapshotRequested'>, requestId: string)
     status: 'pending',
     isProtected: false,
     vmState: null,
-    memory: data.memory ?? 'none',
-    disks: data.disks,
+    memory: { mode: data.memory ?? 'none' },
+    implicit: false,
+    disks: data.disks.map(wished),
     evidence: [],
   });
-  const { operationId: id, snapshotId, memory, diskOnly } = data;
-  vm.operation = { id, kind: 'create', requestId, snapshotId, memory, diskOnly, started: null };
+  const { operationId: id, snapshotId } = data;
+  vm.operation = { id, kind: 'create', requestId, snapshotId, request: data, started: null };
   return vm;
 }
+
+/** Until it is captured no file holds any of it. */
+const wished = ({ device, mode }: DiskCapture): SnapshotDisk => ({ device, mode });
+
+function pinned(vm: Vm, data: DataOf<'SnapshotPinned'>): Vm {
+  const { snapshotId: id, name, parentId, vmState, memory, evidence, layers } = data;
+  vm.usedIds.add(id);
+  const disks = withFiles(data.disks, evidence);
+  const own = { id, name, description: '', labels: {}, parentId, isProtected: false, implicit: true };
+  vm.snapshots.set(id, { ...own, status: 'complete', vmState, memory, disks, evidence });
+  if (vm.operation?.kind === 'load') vm.operation.isPinned = true;
+  return relayered(vm, layers);
+}
+
+/** One that is whole again stands where it stood before. */
+function drifted(vm: Vm, { findings, standings }: DataOf<'DriftFound'>): Vm {
+  for (const { snapshotId, status } of standings) {
+    const snapshot = vm.snapshots.get(snapshotId);
+    if (!snapshot) continue;
+    const before = snapshot.whole ?? snapshot.status;
+    delete snapshot.whole;
+    if (status !== before && before !== 'pending' && before !== 'deleting') snapshot.whole = before;
+    snapshot.status = status;
+  }
+  return Object.assign(vm, { drift: findings });
+}
+
+/** What was there before we came may be what the machine stands on, when it stands on nothing that we know. */
+function adopted(vm: Vm, data: DataOf<'SnapshotAdopted'>): Vm {
+  const { snapshotId: id, name, tag, parentId, vmState, memory, evidence } = data;
+  vm.usedIds.add(id);
+  const said = { id, name, description: '', labels: {}, parentId, isProtected: false, implicit: false };
+  const native = tag === tagOf(id) ? {} : { nativeTag: tag };
+  const kept = { vmState, memory, disks: withFiles(data.disks, evidence), evidence };
+  vm.snapshots.set(id, { ...said, status: 'complete', ...kept, ...native });
+  vm.foreignTags = vm.foreignTags.filter((foreign) => foreign.tag !== tag);
+  if (vm.current.id === null) vm.current = { id: null, confidence: 'assumed' };
+  return vm;
+}
+
+const withFiles = (disks: readonly DiskCapture[], evidence: readonly DiskEvidence[]): SnapshotDisk[] =>
+  disks.map(({ device, mode }) => {
+    const file = evidence.find((trace) => trace.device === device)?.file;
+    return { device, mode, ...(file !== undefined && { file }) };
+  });
 
 type Opening = Extract<VmEvent, { type: 'LoadRequested' | 'DeleteRequested' }> & { readonly id: string };
 
 function opened(vm: Vm, event: Opening): Vm {
   const { operationId: id } = event.data;
   if (event.type === 'LoadRequested') {
-    const { snapshotId, resume, disksOnly } = event.data;
-    vm.operation = { id, kind: 'load', requestId: event.id, snapshotId, resume, disksOnly, started: null };
+    const { snapshotId } = event.data;
+    const asked = { id, requestId: event.id, snapshotId, request: event.data };
+    vm.operation = { ...asked, kind: 'load', isPinned: false, started: null };
     return vm;
   }
-  const { snapshotId, strategy, targets } = event.data;
+  const { snapshotId, strategy, targets, plan } = event.data;
   const before = new Map<string, SnapshotStatus>();
   for (const target of targets) {
     before.set(target, vm.snapshots.get(target)?.status ?? 'complete');
@@ -111,6 +207,7 @@ function opened(vm: Vm, event: Opening): Vm {
     snapshotId,
     strategy,
     targets,
+    ...(plan && { plan }),
     before,
     started: null,
   };
@@ -122,10 +219,9 @@ type Success = Extract<VmEvent, { type: 'SnapshotCreated' | 'SnapshotLoaded' | '
 function succeeded(vm: Vm, event: Success): Vm {
   const { snapshotId } = event.data;
   vm.operation = null;
+  if (event.type === 'SnapshotCreated') taken(vm, event.data);
+  relayered(vm, event.data.layers);
   if (event.type === 'SnapshotDeleted') return snapshotId === null ? vm : gone(vm, snapshotId);
-  if (event.type === 'SnapshotCreated') {
-    taken(vm, event.data);
-  }
   vm.current = { id: snapshotId, confidence: 'known' };
   if (event.type === 'SnapshotLoaded') vm.hold = heldAfterLoad(vm.hold);
   return vm;
@@ -136,7 +232,8 @@ function taken(vm: Vm, { snapshotId, vmState, memory, evidence }: DataOf<'Snapsh
   // A disk that was plugged in since the request is captured too, and the snapshot names every disk that shows it.
   const added = evidence.filter(({ device }) => !asked.some((disk) => disk.device === device));
   const disks = [...asked, ...added.map(({ device }) => ({ device, mode: 'internal' as const }))];
-  patched(vm, snapshotId, { status: 'complete', vmState, memory: memory.mode, disks, evidence });
+  const files = withFiles(disks, evidence);
+  patched(vm, snapshotId, { status: 'complete', vmState, memory, disks: files, evidence });
 }
 
 type Failure = Extract<VmEvent, { type: 'CreateFailed' | 'LoadFailed' | 'DeleteFailed' }>;
@@ -148,6 +245,7 @@ function failed(vm: Vm, event: Failure): Vm {
   vm.operation = null;
   if (event.type === 'CreateFailed') vm.snapshots.delete(event.data.snapshotId);
   if (operation?.kind === 'delete') afterFailedDelete(vm, operation, outcome === 'held');
+  relayered(vm, event.data.layers);
   if (outcome === 'undone') return vm;
   if (isLoad) vm.current = { id: snapshotId, confidence: 'unknown' };
   vm.hold = heldBy(event.data, isLoad, vm.hold);
@@ -160,7 +258,10 @@ function afterFailedDelete(
   operation: Extract<OpenOperation, { kind: 'delete' }>,
   isHeld: boolean,
 ): void {
-  for (const [id, status] of operation.before) patched(vm, id, { status: isHeld ? 'suspect' : status });
+  for (const [id, status] of operation.before) {
+    patched(vm, id, { status: isHeld ? 'suspect' : status });
+    if (isHeld) delete vm.snapshots.get(id)?.whole; // No look can call it whole: it does not know what is gone.
+  }
 }
 
 /** Children of what is gone descend from its parent, and so does the present. */

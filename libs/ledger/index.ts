@@ -1,9 +1,27 @@
-export { planCapture, type CaptureMeans, type CapturePlan, type CaptureWish } from './capture.ts';
+export {
+  planCapture,
+  type CapturePlan,
+  type CaptureWish,
+  type DiskMeans,
+  type MemoryMeans,
+} from './capture.ts';
 export type { Command, CommandOf, FailedReport, Limits, Report } from './commands.ts';
 export { captureOfEachDisk } from './create.ts';
 export { decide } from './decide.ts';
-export { RegistryEvent, VmEvent, type DataOf, type VmEventOf, type VmEventType } from './events.ts';
+export { type DriftCondition, driftConditions } from './drift.ts';
+export { layersOf } from './delete.ts';
+export {
+  RegistryEvent,
+  VmEvent,
+  type DataOf,
+  type PlannedBackup,
+  type PlannedLayer,
+  type VmEventOf,
+  type VmEventType,
+} from './events.ts';
 export { evolve } from './evolve.ts';
+export { afterwards, wishIn } from './foresee.ts';
+export { chainUnder, changeOf, layersOn, planLayers, stoodOn, type Fold, type LayerPlan } from './layers.ts';
 export { heldAfterLoad, heldAfterRemoval, heldBy, isSameLeftover, type Hold } from './hold.ts';
 export {
   bytesOf,
@@ -37,29 +55,46 @@ export {
   type RegistryCommand,
 } from './registry.ts';
 export {
+  AcceptedPlan,
+  Backup,
   CaptureMode,
   Consistency,
   Disk,
   DiskCapture,
   DiskEvidence,
+  DriftKind,
+  Finding,
   IMAGE_DAMAGED,
   Labels,
+  Layer,
+  LayerChange,
   Leftover,
+  MachineConfig,
+  MachineFacts,
+  MemoryFormat,
   Outcome,
+  PinWish,
+  Quiesced,
   Resume,
+  SnapshotMemory,
+  Standing,
   Step,
   Strategy,
   VmState,
 } from './shapes.ts';
 export {
   childrenOf,
+  pinsOf,
   snapshotOfTag,
   subtreeOf,
   tagOf,
+  tagOn,
   unborn,
   type Confidence,
   type OpenOperation,
   type Snapshot,
+  type SnapshotDisk,
   type SnapshotStatus,
   type Vm,
+  wrongChainIn,
 } from './vm.ts';

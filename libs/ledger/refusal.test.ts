@@ -32,6 +32,8 @@ import {
   requested,
   retired,
   taken,
+  takenOn,
+  takenOutside,
 } from './story/events.ts';
 import { given, givenNothing, refusalOf } from './story/given.ts';
 import type { Command } from './commands.ts';
@@ -58,12 +60,15 @@ const WAYS: readonly (readonly [RefusalCode, { readonly vm: Vm }, Command])[] = 
   ['id-used', given(a), create('a', { name: 'b' })],
   ['has-children', given(a, taken('b', 'a')), discard('a')],
   ['protected', given(a, protectedFromNow('a')), merge('a')],
-  ['too-many-snapshots', given(a), create('b', { limits: { snapshotsMax: 1 } })],
+  ['too-many-snapshots', given(a), create('b', { limits: { snapshotsMax: 1, chainMax: 64 } })],
   ['not-cancelable', given(a), cancel('create-a')],
   ['invalid-name', given(a), rename('a', '')],
   ['invalid-body', given(a), release('\u0000')],
   ['invalid-combination', given(), create('a', { memory: 'internal', diskOnly: true })],
-  ['unsupported', given(), create('a', { memory: 'external' })],
+  ['path-not-allowed', given(), create('a', { memory: 'external', memoryFile: 'memory' })],
+  ['no-guest-agent', given(), create('a', { quiesce: 'require', diskOnly: true })],
+  ['in-use', given(takenOutside('a')), discard('a')],
+  ['would-discard', given(takenOutside('a'), takenOutside('b', 'a'), takenOn('c', 'b')), merge('b')],
   ['nothing-to-snapshot', given(registered({ disks: [] })), create('a')],
   ['disk-unsupported', given(registered({ disks: [RAW] })), change({ defaults: { raw: 'internal' } })],
 ];

@@ -1,9 +1,10 @@
 import type { CommandOf } from './commands.ts';
-import type { VmEvent } from './events.ts';
+import type { DataOf, VmEvent } from './events.ts';
 import { isSameLeftover } from './hold.ts';
+import { madeUpName } from './names.ts';
 import { Refusal } from './refusal.ts';
-import { Disk, type DiskEvidence } from './shapes.ts';
-import { snapshotOfTag, tagOf, type OpenOperation, type Vm } from './vm.ts';
+import { Disk } from './shapes.ts';
+import { snapshotOfTag, tagOf, type OpenOperation, type SnapshotDisk, type Vm } from './vm.ts';
 
 /** Records what a look found only when it differs from what is known. */
 export function reportDisks({ disks, foreignTags }: CommandOf<'ReportDisks'>, vm: Vm): VmEvent[] {
@@ -37,26 +38,62 @@ export function startOperation({ start }: CommandOf<'StartOperation'>, vm: Vm): 
 export function reportCreated({ created }: CommandOf<'ReportCreated'>, vm: Vm): VmEvent[] {
   const operation = openOperation(created.operationId, vm);
   if (operation?.kind !== 'create') return [];
-  requireEveryDisk(operation.snapshotId, created.evidence, vm);
+  requireEveryDisk(operation.snapshotId, created, vm.snapshots.get(operation.snapshotId)?.disks ?? []);
   return [{ type: 'SnapshotCreated', data: { snapshotId: operation.snapshotId, ...created } }];
 }
 
-function requireEveryDisk(id: string, evidence: readonly DiskEvidence[], vm: Vm): void {
-  const captured = vm.snapshots.get(id)?.disks.filter(({ mode }) => mode !== 'none') ?? [];
-  const devices = captured
-    .map(({ device }) => device)
-    .filter((device) => !evidence.some((trace) => trace.device === device && trace.tag === tagOf(id)));
+type Captured = Pick<DataOf<'SnapshotCreated'>, 'evidence' | 'layers'>;
+
+function requireEveryDisk(id: string, { evidence, layers }: Captured, disks: readonly SnapshotDisk[]): void {
+  const isCaptured = ({ device, mode }: SnapshotDisk): boolean => {
+    switch (mode) {
+      case 'none':
+        return true;
+      case 'internal':
+        return evidence.some((trace) => trace.device === device && trace.tag === tagOf(id));
+      case 'external':
+        return (
+          layers?.contents.some((content) => content.device === device && content.snapshotId === id) ?? false
+        );
+    }
+  };
+  const devices = disks.filter((disk) => !isCaptured(disk)).map(({ device }) => device);
   if (devices.length === 0) return;
   throw new Refusal('snapshot-damaged', `snapshot ${id} is not on every disk: ${devices.join(', ')}`, {
     devices,
   });
 }
 
-export function reportLoaded({ loaded }: CommandOf<'ReportLoaded'>, vm: Vm): VmEvent[] {
+/**
+ * A pin's parent is what was current, as with every other snapshot. Throws as `reportCreated` does.
+ */
+export function reportPinned({ pinned }: CommandOf<'ReportPinned'>, vm: Vm): VmEvent[] {
+  const operation = openOperation(pinned.operationId, vm);
+  if (operation?.kind !== 'load' || operation.isPinned) return [];
+  const { pin } = operation.request;
+  if (!pin) return [];
+  const { snapshotId } = pin;
+  requireEveryDisk(snapshotId, pinned, pinned.disks);
+  const name = madeUpName(snapshotId);
+  return [{ type: 'SnapshotPinned', data: { ...pinned, snapshotId, name, parentId: vm.current.id } }];
+}
+
+/** Of pins only the newest is kept, and the one that is loaded: the present descends from it. */
+export function reportLoaded({ loaded, replaced = [] }: CommandOf<'ReportLoaded'>, vm: Vm): VmEvent[] {
   const operation = openOperation(loaded.operationId, vm);
   if (operation?.kind !== 'load') return [];
-  return [{ type: 'SnapshotLoaded', data: { snapshotId: operation.snapshotId, ...loaded } }];
+  const { id: operationId, snapshotId } = operation;
+  const pins = replaced.filter((id) => id !== snapshotId && vm.snapshots.get(id)?.implicit);
+  return [
+    ...pins.map((pin) => discarded(pin, operationId)),
+    { type: 'SnapshotLoaded', data: { snapshotId, ...loaded } },
+  ];
 }
+
+const discarded = (snapshotId: string, operationId: string): VmEvent => ({
+  type: 'SnapshotDiscarded',
+  data: { snapshotId, operationId },
+});
 
 /** Each snapshot that goes along has its own event, before the one that ends the operation. */
 export function reportDeleted({ deleted }: CommandOf<'ReportDeleted'>, vm: Vm): VmEvent[] {
@@ -65,10 +102,7 @@ export function reportDeleted({ deleted }: CommandOf<'ReportDeleted'>, vm: Vm): 
   const { id: operationId, snapshotId } = operation;
   const along = operation.targets.filter((target) => target !== snapshotId);
   return [
-    ...along.map((target): VmEvent => ({
-      type: 'SnapshotDiscarded',
-      data: { snapshotId: target, operationId },
-    })),
+    ...along.map((target) => discarded(target, operationId)),
     { type: 'SnapshotDeleted', data: { snapshotId, ...deleted } },
   ];
 }

@@ -1,6 +1,20 @@
 import type { DataOf } from './events.ts';
 import type { Hold } from './hold.ts';
-import type { CaptureMode, Disk, DiskCapture, DiskEvidence, Strategy, Resume, VmState } from './shapes.ts';
+import type {
+  AcceptedPlan,
+  Disk,
+  DiskCapture,
+  DiskEvidence,
+  Finding,
+  Layer,
+  SnapshotMemory,
+  Standing,
+  Strategy,
+  VmState,
+} from './shapes.ts';
+
+/** What a snapshot keeps of one disk. */
+export type SnapshotDisk = Pick<DiskCapture, 'device' | 'mode' | 'file'>;
 
 export type SnapshotStatus = 'pending' | 'complete' | 'deleting' | 'retired' | 'lost' | 'suspect';
 
@@ -15,9 +29,16 @@ export interface Snapshot {
   isProtected: boolean;
   /** The machine when it was captured; null until it is. */
   vmState: VmState | null;
-  memory: CaptureMode;
-  disks: readonly DiskCapture[];
+  memory: SnapshotMemory;
+  /** A pin: saved by a load of what it was about to leave. Nobody's child, and never given a name by people. */
+  readonly implicit: boolean;
+  /** `file` is the one that holds the content: the frozen layer, or the one with the tag inside. */
+  disks: readonly SnapshotDisk[];
   evidence: readonly DiskEvidence[];
+  /** The tag it was adopted under; absent: its tag is ours. */
+  readonly nativeTag?: string;
+  /** Where it stood before a look found it lost or damaged; absent while it is whole. */
+  whole?: Standing['status'];
 }
 
 /** The one request that is being carried out, with all the worker needs to do it. */
@@ -31,20 +52,21 @@ export type OpenOperation = {
   | {
       readonly kind: 'create';
       readonly snapshotId: string;
-      readonly memory: CaptureMode | undefined;
-      readonly diskOnly: boolean;
+      readonly request: DataOf<'SnapshotRequested'>;
     }
   | {
       readonly kind: 'load';
       readonly snapshotId: string;
-      readonly resume: Resume;
-      readonly disksOnly: boolean;
+      readonly request: DataOf<'LoadRequested'>;
+      /** Whether the present is saved already. */
+      isPinned: boolean;
     }
   | {
       readonly kind: 'delete';
       readonly snapshotId: string | null;
       readonly strategy: Strategy;
       readonly targets: readonly string[];
+      readonly plan?: AcceptedPlan;
       /** How each target stood before, should nothing come of it. */
       readonly before: ReadonlyMap<string, SnapshotStatus>;
     }
@@ -63,6 +85,8 @@ export interface Vm {
   guestAgent: string | null;
   labels: Readonly<Record<string, string>>;
   disks: readonly Disk[];
+  /** Every file under the disks and under the snapshots, by its path. */
+  layers: Map<string, Layer>;
   foreignTags: readonly { readonly device: string; readonly tag: string }[];
   /** Those that live, in the order they were asked for. */
   snapshots: Map<string, Snapshot>;
@@ -71,6 +95,8 @@ export interface Vm {
   current: { id: string | null; confidence: Confidence };
   operation: OpenOperation | null;
   hold: Hold | null;
+  /** Where the last look found that the disks are not what is believed here. */
+  drift: readonly Finding[];
 }
 
 export const unborn = (): Vm => ({
@@ -82,17 +108,22 @@ export const unborn = (): Vm => ({
   guestAgent: null,
   labels: {},
   disks: [],
+  layers: new Map(),
   foreignTags: [],
   snapshots: new Map(),
   usedIds: new Set(),
   current: { id: null, confidence: 'known' },
   operation: null,
   hold: null,
+  drift: [],
 });
 
-/** Those whose parent is `id`. */
+/** Those whose parent is `id`, pins among them. */
 export const childrenOf = (vm: Vm, id: string): Snapshot[] =>
   [...vm.snapshots.values()].filter((snapshot) => snapshot.parentId === id);
+
+/** What loads have saved of the present, the newest last. */
+export const pinsOf = (vm: Vm): Snapshot[] => [...vm.snapshots.values()].filter(({ implicit }) => implicit);
 
 /** The snapshot and all that descend from it, each after its descendants. */
 export function subtreeOf(vm: Vm, id: string): string[] {
@@ -107,8 +138,19 @@ export function subtreeOf(vm: Vm, id: string): string[] {
   return found.toReversed();
 }
 
+/** Whether it says that the machine itself stands on a wrong layer, and not what became of a snapshot for it. */
+export const isWrongChain = ({ kind, snapshotId }: Finding): boolean =>
+  kind === 'wrong-chain' && snapshotId === undefined;
+
+/** The finding that holds the VM; undefined while its chain is right. */
+export const wrongChainIn = ({ drift }: Pick<Vm, 'drift'>): Finding | undefined => drift.find(isWrongChain);
+
 /** The snapshot's tag on every disk. Opaque and never a number, so that QEMU cannot take it for one of its ids. */
 export const tagOf = (snapshotId: string): string => `sl-${snapshotId}`;
+
+/** The tag that a snapshot stands under on its disks. */
+export const tagOn = ({ id, nativeTag }: Pick<Snapshot, 'id' | 'nativeTag'>): string =>
+  nativeTag ?? tagOf(id);
 
 const TAG = /^sl-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 

@@ -1,7 +1,7 @@
 import type { Command, CommandOf, FailedReport } from '../commands.ts';
 import type { DataOf } from '../events.ts';
 import type { Strategy } from '../shapes.ts';
-import { creation, failure, starting } from './events.ts';
+import { creation, failure, pinning, starting } from './events.ts';
 
 /** What is asked, in letters: a letter is the id and the name of a snapshot. */
 export const create = (
@@ -12,7 +12,7 @@ export const create = (
   snapshotId: id,
   operationId: `create-${id}`,
   name: id,
-  limits: { snapshotsMax: 200 },
+  limits: { snapshotsMax: 200, chainMax: 64 },
   ...more,
 });
 
@@ -22,10 +22,14 @@ export const createUnnamed = (id: string): Command => {
   return unnamed;
 };
 
-export const load = (id: string): Command => ({
+export const load = (
+  id: string,
+  more: Partial<Omit<CommandOf<'LoadSnapshot'>, 'type'>> = {},
+): CommandOf<'LoadSnapshot'> => ({
   type: 'LoadSnapshot',
   snapshotId: id,
   operationId: `load-${id}`,
+  ...more,
 });
 
 const deletion = (id: string, strategy: Strategy): Command => ({
@@ -62,9 +66,14 @@ export const reportCreated = (
   id: string,
   more: Partial<Omit<DataOf<'SnapshotCreated'>, 'snapshotId'>> = {},
 ): Command => ({ type: 'ReportCreated', created: { ...creation(id), ...more } });
-export const reportLoaded = (id: string): Command => ({
+export const reportPinned = (pin: string, of: string): Command => ({
+  type: 'ReportPinned',
+  pinned: pinning(pin, of),
+});
+export const reportLoaded = (id: string, ...replaced: string[]): Command => ({
   type: 'ReportLoaded',
   loaded: { operationId: `load-${id}`, runs: true, steps: [], transcriptDigest: '' },
+  ...(replaced.length > 0 && { replaced }),
 });
 export const reportDeleted = (id: string): Command => ({
   type: 'ReportDeleted',

@@ -29,8 +29,18 @@ export class LineageModel {
       case 'DeleteAllSnapshots':
         this.#asked = { request: command, parent: null };
         return;
-      case 'ReportCreated':
+      case 'AdoptSnapshots':
+        this.parents.set(command.ids[0] ?? '', null);
+        return;
+      case 'ReportPinned':
+        if (this.#asked?.request.type === 'LoadSnapshot')
+          this.parents.set(this.#asked.request.pin?.snapshotId ?? '', this.current);
+        return;
       case 'ReportLoaded':
+        for (const pin of command.replaced ?? []) this.#remove(pin);
+        this.#succeeded();
+        return;
+      case 'ReportCreated':
       case 'ReportDeleted':
         this.#succeeded();
         return;
@@ -51,7 +61,8 @@ export class LineageModel {
       this.current = null;
     }
     if (request?.type === 'DeleteSnapshot') {
-      const isDeep = request.strategy === 'discard-force';
+      // What is discarded has no descendants but pins.
+      const isDeep = request.strategy === 'discard-force' || request.strategy === 'discard';
       const goes = [...this.parents.keys()].filter((id) => isDeep && this.#descends(id, request.snapshotId));
       for (const id of [...goes, request.snapshotId]) this.#remove(id);
     }

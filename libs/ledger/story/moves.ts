@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import type { Command, CommandOf } from '../commands.ts';
 import type { FailureCode } from '../refusal.ts';
-import type { Leftover, Strategy } from '../shapes.ts';
-import type { Vm } from '../vm.ts';
-import { creation, leftover, starting, VDA, VDB } from './events.ts';
+import type { Finding, Leftover, Strategy } from '../shapes.ts';
+import { pinsOf, type OpenOperation, type Vm } from '../vm.ts';
+import { creation, found, leftover, pinning, starting, strange, VDA, VDB } from './events.ts';
 
 /**
  * A command that may come next, complete once the VM is known: reports are about the operation that is open then.
@@ -38,13 +38,14 @@ const creates = fc
     type: 'CreateSnapshot',
     snapshotId: isNew || which > 0 ? `snapshot-${at}` : idIn(vm, 0),
     operationId: `${at}`,
-    limits: { snapshotsMax: SNAPSHOTS_MAX },
+    limits: { snapshotsMax: SNAPSHOTS_MAX, chainMax: 64 },
     ...asked,
   }));
-const loads = which.map((which): Move => (vm, at) => ({
+const loads = fc.tuple(which, fc.boolean()).map(([which, isSafe]): Move => (vm, at) => ({
   type: 'LoadSnapshot',
   snapshotId: idIn(vm, which),
   operationId: `${at}`,
+  ...(isSafe && { pin: { snapshotId: `pin-${at}`, what: 'disks' as const } }),
 }));
 const deletes = fc.tuple(which, strategy).map(([which, strategy]): Move => (vm, at) => ({
   type: 'DeleteSnapshot',
@@ -77,11 +78,22 @@ const releases = fc.constant<Move>(() => ({ type: 'ReleaseHold', note: 'looked a
 const openIn = (vm: Vm): string => vm.operation?.id ?? 'none';
 const ended = (vm: Vm) => ({ operationId: openIn(vm), steps: [], transcriptDigest: '' });
 
-/** The report that ends the open operation well; one about nothing when none is open. */
+/** First the present is saved, if it is to be; then every other pin is replaced. */
+function loadedAs(vm: Vm, { request, isPinned }: Extract<OpenOperation, { kind: 'load' }>): Command {
+  const { pin, operationId, snapshotId } = request;
+  if (pin && !isPinned) {
+    return { type: 'ReportPinned', pinned: { ...pinning(pin.snapshotId, ''), operationId } };
+  }
+  const others = pinsOf(vm).filter(({ id, isProtected }) => id !== pin?.snapshotId && !isProtected);
+  const replaced = isPinned ? others.map(({ id }) => id).filter((id) => id !== snapshotId) : [];
+  return { type: 'ReportLoaded', loaded: { ...ended(vm), runs: true }, replaced };
+}
+
+/** The report that goes on with the open operation, or ends it well; one about nothing when none is open. */
 const success: Move = (vm) => {
   switch (vm.operation?.kind) {
     case 'load':
-      return { type: 'ReportLoaded', loaded: { ...ended(vm), runs: true } };
+      return loadedAs(vm, vm.operation);
     case 'delete':
       return { type: 'ReportDeleted', deleted: ended(vm) };
     case 'create':
@@ -121,6 +133,19 @@ const looks = fc.boolean().map((isThere): Move => () => ({
   foreignTags: isThere ? [{ device: 'vdb', tag: 'old' }] : [],
 }));
 
+const kinds = fc.constantFrom<Finding['kind']>('missing', 'partial', 'duplicate', 'renamed', 'wrong-chain');
+/** Snapshots that are not as they were left, a tag that is nobody's, a machine on a wrong layer; or nothing. */
+const drifts = fc
+  .record({ about: fc.array(fc.tuple(which, kinds), { maxLength: 3 }), isForeign: fc.boolean(), luck: which })
+  .map(({ about, isForeign, luck }): Move => (vm, at) => {
+    const of = about.map(([which, kind]) => found(kind, { snapshotId: idIn(vm, which) }));
+    const wrong = luck === 0 ? [found('wrong-chain', { device: 'vda' })] : [];
+    const foreign = isForeign ? [strange(`native ${at}`)] : [];
+    const findings = [...of, ...wrong, ...foreign];
+    return { type: 'ReportDrift', disks: vm.disks, foreignTags: [], findings, stopped: false };
+  });
+const adoptions = fc.constant<Move>((_, at) => ({ type: 'AdoptSnapshots', ids: [`adopted-${at}`] }));
+
 const often = (weight: number, arbitrary: fc.Arbitrary<Move>) => ({ weight, arbitrary });
 
 /** Everything that can be asked of a registered VM but to forget it. */
@@ -130,9 +155,9 @@ export const moves = fc.array(
     often(6, loads),
     often(6, deletes),
     often(1, deletesAll),
-    often(3, unretires),
+    often(8, unretires),
     often(6, patches),
-    often(3, protections),
+    often(5, protections),
     often(2, changes),
     often(2, cancels),
     often(3, releases),
@@ -142,6 +167,8 @@ export const moves = fc.array(
     often(2, strays),
     often(4, removals),
     often(2, looks),
+    often(5, drifts),
+    often(3, adoptions),
   ),
   { minLength: 1, maxLength: 80, size: 'max' }, // Or else hardly one is longer than ten.
 );
