@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseBlocks, parseDeleted, parseImage, parseNodes } from './blocks.ts';
+import { parseBlocks, parseChains, parseDeleted, parseImage, parseNodes } from './blocks.ts';
 
 const snapshot = {
   id: '1',
@@ -117,6 +117,7 @@ test("what qemu-img tells of an image is read like QEMU's own words", () => {
     virtualSizeBytes: 8_388_608,
     snapshots: [readSnapshot],
     backingFile: null,
+    backingFormat: null,
   });
 });
 
@@ -133,4 +134,20 @@ test.each([
   ],
 ])('a reply that does not have the shape is garbled, and the message says where', (reply, message) => {
   expect(() => parseBlocks(reply)).toThrow(message);
+});
+
+const standingOn = (filename: string, below?: object): object => ({
+  ...image,
+  filename,
+  ...(below && { 'backing-image': below }),
+});
+
+test('the chain under a device is read to its end, and one without a medium has none', () => {
+  const json = 'json:{"driver": "qcow2", "file": {"driver": "file", "filename": "/d/b.qcow2"}}';
+  const chain = standingOn('/d/c.qcow2', standingOn(json, standingOn('/d/a.raw')));
+  const stacked = { ...disk, inserted: { ...inserted, image: chain } };
+  expect(parseChains([{ device: '', qdev: 'cd0' }, stacked, disk])).toEqual([
+    ['/d/c.qcow2', '/d/b.qcow2', '/d/a.raw'],
+    ['/d/a.qcow2'],
+  ]);
 });

@@ -24,6 +24,8 @@ export interface ImageInfo {
   readonly snapshots: readonly DiskSnapshot[];
   /** The file that unwritten parts are read from; null when there is none. */
   readonly backingFile: string | null;
+  /** Its format, where the image's header says it. */
+  readonly backingFormat: string | null;
 }
 
 /** An open image in QEMU's block graph. */
@@ -61,6 +63,22 @@ export const parseBlocks = (reply: unknown): BlockDevice[] =>
     };
   });
 
+/** Takes the reply to `query-block`: the files under each device as QEMU has them open, the one on top first. */
+export const parseChains = (reply: unknown): string[][] =>
+  new Reply(reply, 'query-block').items().flatMap((device) => {
+    const inserted = device.optional('inserted');
+    return inserted ? [chainOf(inserted.member('image'))] : [];
+  });
+
+// { 'struct': 'ImageInfo', 'data': { ..., '*backing-image': 'ImageInfo' } }
+function chainOf(top: Reply): string[] {
+  const chain: string[] = [];
+  for (let image: Reply | null = top; image; image = image.optional('backing-image')) {
+    chain.push(fileNameOf(image.member('filename').text()));
+  }
+  return chain;
+}
+
 // { 'command': 'query-named-block-nodes', 'data': { '*flat': 'bool' }, 'returns': ['BlockDeviceInfo'] }
 /** Always ask with `flat: true`: without it the reply grows with the square of a chain's length, and QEMU hangs. */
 export const parseNodes = (reply: unknown): BlockNode[] =>
@@ -97,6 +115,7 @@ function imageOf(image: Reply): ImageInfo {
     virtualSizeBytes: image.member('virtual-size').number(),
     snapshots: (image.optional('snapshots')?.items() ?? []).map(snapshotOf),
     backingFile: backing ? fileNameOf(backing.text()) : null,
+    backingFormat: image.optional('backing-filename-format')?.text() ?? null,
   };
 }
 

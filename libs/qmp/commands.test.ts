@@ -39,11 +39,14 @@ test('block jobs are read', () => {
 });
 
 test('a machine that never migrated says so by saying nothing', () => {
-  expect(parseMigration({})).toEqual({ status: 'none', error: null });
+  expect(parseMigration({})).toEqual({ status: 'none', error: null, percent: 0 });
   expect(parseMigration({ status: 'failed', 'error-desc': 'Broken pipe' })).toEqual({
     status: 'failed',
     error: 'Broken pipe',
+    percent: 0,
   });
+  const ram = { total: 300, remaining: 100 };
+  expect(parseMigration({ status: 'active', ram })).toMatchObject({ status: 'active', percent: 66 });
   expect(() => parseMigration('')).toThrow('query-migrate: expected an object');
 });
 

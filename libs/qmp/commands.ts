@@ -113,18 +113,40 @@ export interface Migration {
   readonly status: MigrationStatus;
   /** Why it failed, in QEMU's words. */
   readonly error: string | null;
+  /** How much of the memory was sent, 0 to 100, rounded down. */
+  readonly percent: number;
 }
 
 // { 'command': 'query-migrate', 'returns': 'MigrationInfo' }
-// { 'struct': 'MigrationInfo', 'data': { '*status': 'MigrationStatus', '*error-desc': 'str', ... } }
+// { 'struct': 'MigrationInfo', 'data': { '*status': 'MigrationStatus', '*error-desc': 'str', '*ram': 'MigrationStats', ... } }
+// { 'struct': 'MigrationStats', 'data': { 'remaining': 'int', 'total': 'int', ... } }
 /** A machine that never migrated says nothing at all: `none`. */
 export function parseMigration(reply: unknown): Migration {
   const migration = new Reply(reply, 'query-migrate');
   return {
     status: migration.optional('status')?.oneOf(MIGRATION_STATUSES) ?? 'none',
     error: migration.optional('error-desc')?.text() ?? null,
+    percent: sentOf(migration.optional('ram')),
   };
 }
+
+function sentOf(ram: Reply | null): number {
+  const totalBytes = ram?.optional('total')?.number() ?? 0;
+  return percentOf(totalBytes - (ram?.optional('remaining')?.number() ?? 0), totalBytes);
+}
+
+// { 'command': 'migrate', 'data': { 'uri': 'str', ... } }
+/** Never `exec:`, which is a shell. */
+export type Migrate = { readonly uri: `unix:${string}` };
+
+// { 'command': 'query-migrate-parameters', 'returns': 'MigrationParameters' }
+// { 'command': 'migrate-set-parameters', 'data': 'MigrateSetParameters' }
+// { 'struct': 'MigrateSetParameters', 'data': { '*max-bandwidth': 'size', ... } }
+/** Bytes per second. */
+export type SetMigrationLimits = { readonly 'max-bandwidth': number };
+/** How many bytes per second a migration may send. */
+export const parseMigrationLimits = (reply: unknown): number =>
+  new Reply(reply, 'query-migrate-parameters').member('max-bandwidth').number();
 
 // { 'command': 'human-monitor-command', 'data': { 'command-line': 'str', '*cpu-index': 'int' }, 'returns': 'str' }
 export type HumanMonitorCommand = { readonly 'command-line': string };
@@ -143,6 +165,7 @@ export type TransactionAction =
       readonly data: { readonly device: string; readonly name: string };
     }
   | { readonly type: 'blockdev-snapshot'; readonly data: { readonly node: string; readonly overlay: string } }
+  | { readonly type: 'blockdev-backup'; readonly data: BlockdevBackup }
   | { readonly type: 'abort'; readonly data: Readonly<Record<string, never>> };
 
 // { 'command': 'snapshot-save', 'data': { 'job-id': 'str', 'tag': 'str', 'vmstate': 'str', 'devices': ['str'] } }
@@ -167,6 +190,69 @@ export type SnapshotDelete = {
 //   'returns': 'SnapshotInfo' }
 /** By name only: QEMU's own ids start anew when a list has become empty. */
 export type DeleteInternalSnapshot = { readonly device: string; readonly name: string };
+
+// { 'command': 'blockdev-add', 'data': 'BlockdevOptions' }
+/** With `backing: null` the file is opened without the one it stands on; left out, its header says what to open. */
+export type BlockdevAdd = {
+  readonly driver: string;
+  readonly 'node-name': string;
+  readonly file: { readonly driver: string; readonly filename: string };
+  readonly backing?: string | null;
+  readonly 'read-only'?: boolean;
+};
+/** Reads zeros, keeps nothing: what a device holds while its image is closed. */
+export type BlockdevAddNull = {
+  readonly driver: 'null-co';
+  readonly 'node-name': string;
+  readonly size: number;
+  readonly 'read-zeroes': true;
+};
+
+// { 'command': 'blockdev-del', 'data': { 'node-name': 'str' } }
+export type BlockdevDel = { readonly 'node-name': string };
+
+// { 'command': 'qom-set', 'data': { 'path': 'str', 'property': 'str', 'value': 'any' } }
+/** Puts another image under a device. Only while the machine stands still: nothing tells the guest. */
+export type SetDrive = { readonly path: string; readonly property: 'drive'; readonly value: string };
+
+// { 'command': 'block-stream', 'data': { '*job-id': 'str', 'device': 'str', '*base-node': 'str',
+//     '*backing-file': 'str', ... } }
+/**
+ * `backing-file` is what the header is to name: left out, QEMU writes whatever it calls the base itself. It does so
+ * when the job is finalized, and QEMU 7.2 before the copies are on disk: flush first, or a QEMU that is killed then
+ * has lost them without a trace.
+ */
+export type BlockStream = {
+  readonly 'job-id': string;
+  readonly device: string;
+  readonly 'base-node'?: string;
+  readonly 'backing-file'?: string;
+  readonly 'auto-finalize': false;
+  readonly 'auto-dismiss': false;
+};
+
+// { 'command': 'block-commit', 'data': { '*job-id': 'str', 'device': 'str', '*base-node': 'str',
+//     '*top-node': 'str', '*backing-file': 'str', ... } }
+/** Without `top-node` all is committed, and the job waits to be completed. `backing-file` as in `BlockStream`. */
+export type BlockCommit = {
+  readonly 'job-id': string;
+  readonly device: string;
+  readonly 'base-node': string;
+  readonly 'top-node'?: string;
+  readonly 'backing-file'?: string;
+  readonly 'auto-finalize'?: false;
+  readonly 'auto-dismiss': false;
+};
+
+// { 'struct': 'BlockdevBackup', 'base': 'BackupCommon', 'data': { 'target': 'str' } }
+// { 'enum': 'MirrorSyncMode', 'data': ['top', 'full', 'none', 'incremental', 'bitmap'] }
+export type BlockdevBackup = {
+  readonly 'job-id': string;
+  readonly device: string;
+  readonly target: string;
+  readonly sync: 'full' | 'top' | 'none';
+  readonly 'auto-dismiss': false;
+};
 
 // { 'command': 'stop' }
 // { 'command': 'cont' }

@@ -242,3 +242,42 @@ test('a job that cannot be dismissed yet says so', async () => {
   const { monitor } = await open({ 'job-dismiss': () => fakeRefusal(words) });
   expect(await outcomeOf(dismissJob(monitor, 'j-1'))).toBe(`refused: ${words}`);
 });
+
+test.each([
+  ['ready', 'job-complete'],
+  ['pending', 'job-finalize'],
+])('a job that is %s is told to end once its caller is ready', async (status, told) => {
+  const { monitor, fake, set, sent, conclude } = await open({ [told]: () => ({}) });
+  let askedWith: string[] = [];
+  const whenReady = async (): Promise<void> => void (askedWith = sent());
+  const saving = outcomeOf(monitor.runJob('snapshot-save', SAVE, { whenReady }));
+  await turn();
+  set({ id: 'j-1', status });
+  fake.emit(CHANGE, { id: 'j-1', status });
+  for (let turns = 0; turns < 10; turns += 1) await turn();
+  expect(sent()).toContain(told);
+  expect(askedWith).not.toContain(told);
+  conclude();
+  expect(await saving).toBe('done undefined');
+});
+
+test('a job that waits for somebody is waited for while nobody tells it to end', async () => {
+  const { clock, monitor, set, sent } = await open();
+  const saving = outcomeOf(monitor.runJob('snapshot-save', SAVE, { timeoutMs: JOB_POLL_MS }));
+  await turn();
+  set({ id: 'j-1', status: 'ready' });
+  clock.advance(JOB_POLL_MS);
+  expect(await saving).toBe('unknown: timeout');
+  expect(sent()).not.toContain('job-complete');
+});
+
+test('a job that somebody else has started is waited for, and its error read', async () => {
+  const { clock, monitor, set, sent } = await open();
+  set({ id: 'j-9', status: 'running' });
+  const waiting = outcomeOf(monitor.awaitJob('j-9'));
+  await turn();
+  set({ id: 'j-9', status: 'concluded', error: 'no room' });
+  clock.advance(JOB_POLL_MS);
+  expect(await waiting).toBe('refused: no room');
+  expect(sent()).toEqual(['query-jobs', 'job-dismiss']);
+});

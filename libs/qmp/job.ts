@@ -1,5 +1,5 @@
 import type { Clock } from '#world';
-import { parseJobs, type QmpJob } from './commands.ts';
+import { type JobStatus, parseJobs, type QmpJob } from './commands.ts';
 import type { JobArguments, JobOptions, Monitor, QmpListener } from './monitor.ts';
 import { classifyRefusal } from './refusal.ts';
 import { MonitorTrouble, QmpRefused, QmpUnknown } from './trouble.ts';
@@ -32,23 +32,42 @@ interface Desk {
 }
 
 /** See `Monitor.runJob`. That QEMU answers the command tells nothing yet: a snapshot job that fails is answered too. */
-export async function runJob(
+export function runJob(
   desk: Desk,
   command: string,
   args: JobArguments,
-  { timeoutMs = JOB_TIMEOUT_MS, onProgress }: JobOptions = {},
+  options: JobOptions = {},
 ): Promise<void> {
-  const { monitor, clock } = desk;
-  const jobId = args['job-id'];
+  const { timeoutMs = JOB_TIMEOUT_MS } = options;
+  const job = { id: args['job-id'], command };
+  return follow(desk, job, options, () => desk.monitor.execute(command, args, { timeoutMs }));
+}
+
+/** See `Monitor.awaitJob`. */
+export const awaitJob = (desk: Desk, jobId: string, options: JobOptions = {}): Promise<void> =>
+  follow(desk, { id: jobId, command: jobId }, options, async () => undefined);
+
+/** Listens before it begins: QEMU tells of a change once. */
+async function follow(
+  { monitor, clock }: Desk,
+  { id, command }: { id: string; command: string },
+  { timeoutMs = JOB_TIMEOUT_MS, onProgress, whenReady }: JobOptions,
+  begin: () => Promise<unknown>,
+): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
   const changes = monitor.listen(['JOB_STATUS_CHANGE']);
   try {
-    await monitor.execute(command, args, { timeoutMs });
+    await begin();
     for (;;) {
-      await conclusion(changes, jobId, clock);
-      const job = await lookAt(monitor, jobId, command);
+      await change(changes, clock, { id, told: whenReady ? [...OVER, ...ENDINGS.keys()] : OVER });
+      const job = await lookAt(monitor, id, command);
       onProgress?.(job.percent);
       if (job.status === 'concluded') return finish(monitor, job, command);
+      const ending = whenReady && ENDINGS.get(job.status);
+      if (ending) {
+        await whenReady();
+        await end(monitor, { id, command, ending });
+      }
       if (clock.monotonic() >= deadline) throw new QmpUnknown(command, 'timeout', `its job is ${job.status}`);
     }
   } finally {
@@ -56,14 +75,40 @@ export async function runJob(
   }
 }
 
-/** Waits until the job says that it is over, or for as long as we trust events to come. */
-async function conclusion(changes: QmpListener, jobId: string, clock: Clock): Promise<void> {
+const OVER: readonly JobStatus[] = ['concluded', 'null'];
+
+/** Waits until the job tells that it stands in one of these ways, or for as long as we trust events to come. */
+async function change(
+  changes: QmpListener,
+  clock: Clock,
+  { id, told }: { id: string; told: readonly string[] },
+): Promise<void> {
   const until = clock.monotonic() + JOB_POLL_MS;
   for (let leftMs = JOB_POLL_MS; leftMs > 0; leftMs = until - clock.monotonic()) {
     const event = await changes.next(leftMs);
     if (!event) return;
-    const { id, status } = event.data;
-    if (id === jobId && (status === 'concluded' || status === 'null')) return;
+    const { id: changed, status } = event.data;
+    if (changed === id && typeof status === 'string' && told.includes(status)) return;
+  }
+}
+
+/** What makes a job end that waits for it, by how it stands. */
+const ENDINGS: ReadonlyMap<JobStatus, string> = new Map([
+  ['ready', 'job-complete'],
+  ['pending', 'job-finalize'],
+]);
+
+/** Told twice, QEMU refuses the second time: the job is ending already. */
+async function end(
+  monitor: Monitor,
+  { id, command, ending }: { id: string; command: string; ending: string },
+): Promise<void> {
+  try {
+    await monitor.execute(ending, { id });
+  } catch (error) {
+    if (error instanceof QmpUnknown) throw new QmpUnknown(command, error.cause, error.message);
+    if (error instanceof MonitorTrouble) throw new QmpUnknown(command, 'closed', error.message);
+    if (!(error instanceof QmpRefused)) throw error;
   }
 }
 

@@ -37,6 +37,12 @@ export interface JobOptions {
   readonly timeoutMs?: number;
   /** Called with 0 to 100 at every look at the job. */
   readonly onProgress?: (percent: number) => void;
+  /**
+   * A job that waits to be told to end, because it copies for ever (a commit of the active layer) or because it was
+   * asked to (`auto-finalize: false`), is told so when this has resolved. What it throws is thrown on, and the job
+   * waits on.
+   */
+  readonly whenReady?: () => Promise<void>;
 }
 
 /** One negotiated QMP session. */
@@ -62,6 +68,9 @@ export interface Monitor {
    * For jobs that wait to be dismissed: of one that dismisses itself nobody can read how it ended.
    */
   runJob(command: string, args: JobArguments, options?: JobOptions): Promise<void>;
+
+  /** The same for a job that somebody started before. */
+  awaitJob(jobId: string, options?: JobOptions): Promise<void>;
 
   /** Calls `listener` once when the session ends, whoever ends it; at once when it is over already. */
   onClose(listener: () => void): void;

@@ -1,5 +1,5 @@
 import type { Clock, Connection } from '#world';
-import { runJob } from './job.ts';
+import { awaitJob, runJob } from './job.ts';
 import { Listener } from './listener.ts';
 import type {
   ExecuteOptions,
@@ -76,6 +76,10 @@ export class Session implements Monitor {
 
   runJob(command: string, args: JobArguments, options?: JobOptions): Promise<void> {
     return runJob({ monitor: this, clock: this.#clock }, command, args, options);
+  }
+
+  awaitJob(jobId: string, options?: JobOptions): Promise<void> {
+    return awaitJob({ monitor: this, clock: this.#clock }, jobId, options);
   }
 
   listen(names: readonly string[]): QmpListener {

@@ -7,9 +7,14 @@ export type {
   FileStat,
   Finished,
   Ids,
+  Measure,
   Random,
+  ReceiveOptions,
+  Receiving,
   Run,
   RunOptions,
+  SendOptions,
+  Streams,
   World,
 } from './world.ts';
 export { ConnectTrouble, FileTrouble, type ConnectCode } from './trouble.ts';

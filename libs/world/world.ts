@@ -12,6 +12,7 @@ export interface World {
   readonly files: Files;
   readonly run: Run;
   readonly connect: Connect;
+  readonly streams: Streams;
   /** Resolves in the next turn of the event loop, after input and output that is waiting. */
   readonly turn: () => Promise<void>;
   /** A named point at which the program may be made to die or to fail. Does nothing in the real world. */
@@ -55,14 +56,22 @@ export interface Files {
   realpath(path: string): Promise<string | null>;
   /** Adds to the end, creating the file when needed. Not synced. */
   append(path: string, text: string): Promise<void>;
+  /** Creates an empty file; false when something bears the name already, be it a link that leads nowhere. */
+  makeNew(path: string): Promise<boolean>;
   /** Creates the directory and those above it. */
   makeDirectory(path: string): Promise<void>;
+  /** The same, and nobody but this user can enter it. */
+  makePrivateDirectory(path: string): Promise<void>;
   /** Names inside a directory; empty when it does not exist. */
   list(path: string): Promise<string[]>;
   /** Whether there was something to remove. */
   unlink(path: string): Promise<boolean>;
+  /** Gives a file another name in one step, taking the place of what bears it. Not synced. */
+  rename(from: string, to: string): Promise<void>;
   /** Makes the directory's entries survive power loss. */
   syncDirectory(path: string): Promise<void>;
+  /** Makes what was written into the file survive power loss, whoever wrote it. */
+  syncFile(path: string): Promise<void>;
   /** Bytes an unprivileged process may still write to the file system of `path`. */
   freeBytes(path: string): Promise<number>;
 }
@@ -71,6 +80,10 @@ export interface RunOptions {
   /** After this long the child is killed and `Finished.code` is null. */
   readonly timeoutMs: number;
   readonly stdin?: string;
+  /** Besides what this process has in its own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The program starts others that live on, also when this process ends, and that may keep its output open. */
+  readonly leavesOthersBehind?: boolean;
 }
 
 export interface Finished {
@@ -86,12 +99,56 @@ export type Run = (program: string, args: readonly string[], options: RunOptions
 /** Opens a stream socket to a unix path. Throws `ConnectTrouble`. */
 export type Connect = (path: string) => Promise<Connection>;
 
-/** One open stream socket. What arrives before `onText` is set waits for it. */
+/** One open stream socket. What arrives before `onText` is set waits for it; a byte that is no UTF-8 becomes U+FFFD. */
 export interface Connection {
-  write(text: string): void;
+  /** Text as UTF-8, or bytes as they are. */
+  write(data: string | Uint8Array): void;
   /** Called with whatever arrived, cut anywhere between two UTF-8 characters. */
   onText(listener: (text: string) => void): void;
   /** Called once, when the other side or an error has closed the connection, or after `close()`. */
   onClose(listener: () => void): void;
+  close(): void;
+}
+
+/** A stream of bytes between a unix socket and a file. Nobody here looks into it. */
+export interface Streams {
+  /**
+   * Listens at a unix path for one caller and writes what it sends into a new file, until it hangs up. Resolves as
+   * soon as it listens. Throws `ConnectTrouble`, and `FileTrouble` when the file is there already.
+   */
+  receive(path: string, file: string, options: ReceiveOptions): Promise<Receiving>;
+  /**
+   * Sends a whole file to whoever listens at a unix path. Throws `FileTrouble`, and `ConnectTrouble` when nobody listens
+   * or hangs up before the end: he may have taken all that he wanted.
+   */
+  send(file: string, path: string, options: SendOptions): Promise<void>;
+  /** What a file holds by now. Throws `FileTrouble`. */
+  measure(file: string): Promise<Measure>;
+}
+
+export interface ReceiveOptions {
+  /** More is not written: the caller is hung up on. */
+  readonly sizeBytesMax: number;
+}
+
+export interface SendOptions {
+  /** After this long the listener is hung up on. */
+  readonly timeoutMs: number;
+}
+
+/** How much there is, and its SHA-256 in hex. */
+export interface Measure {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/** Somebody is being listened to, or will be. */
+export interface Receiving {
+  /**
+   * All that came, once the caller has hung up: on disk for good, but for the file's name. Throws `FileTrouble` when it
+   * could not be written, or after `close()`.
+   */
+  readonly received: Promise<Measure>;
+  /** Hangs up and listens no more. What came stays in the file. */
   close(): void;
 }

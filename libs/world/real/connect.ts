@@ -21,9 +21,9 @@ export const realConnect: Connect = (path) =>
       socket.off('error', refused);
       socket.on('error', () => socket.destroy()); // `close` follows and tells.
       resolve({
-        write: (text) => {
+        write: (data) => {
           socket.cork(); // What is written in one turn goes out together, and wakes the other side once.
-          socket.write(text);
+          socket.write(data);
           process.nextTick(() => socket.uncork());
         },
         onText: (listener) => void socket.on('data', listener),

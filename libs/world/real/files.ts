@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, realpath, stat, statfs, unlink } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, realpath, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { appendFileSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { FileTrouble } from '../trouble.ts';
@@ -19,24 +19,45 @@ export const realFiles: Files = {
     }),
   realpath: (path) => orWhenMissing(path, null, () => realpath(path)),
   append: (path, text) => told(path, async () => appendFileSync(path, text)), // Three waits for a thread cost more.
+  makeNew: (path) => told(path, () => makeNew(path)),
   makeDirectory: (path) => told(path, () => makeDirectory(path)),
+  makePrivateDirectory: (path) =>
+    told(path, async () => {
+      await makeDirectory(path);
+      await chmod(path, 0o700); // It may have been there.
+    }),
   list: (path) => orWhenMissing(path, [], () => readdir(path)),
   unlink: (path) =>
     orWhenMissing(path, false, async () => {
       await unlink(path);
       return true;
     }),
-  syncDirectory: (path) =>
-    told(path, async () => {
-      const directory = await open(path, 'r');
-      await directory.sync().finally(() => directory.close());
-    }),
+  rename: (from, to) => told(from, () => rename(from, to)),
+  syncDirectory: (path) => sync(path),
+  syncFile: (path) => sync(path),
   freeBytes: (path) =>
     told(path, async () => {
       const { bavail, bsize } = await statfs(path);
       return bavail * bsize;
     }),
 };
+
+const sync = (path: string): Promise<void> =>
+  told(path, async () => {
+    const opened = await open(path, 'r');
+    await opened.sync().finally(() => opened.close());
+  });
+
+async function makeNew(path: string): Promise<boolean> {
+  try {
+    const made = await open(path, 'wx');
+    await made.close();
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
 
 function kindOf(found: Stats): FileKind {
   if (found.isFile()) return 'file';
@@ -69,7 +90,8 @@ async function isMade(path: string): Promise<boolean> {
   }
 }
 
-async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Does something and throws what goes wrong as a `FileTrouble`. */
+export async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

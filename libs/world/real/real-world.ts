@@ -4,6 +4,7 @@ import type { World } from '../world.ts';
 import { realConnect } from './connect.ts';
 import { realFiles } from './files.ts';
 import { realRun } from './run.ts';
+import { realStreams } from './streams.ts';
 import { uuids } from './uuids.ts';
 
 const noFault = (): Promise<void> => Promise.resolve();
@@ -20,6 +21,7 @@ export const realWorld = (fault: World['fault'] = noFault): World => ({
   files: realFiles,
   run: realRun,
   connect: realConnect,
+  streams: realStreams,
   turn: () => setImmediate(undefined),
   fault,
 });

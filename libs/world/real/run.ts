@@ -1,20 +1,60 @@
-import { execFile } from 'node:child_process';
-import type { Run } from '../world.ts';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import type { Finished, Run, RunOptions } from '../world.ts';
 
 const OUTPUT_BYTES_MAX = 32 * 1024 * 1024;
+/** Of a program whose output somebody else goes on writing into: enough to tell why it failed. */
+const WORDS_CHARACTERS_MAX = 64 * 1024;
 
-export const realRun: Run = (program, args, { timeoutMs, stdin }) =>
+export const realRun: Run = (program, args, options) =>
+  options.leavesOthersBehind ? runToExit(program, args, options) : runToEnd(program, args, options);
+
+const runToEnd: Run = (program, args, { timeoutMs, stdin, env }) =>
   new Promise((resolve) => {
     const child = execFile(
       program,
       args,
-      { timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX, encoding: 'utf8' },
+      {
+        ...{ timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: OUTPUT_BYTES_MAX, encoding: 'utf8' },
+        env: { ...process.env, ...env },
+      },
       (error, stdout, stderr) => {
         if (!error) return resolve({ code: 0, stdout, stderr });
         const code = typeof error.code === 'number' ? error.code : null;
         resolve({ code, stdout, stderr: code === null ? `${stderr}${error.message}` : stderr });
       },
     );
-    child.stdin?.on('error', () => undefined); // The child may exit before it has read; its exit code tells.
-    child.stdin?.end(stdin ?? '');
+    give(child, stdin);
   });
+
+/** In a session of its own, so that what it leaves behind does not end with ours; its exit is its end. */
+function runToExit(program: string, args: readonly string[], options: RunOptions): Promise<Finished> {
+  const { timeoutMs, stdin, env } = options;
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { detached: true, env: { ...process.env, ...env } });
+    const printed = { stdout: '', stderr: '' };
+    const told = (code: number | null, words = ''): void => {
+      clearTimeout(timer);
+      child.stdout.destroy();
+      child.stderr.destroy();
+      resolve({ code, stdout: printed.stdout, stderr: `${printed.stderr}${words}` });
+    };
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        if (printed[name].length < WORDS_CHARACTERS_MAX) printed[name] += text;
+      });
+    }
+    child.once('error', (error) => told(null, error.message));
+    // What it printed last may still be on its way.
+    child.once(
+      'exit',
+      (code, signal) => void setImmediate(() => told(code, signal ? `killed by ${signal}` : '')),
+    );
+    give(child, stdin);
+  });
+}
+
+function give(child: ChildProcess, stdin: string | undefined): void {
+  child.stdin?.on('error', () => undefined); // The child may exit before it has read; its exit code tells.
+  child.stdin?.end(stdin ?? '');
+}
