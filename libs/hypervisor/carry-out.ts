@@ -1,16 +1,19 @@
 import { type OpenOperation, Refusal, type Report, type Snapshot } from '#ledger';
-import { creating } from './create.ts';
-import { deleting } from './delete.ts';
+import { creating } from './create/create.ts';
+import { deleting } from './delete/delete.ts';
 import type { Errand, Way } from './errand.ts';
 import { pass } from './fault-points.ts';
 import type { Start } from './journal.ts';
-import { presentDisks } from './known-disks.ts';
-import { loading } from './load.ts';
+import { presentDisks } from './look/known-disks.ts';
+import { loading } from './load/load.ts';
 import { NotNow } from './not-now.ts';
-import { observe } from './observe.ts';
+import { observe } from './look/observe.ts';
+import { requireAsPlanned } from './plan/plan-basis.ts';
 import { failed } from './report.ts';
-import type { Sight } from './sight.ts';
+import type { Sight } from './look/sight.ts';
+import { stopWrong } from './drift/survey.ts';
 import { troubleFrom } from './trouble.ts';
+import { requireRightChain, wrongChains } from './drift/wrong-chain.ts';
 
 /**
  * Looks, acts, looks: the same for the first try, for a retry and for somebody else's half-done work. Before the
@@ -23,7 +26,7 @@ export async function carryOut(errand: Errand, operation: OpenOperation): Promis
   const way = wayOf(errand, operation);
   const { started } = operation;
   if (started) return toTheEnd(() => way.recover(started));
-  const begun = await begin(errand, way, operation.kind);
+  const begun = await begin(errand, way, operation);
   if ('report' in begun) return begun.report;
   return toTheEnd(async () => {
     const [report] = await Promise.all([way.act(begun.start, begun.sight), beginTranscript(errand)]);
@@ -37,7 +40,8 @@ async function beginTranscript({ place, transcript }: Errand): Promise<void> {
   await transcript.flush();
 }
 
-function wayOf(errand: Errand, operation: OpenOperation): Way {
+/** What carries out an operation of this kind. */
+export function wayOf(errand: Errand, operation: OpenOperation): Way {
   switch (operation.kind) {
     case 'create':
       return creating(errand, operation, snapshotOf(errand, operation.snapshotId));
@@ -57,8 +61,8 @@ function snapshotOf({ vm }: Errand, id: string): Readonly<Snapshot> {
 type Begun = { readonly start: Start; readonly sight: Sight } | { readonly report: Report };
 
 /** Whoever cannot make the intent durable has not touched anything, and does not. */
-async function begin(errand: Errand, way: Way, kind: OpenOperation['kind']): Promise<Begun> {
-  const admitted = await admission(errand, way, kind);
+async function begin(errand: Errand, way: Way, operation: OpenOperation): Promise<Begun> {
+  const admitted = await admission(errand, way, operation);
   if ('report' in admitted) return admitted;
   const { world } = errand.place;
   await pass(world, 'hypervisor.before-begin');
@@ -67,14 +71,21 @@ async function begin(errand: Errand, way: Way, kind: OpenOperation['kind']): Pro
   return admitted;
 }
 
-async function admission(errand: Errand, way: Way, kind: OpenOperation['kind']): Promise<Begun> {
+async function admission(errand: Errand, way: Way, operation: OpenOperation): Promise<Begun> {
   try {
     const sight = await firstSight(errand);
-    if (kind === 'create' && sight.power === 'off' && errand.memory.metAlive.has(errand.operationId)) {
+    if (
+      operation.kind === 'create' &&
+      sight.power === 'off' &&
+      errand.memory.metAlive.has(errand.operationId)
+    ) {
       return { report: await machineGone(errand) };
     }
+    if (wrongChains(errand.vm, sight).length > 0) await stopWrong(errand.place, sight);
+    requireRightChain(errand.vm, sight);
     const record = presentDisks(errand, sight);
-    const start = await way.admit(sight);
+    const start = await orNotNow(() => way.admit(sight));
+    requireAsPlanned(sight, start, operation);
     await record();
     return { start, sight };
   } catch (error) {
@@ -108,7 +119,7 @@ async function toTheEnd(work: () => Promise<Report>): Promise<Report> {
 }
 
 /** A connection lost where nobody waited for it decides nothing. */
-async function orNotNow<T>(work: () => Promise<T>): Promise<T> {
+export async function orNotNow<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

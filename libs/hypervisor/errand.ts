@@ -1,8 +1,9 @@
-import type { Leftover, OpenOperation, Report, Vm } from '#ledger';
+import type { Leftover, OpenOperation, Quiesced, Report, Vm } from '#ledger';
+import type { Measure } from '#world';
 import type { Journal, Start } from './journal.ts';
 import type { Place } from './place.ts';
 import type { Steps } from './steps.ts';
-import type { Sight } from './sight.ts';
+import type { Sight } from './look/sight.ts';
 import type { Transcript } from './transcript.ts';
 import type { Trouble } from './trouble.ts';
 
@@ -33,6 +34,16 @@ export interface Memory {
   readonly metAlive: Set<string>;
   /** What came in between when they were carried out. */
   readonly troubles: Map<string, Trouble>;
+  /** What came of freezing their guest. */
+  readonly quiesced: Map<string, Quiesced>;
+  /** What they were to make and have not made, for something lay there: it is somebody else's. */
+  readonly strange: Map<string, readonly string[]>;
+  /** All copies that they make of disks are whole and on disk. */
+  readonly copied: Set<string>;
+  /** The memory that was received as a stream. */
+  readonly streamed: Map<string, Measure>;
+  /** How often a machine was started for them. */
+  readonly launched: Map<string, number>;
 }
 
 /** What a create, a load and a delete each do in their own way. */

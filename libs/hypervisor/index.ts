@@ -1,8 +1,11 @@
-export type { DescribedDisk, Discovered } from './discover.ts';
+export type { DescribedDisk, Discovered } from './look/discover.ts';
 export { FAULT_POINTS, type FaultPoint } from './fault-points.ts';
+export type { Plan, Stops } from './plan/foreseen.ts';
 export { openHypervisor, type Hypervisor, type HypervisorOptions } from './hypervisor.ts';
 export { Fenced, type Journal, type Start } from './journal.ts';
+export type { LauncherCommands, Words } from './qemu/launcher.ts';
 export { NotNow } from './not-now.ts';
-export type { Power, SeenDisk, SeenTag, Sight } from './sight.ts';
-export type { Status } from './status.ts';
+export type { Power, SeenDisk, SeenTag, Sight } from './look/sight.ts';
+export type { Status } from './look/status.ts';
+export type { Survey } from './drift/survey.ts';
 export { pruneTranscripts, TRANSCRIPT_AGE_MAX_MS } from './transcript.ts';

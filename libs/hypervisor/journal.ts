@@ -1,7 +1,10 @@
-import type { DataOf, Disk } from '#ledger';
+import type { CommandOf, DataOf, Disk } from '#ledger';
 
 /** The intent and its undo, as the log keeps them from the moment anything may have been touched. */
 export type Start = DataOf<'OperationStarted'>;
+
+/** What a load has saved of the present, before it leaves it. */
+export type Pinned = CommandOf<'ReportPinned'>['pinned'];
 
 /** Somebody else owns the operation, or it has ended: whoever is told this touches nothing. */
 export class Fenced extends Error {
@@ -14,6 +17,8 @@ export interface Journal {
   disks(found: { disks: Disk[]; foreignTags: { device: string; tag: string }[] }): Promise<void>;
   /** Durable when it resolves. Throws `Fenced`. */
   begin(start: Start): Promise<void>;
+  /** What a load saves of the present is whole. Durable when it resolves: from then on the load may act. */
+  pinned(pinned: Pinned): Promise<void>;
   /** Live progress for people who watch; lost in a crash. */
   progress(now: { phase: string; percent: number | null }): void;
 }

@@ -1,7 +1,8 @@
 import type { Disk } from '#ledger';
 import type { World } from '#world';
-import type { Images } from './images.ts';
-import type { Line } from './monitors.ts';
+import type { Images } from './qemu/images.ts';
+import type { Launcher } from './qemu/launcher.ts';
+import type { Line } from './qemu/monitors.ts';
 
 /** Where a machine is found: by its monitor while it is on, by its images while it is off. */
 export interface Place {
@@ -9,6 +10,18 @@ export interface Place {
   readonly monitor: string;
   readonly line: Line;
   readonly images: Images;
+  /** Where monitors and guest agents may lie. */
+  readonly monitorRoots: readonly string[];
+  /** Where files that a caller names may lie. Empty: beside the disks. */
+  readonly imageRoots: readonly string[];
+  /** The images that other VMs have claimed, by their paths. */
+  readonly claimedBesides: (vmId: string) => Promise<readonly string[]>;
+  /** Where sockets of ours may lie, that QEMU sends memory to; nobody else enters it. Null: there is no such place. */
+  readonly socketsDir: string | null;
+  /** What becomes of a machine that was started from a wrong layer. */
+  readonly onWrongChain: 'stop' | 'report';
+  /** Who ends and starts machines; null: nobody here can. */
+  readonly launcher: Launcher | null;
   /** As last seen. What a machine that is off consists of. */
   disks: readonly Disk[];
 }

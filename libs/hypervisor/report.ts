@@ -1,4 +1,4 @@
-import type { FailedReport, FailureCode, Leftover, Report } from '#ledger';
+import type { FailedReport, FailureCode, LayerChange, Leftover, Report } from '#ledger';
 import type { Errand } from './errand.ts';
 
 /** What every report ends with. The transcript is on disk before anybody is told its digest. */
@@ -17,23 +17,41 @@ interface Failure {
   readonly message: string;
   /** What is still there of it. Nothing: the operation is undone. */
   readonly leftovers: readonly Leftover[];
+  /** What is different under the disks all the same. */
+  readonly layers?: LayerChange | undefined;
 }
 
 /** Failed, and nothing of it is left; or held by what is. */
-export async function failed(errand: Errand, { reason, message, leftovers }: Failure): Promise<Report> {
+export async function failed(
+  errand: Errand,
+  { reason, message, leftovers, layers }: Failure,
+): Promise<Report> {
   const all = [...leftovers, ...errand.damage];
   const outcome = all.length === 0 ? 'undone' : 'held';
   return {
     type: 'ReportFailed',
-    failed: { ...(await ending(errand)), reason, message, outcome, leftovers: all },
+    failed: {
+      ...(await ending(errand)),
+      ...{ reason, message, outcome, leftovers: all },
+      ...(layers && { layers }),
+    },
   };
 }
 
 /** Failed half-way with nothing that could be removed: the disks as a whole are what cannot be trusted. */
-export async function held(errand: Errand, reason: FailureCode, message: string): Promise<Report> {
-  const leftovers = [...errand.damage];
+export async function held(
+  errand: Errand,
+  reason: FailureCode,
+  message: string,
+  left: Partial<Pick<Failure, 'leftovers' | 'layers'>> = {},
+): Promise<Report> {
+  const leftovers = [...(left.leftovers ?? []), ...errand.damage];
   return {
     type: 'ReportFailed',
-    failed: { ...(await ending(errand)), reason, message, outcome: 'held', leftovers },
+    failed: {
+      ...(await ending(errand)),
+      ...{ reason, message, outcome: 'held', leftovers },
+      ...(left.layers && { layers: left.layers }),
+    },
   };
 }

@@ -1,6 +1,6 @@
 import { QmpRefused, QmpUnknown } from '#qmp';
 import { expect, test } from 'vitest';
-import { ImageRefused, ImageUnknown } from './images.ts';
+import { ImageRefused, ImageUnknown } from './qemu/images.ts';
 import { Steps, STEPS_MAX } from './steps.ts';
 
 const clock = { now: () => 0, monotonic: () => 0, sleep: () => Promise.resolve() };

@@ -7,16 +7,35 @@ import {
   QmpUnknown,
   type RefusalCategory,
 } from '#qmp';
-import { ImageRefused, ImageUnknown } from './images.ts';
-import { isJobOf } from './own-jobs.ts';
-import type { Sight } from './sight.ts';
+import { FileTrouble } from '#world';
+import { AgentTrouble } from './qemu/guest-agent.ts';
+import { ImageRefused, ImageUnknown } from './qemu/images.ts';
+import { LaunchTrouble } from './qemu/launcher.ts';
+import { isJobOf } from './qemu/own-jobs.ts';
+import type { Sight } from './look/sight.ts';
 
 /** Why something we did has not simply succeeded. */
 export type Trouble =
   /** Somebody said no. What was done before may still be there: a rollback can fail as well. */
-  | { readonly kind: 'refused'; readonly words: string; readonly category: RefusalCategory }
+  | {
+      readonly kind: 'refused';
+      readonly words: string;
+      readonly category: RefusalCategory;
+      /** What the operation fails of; absent: QEMU's words tell. */
+      readonly reason?: FailureCode;
+    }
   /** Nobody knows whether it was done; perhaps because QEMU went away meanwhile. */
   | { readonly kind: 'unknown'; readonly words: string; readonly isLoss: boolean };
+
+/** We will not go on, for a reason of our own. */
+export class Thwarted extends Error {
+  override readonly name = 'Thwarted';
+  readonly reason: FailureCode;
+  constructor(reason: FailureCode, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
 
 /** Null for what is neither: a bug, or the end of the world. */
 export function troubleFrom(error: unknown): Trouble | null {
@@ -27,12 +46,35 @@ export function troubleFrom(error: unknown): Trouble | null {
   if (error instanceof ImageRefused) {
     return { kind: 'refused', words: error.message, category: classifyRefusal(error.message) };
   }
+  if (error instanceof FileTrouble) {
+    return {
+      kind: 'refused',
+      words: error.message,
+      category: error.code === 'ENOSPC' ? 'no-space' : 'io-error',
+    };
+  }
+  if (error instanceof Thwarted) {
+    return { kind: 'refused', words: error.message, category: 'unknown', reason: error.reason };
+  }
+  if (error instanceof LaunchTrouble) return { kind: 'unknown', words: error.message, isLoss: false };
+  if (error instanceof AgentTrouble) return troubleOfAgent(error);
   const isUnknown =
     error instanceof QmpUnknown ||
     error instanceof QmpGarbled ||
     error instanceof MonitorTrouble ||
     error instanceof ImageUnknown;
   return isUnknown ? { kind: 'unknown', words: error.message, isLoss: isLoss(error) } : null;
+}
+
+function troubleOfAgent({ kind, message: words }: AgentTrouble): Trouble {
+  switch (kind) {
+    case 'missing':
+    case 'refused':
+      return { kind: 'refused', words, category: 'unknown', reason: 'no-guest-agent' };
+    case 'silent':
+    case 'gone':
+      return { kind: 'unknown', words, isLoss: false };
+  }
 }
 
 /** Whether a session ended under us. QEMU ends none: it dies. */
@@ -66,7 +108,8 @@ export function troubleOfJob({ ownJobs }: Sight, operationId: string): Trouble |
 }
 
 /** What an operation fails of when QEMU or qemu-img said no in these words. */
-export function reasonOf({ category, words }: Extract<Trouble, { kind: 'refused' }>): FailureCode {
+export function reasonOf({ category, words, reason }: Extract<Trouble, { kind: 'refused' }>): FailureCode {
+  if (reason) return reason;
   return /non-migratable device/.test(words) ? 'unsupported' : REASONS[category]; // Such a device stays.
 }
 

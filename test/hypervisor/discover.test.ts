@@ -135,6 +135,7 @@ test('a status tells for each disk whether it can be captured', async () => {
   const { host, hypervisor, book, qemu } = await running(['qcow2', 'raw']);
   expect(await hypervisor.status(book.vm)).toEqual({
     snapshottable: false,
+    isOnWrongChain: false,
     reasons: ['disk "nb-dev": raw cannot hold snapshots: say "external" or "none" for it'],
     disks: [
       { device: 'na-dev', snapshottable: true },
@@ -159,6 +160,15 @@ test('a status of a machine that is off is read past the locks, so that it keeps
   const { host, hypervisor, book } = await switchedOff();
   expect(await hypervisor.status(book.vm)).toMatchObject({ snapshottable: true });
   expect(host.toolCalls).toEqual(['info -U', 'info -U']);
+});
+
+test('a status tells of a wrong chain that holds the VM, though the machine is off by now', async () => {
+  const { book, hypervisor } = await switchedOff();
+  book.vm.drift = [{ kind: 'wrong-chain', device: 'na-dev', message: 'started from /a', evidence: [] }];
+  expect(await hypervisor.status(book.vm)).toMatchObject({
+    snapshottable: false,
+    reasons: ['the VM is held until it is reconciled: started from /a'],
+  });
 });
 
 test('a status that cannot be had is refused', async () => {

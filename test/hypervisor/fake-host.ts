@@ -96,6 +96,7 @@ export class FakeHost {
       return Promise.resolve(this.tool(args, () => imageTool(this.images, args)));
     },
     files: this.#files(),
+    streams: this.#real.streams,
   };
 
   #files(): Files {
@@ -112,10 +113,14 @@ export class FakeHost {
         if (path.startsWith('/full/')) throw new FileTrouble('ENOSPC', path, 'no space left on device');
         this.texts.set(path, (this.texts.get(path) ?? '') + text);
       },
+      makeNew: async () => true,
       makeDirectory: async () => undefined,
+      makePrivateDirectory: async () => undefined,
+      rename: async () => undefined,
       list: async () => [],
       unlink: async () => false,
       syncDirectory: async () => undefined,
+      syncFile: async () => undefined,
       freeBytes: async () => this.freeBytes,
     };
   }

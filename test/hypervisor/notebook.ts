@@ -1,6 +1,7 @@
 /* A VM's ledger without a log: what the worker sees of it, for tests of the hypervisor alone. */
-import { Fenced, type Hypervisor, type Journal } from '#hypervisor';
+import { Fenced, type Hypervisor, type Journal, type Plan } from '#hypervisor';
 import {
+  afterwards,
   type Command,
   type CommandOf,
   decide,
@@ -53,10 +54,17 @@ export class Notebook {
     return events;
   }
 
+  /** What a command would do that needs the machine. Nothing of it is recorded. */
+  plan(command: Command): Promise<Plan> {
+    const { vm } = afterwards(this.vm, command);
+    if (!vm.operation) throw new Error(`${command.type} needs no machine`);
+    return this.#hypervisor.plan(vm, vm.operation);
+  }
+
   /** Asks for a snapshot; returns its id. */
   ask(wish: CreateWish = {}): string {
     const snapshotId = v7();
-    const limits = { snapshotsMax: 200 };
+    const limits = { snapshotsMax: 200, chainMax: 64 };
     this.handle({ type: 'CreateSnapshot', snapshotId, operationId: v7(), limits, ...wish });
     return snapshotId;
   }
@@ -75,7 +83,7 @@ export class Notebook {
   seen(): Vm & { operation: OpenOperation | null } {
     const snapshots = new Map([...this.vm.snapshots].map(([id, snapshot]) => [id, { ...snapshot }]));
     const operation = this.vm.operation && { ...this.vm.operation };
-    return { ...this.vm, snapshots, operation };
+    return { ...this.vm, snapshots, layers: new Map(this.vm.layers), operation };
   }
 
   journal(): Journal {
@@ -85,6 +93,7 @@ export class Notebook {
         if (this.vm.operation?.started) throw new Fenced('somebody has started it');
         this.handle({ type: 'StartOperation', start });
       },
+      pinned: async (pinned) => void this.handle({ type: 'ReportPinned', pinned }),
       progress: ({ phase }) => void this.progress.push(phase),
     };
   }
@@ -138,7 +147,9 @@ export function outcomeOf(report: Report): Omit<Outcome, 'snapshotId'> {
     case 'ReportFailed':
       return { end: `${report.failed.outcome}: ${report.failed.reason}`, report };
     case 'ReportDisks':
+    case 'ReportDrift':
     case 'StartOperation':
+    case 'ReportPinned':
     case 'ReportLeftoverRemoved':
       throw new Error(`an operation cannot end in ${report.type}`);
   }

@@ -1,0 +1,213 @@
+import { posix } from 'node:path';
+import { tagOf } from '#ledger';
+import type { SnapshotSave, Transaction, TransactionAction } from '#qmp';
+import {
+  JOB_BYTES_PER_MS,
+  JOB_TIMEOUT_MS,
+  POWER_TIMEOUT_MS,
+  TRANSACTION_PER_DISK_TIMEOUT_MS,
+  TRANSACTION_TIMEOUT_MS,
+} from '../bounds.ts';
+import type { Errand } from '../errand.ts';
+import { backupActions, copyImages, finishBackups, makeTargets, openTargets } from './backup.ts';
+import { pass } from '../fault-points.ts';
+import { addNode, removeNode } from '../qemu/graph.ts';
+import type { Start } from '../journal.ts';
+import { memoryBytes } from '../look/machine-config.ts';
+import { type MemoryStream, whileReceiving } from './memory-stream.ts';
+import { takeNames } from '../qemu/named-files.ts';
+import { jobIdOf } from '../qemu/own-jobs.ts';
+import { glance } from '../look/observe.ts';
+import { whileFrozen } from './quiesce.ts';
+import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
+import { together } from '../together.ts';
+
+/** A state file needs no room for a disk: the memory lies beyond it. */
+const STATE_FILE_BYTES = 1024 * 1024;
+
+/**
+ * Captures what the start names, by the means that it names. Whatever can be made before the machine stands still is
+ * made before. Gives back what a look right behind it shows; null when nobody has looked yet. Throws what QEMU or
+ * qemu-img refuses.
+ */
+export async function capture(errand: Errand, start: Start, sight: Sight): Promise<Sight | null> {
+  const disks = Object.keys(start.files).flatMap((device) => diskOf(sight, device) ?? []);
+  await pass(errand.place.world, 'hypervisor.before-act');
+  await makeFiles(errand, start, sight);
+  let seen: Sight | null = null;
+  if (start.vmState === 'shutoff') {
+    await captureEach(errand, tagOf(start.snapshotId ?? ''), disks);
+    await copyImages(errand, start, sight);
+  } else {
+    if (isInDisks(start) && !start.backups) await saveIntoDisks(errand, start, disks);
+    else seen = await captureTogether(errand, start, { disks, sight });
+    await finishBackups(errand, start);
+  }
+  await pass(errand.place.world, 'hypervisor.after-act');
+  return seen;
+}
+
+/** Whether the disks that are captured take the memory as well. */
+const isInDisks = ({ memory, memoryFile }: Start): boolean => memory === 'internal' && !memoryFile;
+
+/** Whether the machine is made to stand still, so that its memory is of the same instant as its disks. */
+export const standsStill = ({ memory, memoryFile, backups, wasRunning }: Start): boolean =>
+  wasRunning && (memoryFile !== undefined || (memory !== 'none' && backups !== undefined));
+
+/** The files that the capture makes before anything else. */
+const newFilesOf = ({ overlays = [], memoryFile, backups = [] }: Start): string[] => [
+  ...backups.filter(({ by }) => by === 'create').map(({ target }) => target),
+  ...overlays.filter(({ by }) => by === 'create').map(({ file }) => file),
+  ...(memoryFile?.format === 'state' ? [memoryFile.file] : []),
+];
+
+/** New overlays, copies and the state file, each in its directory for good before anything is written into it. */
+async function makeFiles(errand: Errand, start: Start, sight: Sight): Promise<void> {
+  const { place, steps } = errand;
+  const { overlays = [], memoryFile } = start;
+  await takeNames(errand, newFilesOf(start));
+  const targets = await makeTargets(errand, start, sight);
+  const works = overlays.flatMap(({ device, file, format, by }) => {
+    const disk = diskOf(sight, device);
+    if (by !== 'create' || !disk) return [];
+    const create = () => place.images.create({ file, format }, disk.virtualSizeBytes, disk);
+    return [() => steps.take('create the overlay', device, create).then(() => file)];
+  });
+  if (memoryFile?.format === 'state') {
+    const { file } = memoryFile;
+    const create = () => place.images.create({ file, format: 'qcow2' }, STATE_FILE_BYTES, null);
+    works.push(() => steps.take('create the state file', null, create).then(() => file));
+  }
+  const made = [...targets, ...(await together(works))];
+  for (const directory of new Set(made.map((file) => posix.dirname(file)))) {
+    await place.world.files.syncDirectory(directory);
+  }
+}
+
+/** The machine is off, so its disks stand still between one call and the next. */
+async function captureEach(
+  { place, steps, journal }: Errand,
+  tag: string,
+  disks: readonly SeenDisk[],
+): Promise<void> {
+  for (const [index, disk] of disks.entries()) {
+    journal.progress({ phase: 'capturing', percent: Math.floor((100 * index) / disks.length) });
+    await steps.take('capture the image', disk.device, () => place.images.capture(disk, tag));
+  }
+}
+
+/** One transaction: all disks at the same instant, and rolled back when one refuses. Memory is saved around it. */
+const captureTogether = (
+  errand: Errand,
+  start: Start,
+  machine: Pick<Subjects, 'disks' | 'sight'>,
+): Promise<Sight | null> =>
+  whileReceiving(errand, start, (stream) => captureAll(errand, start, { ...machine, stream }));
+
+interface Subjects {
+  readonly disks: readonly SeenDisk[];
+  readonly sight: Sight;
+  /** Who receives the memory; null when it goes into an image, or nowhere. */
+  readonly stream: MemoryStream | null;
+}
+
+async function captureAll(errand: Errand, start: Start, subjects: Subjects): Promise<Sight | null> {
+  const { disks, sight, stream } = subjects;
+  const { place, steps, journal } = errand;
+  const { overlays = [] } = start;
+  const memoryFile = stream ? undefined : start.memoryFile;
+  journal.progress({ phase: 'capturing', percent: null });
+  for (const overlay of overlays) {
+    await steps.take('open the overlay', overlay.device, () => addNode(place, overlay, 'alone'));
+  }
+  await openTargets(errand, start);
+  if (memoryFile) {
+    const at = { ...memoryFile, format: 'qcow2' };
+    await steps.take('open the state file', null, () => addNode(place, at, 'alone'));
+  }
+  if (standsStill(start)) await power(errand, 'stop');
+  const actions = [
+    ...captureActions(start, isInDisks(start) ? [] : disks),
+    ...backupActions(errand.operationId, start),
+  ];
+  const seen = await whileFrozen(errand, start, () => transact(errand, actions, sight));
+  await saveMemory(errand, start, { disks, stream });
+  if (standsStill(start)) await power(errand, 'cont');
+  await stream?.keep();
+  if (memoryFile) await removeNode(place, memoryFile.node);
+  return start.memory === 'none' && !start.backups ? seen : null; // Much has been done since that look.
+}
+
+async function saveMemory(
+  errand: Errand,
+  start: Start,
+  { disks, stream }: Pick<Subjects, 'disks' | 'stream'>,
+): Promise<void> {
+  const { memoryFile } = start;
+  if (stream) return stream.save();
+  if (memoryFile) return saveInto(errand, start, { vmstate: memoryFile.node, nodes: [memoryFile.node] });
+  if (isInDisks(start)) return saveIntoDisks(errand, start, disks);
+}
+
+function captureActions(
+  { snapshotId, nodes, overlays = [] }: Start,
+  disks: readonly SeenDisk[],
+): TransactionAction[] {
+  const name = tagOf(snapshotId ?? '');
+  return [
+    ...disks.map(({ node }): TransactionAction => ({
+      type: 'blockdev-snapshot-internal-sync',
+      data: { device: node, name },
+    })),
+    ...overlays.map(({ device, node }): TransactionAction => ({
+      type: 'blockdev-snapshot',
+      data: { node: nodes[device] ?? '', overlay: node },
+    })),
+  ];
+}
+
+/** Gives back a look that was sent right behind it: QEMU answers in order, so it shows what came of it. */
+async function transact(
+  errand: Errand,
+  actions: readonly TransactionAction[],
+  sight: Sight,
+): Promise<Sight | null> {
+  if (actions.length === 0) return null;
+  const { place, steps } = errand;
+  const transaction: Transaction = { actions };
+  const timeoutMs = TRANSACTION_TIMEOUT_MS + actions.length * TRANSACTION_PER_DISK_TIMEOUT_MS;
+  const done = steps.take('capture all disks in one transaction', null, () =>
+    place.line.held.execute('transaction', transaction, { timeoutMs }),
+  );
+  const [seen] = await Promise.all([glance(errand, sight, timeoutMs), done]); // The transaction was sent first.
+  return seen;
+}
+
+async function power({ place, steps }: Errand, command: 'stop' | 'cont'): Promise<void> {
+  await pass(place.world, 'hypervisor.before-power');
+  await steps.take(command === 'cont' ? 'let the machine run' : 'stop the machine', null, () =>
+    place.line.held.execute(command, {}, { timeoutMs: POWER_TIMEOUT_MS }),
+  );
+  await pass(place.world, 'hypervisor.after-power');
+}
+
+/** The memory goes into the last disk: QEMU does them in order, so whoever sees it there knows the rest is there. */
+function saveIntoDisks(errand: Errand, start: Start, disks: readonly SeenDisk[]): Promise<void> {
+  const nodes = disks.map(({ node }) => node);
+  return saveInto(errand, start, { vmstate: nodes.at(-1) ?? '', nodes });
+}
+
+async function saveInto(
+  { place, steps, journal, operationId }: Errand,
+  { snapshotId }: Start,
+  { vmstate, nodes }: { vmstate: string; nodes: readonly string[] },
+): Promise<void> {
+  const tag = tagOf(snapshotId ?? '');
+  const args: SnapshotSave = { 'job-id': jobIdOf(operationId, 1), tag, vmstate, devices: nodes };
+  const monitor = place.line.held;
+  const timeoutMs = JOB_TIMEOUT_MS + (await memoryBytes(monitor)) / JOB_BYTES_PER_MS;
+  const onProgress = (percent: number): void => journal.progress({ phase: 'capturing', percent });
+  await steps.take('save the memory', null, () =>
+    monitor.runJob('snapshot-save', args, { timeoutMs, onProgress }),
+  );
+}

@@ -1,0 +1,181 @@
+import {
+  captureOfEachDisk,
+  type Disk,
+  type DiskCapture,
+  type PlannedBackup,
+  planCapture,
+  Refusal,
+  type Report,
+  type Snapshot,
+  tagOf,
+} from '#ledger';
+import { finishBackups, stopBackups } from './backup.ts';
+import { planBackups } from './backup-plan.ts';
+import { capture, standsStill } from './capture.ts';
+import { planMemoryFile, planOverlays, requireSpace, wordsFor } from './create-plan.ts';
+import type { Errand, OperationOf, Way } from '../errand.ts';
+import { findCapture, reportCreated } from './evidence.ts';
+import type { Start } from '../journal.ts';
+import { reach } from '../look/look.ts';
+import { machineFor } from '../look/machine-config.ts';
+import { glance, observeTrouble } from '../look/observe.ts';
+import { letRunOn } from '../qemu/power.ts';
+import { endMigration } from './memory-stream.ts';
+import { requireApart } from '../qemu/named-files.ts';
+import { isQuietEnough, planQuiesce, quiescedOf, thawAgain } from './quiesce.ts';
+import { undo } from './undo.ts';
+import { requireAtRest, requireWhole } from '../look/run-states.ts';
+import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from '../look/sight.ts';
+import { attempt, type Trouble, troubleIn, troubleOfJob } from '../trouble.ts';
+
+type Create = OperationOf<'create'>;
+
+/** All disks or none: what is there of a capture is complete, or it is taken back; it is never completed. */
+export const creating = (errand: Errand, operation: Create, snapshot: Readonly<Snapshot>): Way => ({
+  admit: (sight) => admit(errand, operation, snapshot, sight),
+  act: (start, sight) => act(errand, start, sight),
+  recover: (start) => recover(errand, start),
+});
+
+/** The guest goes on first, whatever else has to be waited for. */
+async function recover(errand: Errand, start: Start): Promise<Report> {
+  await thawAgain(errand, start);
+  const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start)) : null;
+  const sight = await observeTrouble(errand, start, 'needed');
+  const known = troubleOfJob(sight, errand.operationId) ?? errand.memory.troubles.get(errand.operationId);
+  return conclude(errand, start, sight, failure?.kind === 'refused' ? failure : (known ?? null));
+}
+
+/** Over a living QEMU: the machine runs again if somebody was about to let it, and the copies come to their end. */
+async function goOn(errand: Errand, start: Start): Promise<void> {
+  await endMigration(errand, start);
+  if (standsStill(start)) await letRunOn(errand);
+  if (errand.memory.troubles.get(errand.operationId)?.kind === 'refused') await stopBackups(errand, start);
+  else await finishBackups(errand, start);
+}
+
+async function admit(
+  errand: Errand,
+  operation: Create,
+  snapshot: Readonly<Snapshot>,
+  sight: Sight,
+): Promise<Start> {
+  requireAtRest(sight);
+  requireWhole(sight);
+  const { disks } = errand.place;
+  const { request } = operation;
+  const wishes = captureOfEachDisk(stillWished(request.disks, disks), { disks });
+  const plan = planCapture(sight.power === 'off' ? 'offline' : 'online', { ...request, disks: wishes });
+  requireNoTag(sight, snapshot);
+  const internal = wishes
+    .filter(({ mode }) => mode === 'internal')
+    .map(({ device }) => requireDisk(sight, device));
+  const external = wishes.filter(({ mode }) => mode === 'external');
+  const overlays = await planOverlays(errand, snapshot.id, external, sight.disks);
+  const memoryFile = await planMemoryFile(errand, operation, plan, sight);
+  const backups = await planBackups(errand, snapshot.id, request.backups ?? [], sight);
+  const named = [...overlays, ...(memoryFile ? [memoryFile] : [])].map(({ file }) => file);
+  const made = [...named, ...backups.map(({ target }) => target)];
+  requireApart(made);
+  await requireSpace(errand, [...made, ...internal.map(({ file }) => file)]);
+  const quiesce = await planQuiesce(errand, request, plan, sight);
+  return {
+    operationId: operation.id,
+    snapshotId: snapshot.id,
+    worker: errand.worker,
+    wasRunning: sight.power === 'running',
+    nodes: nodesOf(sight, wishes, backups),
+    files: Object.fromEntries(internal.map(({ device, file }) => [device, file])),
+    ...wordsFor(snapshot, plan, { internal, overlays, memoryFile, backups, quiesce }),
+    vmState: vmStateOf(sight.power),
+    memory: plan.memory,
+    ...(overlays.length > 0 && { overlays }),
+    ...(memoryFile && { memoryFile }),
+    ...(backups.length > 0 && { backups }),
+    ...(quiesce && { quiesce }),
+    ...(await machineFor(errand.place, plan.memory)),
+  };
+}
+
+const nodesOf = (
+  sight: Sight,
+  wishes: readonly DiskCapture[],
+  backups: readonly PlannedBackup[],
+): Start['nodes'] =>
+  Object.fromEntries(
+    [...wishes.filter(({ mode }) => mode !== 'none'), ...backups].map(({ device }) => [
+      device,
+      diskOf(sight, device)?.node ?? '',
+    ]),
+  );
+
+async function act(errand: Errand, start: Start, sight: Sight): Promise<Report> {
+  const { trouble, result } = await attempt(() => capture(errand, start, sight));
+  if (trouble?.kind === 'refused') await stopBackups(errand, start);
+  const seen = trouble ? null : (result ?? (await glance(errand, sight)));
+  if (seen) {
+    const found = await findCapture(errand, start, seen);
+    if (found.isWhole) return reportCreated(errand, start, found);
+  }
+  errand.memory.troubles.set(errand.operationId, trouble ?? LIE); // The look may have to be put off.
+  return conclude(errand, start, await observeTrouble(errand, start, 'needed'), trouble ?? LIE);
+}
+
+const LIE: Trouble = {
+  kind: 'refused',
+  category: 'unknown',
+  words: 'it was reported done, but a look does not find it on every disk',
+};
+
+/** What the disks show counts, whatever was answered. */
+async function conclude(
+  errand: Errand,
+  start: Start,
+  sight: Sight,
+  trouble: Trouble | null,
+): Promise<Report> {
+  const found = await findCapture(errand, start, sight);
+  if (found.isWhole) return reportCreated(errand, start, found);
+  const isThere = found.isTaken && sight.power !== 'off';
+  return undo(errand, start, { sight, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
+}
+
+/** Of a capture that is there, and whose worker died before it could tell the rest. */
+function whyNotEnough(errand: Errand, start: Start): Trouble | null {
+  if (!isQuietEnough(errand, start)) {
+    const words = quiescedOf(errand, start)?.why ?? '';
+    return { kind: 'refused', category: 'unknown', reason: 'no-guest-agent', words };
+  }
+  if (!start.backups) return null;
+  const words = 'nobody saw whether the copies of the disks are whole';
+  return { kind: 'refused', category: 'unknown', reason: 'host-unreachable', words };
+}
+
+/** A disk that was to be left out and is gone is left out all the same. */
+const stillWished = (wishes: readonly DiskCapture[], present: readonly Disk[]): DiskCapture[] =>
+  wishes.filter(({ device, mode }) => mode !== 'none' || present.some((disk) => disk.device === device));
+
+function requireDisk(sight: Sight, device: string): SeenDisk {
+  const disk = diskOf(sight, device);
+  if (!disk) throw new Refusal('disk-unsupported', `the machine has no disk "${device}"`);
+  if (canHoldTags(disk)) return disk;
+  throw new Refusal(
+    'disk-unsupported',
+    `disk "${device}" (${disk.file}) cannot be captured: it is no local qcow2 file`,
+  );
+}
+
+/** QEMU would make a second snapshot of the same tag, and on the next failure delete the first. */
+function requireNoTag({ disks }: Sight, { id, name }: Readonly<Snapshot>): void {
+  for (const disk of disks) {
+    if (countOf(disk, tagOf(id)) > 0) {
+      throw new Refusal('id-used', `disk "${disk.device}" holds a snapshot of the id ${id} already`);
+    }
+    if (countOf(disk, name) > 0) {
+      throw new Refusal(
+        'name-taken',
+        `disk "${disk.device}" holds a foreign snapshot "${name}"; adopt or remove it first`,
+      );
+    }
+  }
+}

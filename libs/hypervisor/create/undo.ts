@@ -1,0 +1,166 @@
+import { posix } from 'node:path';
+import { type FailureCode, type Leftover, type PlannedLayer, type Report, tagOf } from '#ledger';
+import { standsStill } from './capture.ts';
+import type { Errand } from '../errand.ts';
+import { contentOf, type Found, layersWith } from './evidence.ts';
+import { pass } from '../fault-points.ts';
+import { removeNode } from '../qemu/graph.ts';
+import type { Start } from '../journal.ts';
+import { NotNow } from '../not-now.ts';
+import { isStrange } from '../qemu/named-files.ts';
+import { jobIdOf } from '../qemu/own-jobs.ts';
+import { letRunOn } from '../qemu/power.ts';
+import { pushBack } from '../delete/push.ts';
+import { removeTags, standing } from '../delete/removal.ts';
+import { failed, held } from '../report.ts';
+import type { Sight } from '../look/sight.ts';
+import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
+import { unfinishedOf } from './stream-files.ts';
+
+/** The memory is saved in jobs with lower numbers. */
+const FIRST_PUSH_JOB = 10;
+
+/**
+ * Takes a create back on every disk that has something of it, and reports why it failed. What another instant
+ * would add to a half-taken snapshot is not the same snapshot, so it is never completed. What the machine has written
+ * into an overlay already goes down into what the overlay stands on.
+ */
+export async function undo(
+  errand: Errand,
+  start: Start,
+  { sight, found }: { sight: Sight; found: Found },
+  trouble: Trouble | null,
+): Promise<Report> {
+  const { world } = errand.place;
+  const tags = [tagOf(start.snapshotId ?? '')];
+  const why = whyFailed(start, sight, trouble, standing(sight, tags).length > 0);
+  await pass(world, 'hypervisor.before-undo');
+  errand.journal.progress({ phase: 'undoing', percent: null });
+  const { leftovers } = await removeTags(errand, { start, tags, trust: 'in-files' }, sight);
+  const files = await removeFiles(errand, start, { sight, found });
+  // What a caller has made for a machine that is off nobody stands on before the ledger says so.
+  const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
+  const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
+  const kept = await pushAllBack(errand, tops, sight);
+  const runsOn = sight.power === 'off' || !standsStill(start) || (await letRunOn(errand));
+  await pass(world, 'hypervisor.after-undo');
+  const layers = kept.length === 0 ? undefined : layersWith(kept, null);
+  const left = { leftovers: [...leftovers, ...files], layers };
+  if (runsOn) return failed(errand, { ...why, ...left });
+  return held(errand, why.reason, `${why.message}; and QEMU would not let the machine run on`, left);
+}
+
+/**
+ * Returns the overlays that stay under the machine, as nobody's snapshot: those that a caller has made, and those that
+ * QEMU or qemu-img would not take back.
+ *
+ * @throws {NotNow} when nobody knows how it went
+ */
+async function pushAllBack(
+  errand: Errand,
+  tops: readonly PlannedLayer[],
+  { power }: Sight,
+): Promise<PlannedLayer[]> {
+  const kept: PlannedLayer[] = [];
+  for (const [index, top] of tops.entries()) {
+    const { device, file, format, backing, by } = top;
+    const base = errand.vm.layers.get(backing ?? '');
+    const from = { device, file, format, backing, origin: 'ours' as const };
+    const options = { power, job: jobIdOf(errand.operationId, FIRST_PUSH_JOB + index) };
+    const trouble =
+      by === 'create' && base ? await troubleIn(() => pushBack(errand, { from, base }, options)) : null;
+    if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+    if (trouble || by !== 'create' || !base) kept.push(top);
+  }
+  return kept;
+}
+
+/** Closes and unlinks what was made and is not used. What holds data is never thrown away. */
+async function removeFiles(
+  errand: Errand,
+  { overlays = [], memoryFile, backups = [] }: Start,
+  { sight, found }: { sight: Sight; found: Found },
+): Promise<Leftover[]> {
+  const leftovers: Leftover[] = [];
+  const unused = overlays.filter((overlay) => !found.tops.includes(overlay));
+  for (const overlay of unused) {
+    if (sight.power !== 'off') await close(errand, overlay.node);
+    if (overlay.by === 'create') leftovers.push(...(await removeOverlay(errand, overlay)));
+  }
+  for (const { device, target: file, node, by } of backups) {
+    if (sight.power !== 'off') await close(errand, node);
+    if (by === 'create') leftovers.push(...(await unlink(errand, { device, file })));
+  }
+  if (memoryFile) leftovers.push(...(await removeMemory(errand, memoryFile, sight)));
+  return leftovers;
+}
+
+async function removeOverlay(errand: Errand, overlay: PlannedLayer): Promise<Leftover[]> {
+  const { device, file } = overlay;
+  if (isStrange(errand, file)) return [];
+  const content = await contentOf(errand, overlay);
+  if (content === 'missing' || content === 'empty') return unlink(errand, { device, file });
+  return [{ device, file, tag: '', why: WHY_KEPT[content] }];
+}
+
+/** What may hold data is never thrown away. */
+const WHY_KEPT = {
+  data: 'it holds data of a machine that went on in it, and has been started without it since',
+  unreadable: 'it cannot be read, so nobody knows whether a machine went on in it',
+} as const;
+
+async function removeMemory(
+  errand: Errand,
+  memoryFile: NonNullable<Start['memoryFile']>,
+  { power }: Sight,
+): Promise<Leftover[]> {
+  const { file, node, format } = memoryFile;
+  if (format === 'state' && power !== 'off') await close(errand, node);
+  const unfinished =
+    format === 'stream' ? await unlink(errand, { device: '', file: unfinishedOf(memoryFile) }) : [];
+  return [...unfinished, ...(await unlink(errand, { device: '', file }))];
+}
+
+/** Open or not, the file is of no use: what keeps QEMU from closing it does not keep us from going on. */
+async function close({ place, steps }: Errand, node: string): Promise<void> {
+  await troubleIn(() => steps.take('close the new image', null, () => removeNode(place, node)));
+}
+
+/** But for what somebody else has made. */
+async function unlink(
+  errand: Errand,
+  { device, file }: { device: string; file: string },
+): Promise<Leftover[]> {
+  if (isStrange(errand, file)) return [];
+  const { place, steps } = errand;
+  const { files } = place.world;
+  const trouble = await troubleIn(() =>
+    steps.take('unlink the new file', device || null, () => files.unlink(file)),
+  );
+  if (trouble) return [{ device, file, tag: '', why: trouble.words }];
+  await files.syncDirectory(posix.dirname(file));
+  return [];
+}
+
+interface Why {
+  readonly reason: FailureCode;
+  readonly message: string;
+}
+
+/** QEMU's own words when it said any. A part without a word is what only a death leaves behind. */
+function whyFailed(start: Start, sight: Sight, trouble: Trouble | null, isPartial: boolean): Why {
+  const words = trouble ? `: ${trouble.words}` : '';
+  if (trouble?.kind === 'refused') {
+    return { reason: reasonOf(trouble), message: `the capture was refused${words}` };
+  }
+  if (start.vmState === 'shutoff') {
+    return { reason: 'host-unreachable', message: `the capture of the images was interrupted${words}` };
+  }
+  if (sight.power === 'off' || isPartial || trouble?.isLoss) {
+    return { reason: 'machine-gone', message: `QEMU died before the capture was whole${words}` };
+  }
+  return {
+    reason: 'host-unreachable',
+    message: `nobody told QEMU of the capture, or it was not heard${words}`,
+  };
+}

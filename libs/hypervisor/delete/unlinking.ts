@@ -1,0 +1,87 @@
+import { posix } from 'node:path';
+import type { Layer, Leftover, Vm } from '#ledger';
+import { headerBacking } from '../look/chain-check.ts';
+import type { DeletePlan } from './delete-plan.ts';
+import type { Errand } from '../errand.ts';
+import { pass } from '../fault-points.ts';
+import type { Start } from '../journal.ts';
+import { NotNow } from '../not-now.ts';
+import { chainWith, closeFile, lookAtOpenImages } from '../look/open-images.ts';
+import type { Power } from '../look/sight.ts';
+import { troubleIn } from '../trouble.ts';
+
+/** @throws {Error} for a file that the log does not name: whoever planned it is not who wrote the log */
+export function requireNamed({ unlinks = [] }: Start, files: readonly string[]): void {
+  const unnamed = files.find((file) => !unlinks.includes(file));
+  if (unnamed !== undefined) throw new Error(`${unnamed} would be unlinked, and the log does not name it`);
+}
+
+/**
+ * Unlinks what may go, each file only when no layer that stays and nobody's device stands on it. Returns what could
+ * not be unlinked, and why. A file that is gone already is a success.
+ *
+ * @throws {NotNow} when somebody else has a file open
+ */
+export async function unlinkAll(
+  errand: Errand,
+  { layers }: Pick<Vm, 'layers'>,
+  { plan, power }: { plan: DeletePlan; power: Power },
+): Promise<Leftover[]> {
+  if (plan.unlinks.length === 0) return [];
+  const staying = [...layers.values()].filter(({ file }) => !plan.change.gone.includes(file));
+  const heirs = await heirsOf(errand, staying);
+  const leftovers: Leftover[] = [];
+  for (const file of plan.unlinks) {
+    const { device, format } = layers.get(file) ?? { device: '', format: undefined };
+    const heir = heirs.get(file);
+    const trouble = heir
+      ? { kind: 'refused', words: `${heir} stands on it` }
+      : await troubleIn(() =>
+          errand.steps.take('unlink the file', device || null, () =>
+            closeAndUnlink(errand, { file, format, power }),
+          ),
+        );
+    if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+    if (trouble) leftovers.push({ device, file, tag: '', why: `it could not be unlinked: ${trouble.words}` });
+  }
+  return leftovers;
+}
+
+/** By file, a layer whose header names it. */
+async function heirsOf({ place }: Errand, layers: readonly Layer[]): Promise<ReadonlyMap<string, string>> {
+  const heirs = new Map<string, string>();
+  for (const layer of layers) {
+    const backing = await headerBacking(place, layer);
+    if (typeof backing === 'string') heirs.set(backing, layer.file);
+  }
+  return heirs;
+}
+
+export interface Unlinking {
+  readonly file: string;
+  /** Absent: it is no image, or one that nobody but us could have open. */
+  readonly format?: string | undefined;
+  readonly power: Power;
+}
+
+/**
+ * Closes a file and removes it from its directory for good. Throws what QEMU and the file system refuse.
+ *
+ * @throws {NotNow} when a device stands on it, or another process has it open
+ */
+export async function closeAndUnlink(
+  { place }: Pick<Errand, 'place'>,
+  { file, format, power }: Unlinking,
+): Promise<void> {
+  const { world, images } = place;
+  const open = await lookAtOpenImages(place, power);
+  if (chainWith(open, file)) throw new NotNow('machine-busy', `QEMU still has ${file} under a disk`);
+  await closeFile(place, open, file);
+  if (format !== undefined && (await images.isInUse({ file, format }))) {
+    throw new NotNow('machine-busy', `somebody else has ${file} open`);
+  }
+  await pass(world, 'hypervisor.before-unlink');
+  await world.files.unlink(file);
+  await world.files.syncDirectory(posix.dirname(file));
+  await pass(world, 'hypervisor.after-unlink');
+}

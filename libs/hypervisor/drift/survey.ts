@@ -1,0 +1,131 @@
+import { posix } from 'node:path';
+import { type DataOf, type Finding, snapshotOfTag, type Vm } from '#ledger';
+import { LAYER_LOOKS_MAX, POWER_TIMEOUT_MS } from '../bounds.ts';
+import { backingOf, seenTag } from '../look/devices.ts';
+import { driftOf } from './drift.ts';
+import type { FileSight } from './drift-of-snapshot.ts';
+import { pass } from '../fault-points.ts';
+import { foreignTags, ledgerDisks } from '../look/known-disks.ts';
+import { look } from '../look/look.ts';
+import { powerThroughMonitor } from '../look/look-through-monitor.ts';
+import { NotNow } from '../not-now.ts';
+import type { Place } from '../place.ts';
+import { isLocalFile, type Sight } from '../look/sight.ts';
+import { troubleIn } from '../trouble.ts';
+import { wrongChains } from './wrong-chain.ts';
+
+/* A look at all that a VM consists of, while nobody works on it. */
+
+/** What a survey has come to, as the ledger wants it reported. */
+export interface Survey {
+  readonly disks: DataOf<'DisksChanged'>['disks'];
+  readonly foreignTags: DataOf<'DisksChanged'>['foreignTags'];
+  readonly findings: Finding[];
+  /** Whether the machine ran on a wrong chain, and stands still for it now. */
+  readonly stopped: boolean;
+}
+
+/** Layers that nobody writes do not change: what was seen of a file, and when it was that file. */
+export type LayerLooks = Map<string, { readonly stamp: string; readonly sight: FileSight }>;
+
+/** Strays that one survey names. */
+const STRAYS_MAX = 100;
+
+/**
+ * Looks for drift. Changes nothing, but for a machine on a wrong chain, which is stopped before it writes more of it.
+ * Throws as `look` does.
+ */
+export async function survey(place: Place, vm: Readonly<Vm>, looks: LayerLooks): Promise<Survey> {
+  const sight = await look(place, 'shared');
+  const isWrong = wrongChains(vm, sight).length > 0;
+  // Of one that is held for something else an operator knows already: whoever works on it is not stopped.
+  const stopped = isWrong && vm.hold === null && (await stopWrong(place, sight));
+  const files = await lookAtFiles(place, vm, sight, looks);
+  const findings = driftOf(vm, { sight, files, strays: await straysOf(place, vm) });
+  const isKnown = isWrong || sight.power === 'off'; // Of new disks only a machine tells that is right.
+  return {
+    disks: isKnown ? [...vm.disks] : ledgerDisks(sight, vm.disks),
+    foreignTags: isKnown ? [...vm.foreignTags] : foreignTags(sight, vm),
+    findings,
+    stopped,
+  };
+}
+
+/** Whether it ran and stands still now. @throws {NotNow} when it would not */
+export async function stopWrong(place: Place, { power }: Pick<Sight, 'power'>): Promise<boolean> {
+  if (power !== 'running' || place.onWrongChain === 'report') return false;
+  await pass(place.world, 'hypervisor.before-power');
+  const trouble = await troubleIn(() => place.line.held.execute('stop', {}, { timeoutMs: POWER_TIMEOUT_MS }));
+  await pass(place.world, 'hypervisor.after-power');
+  if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+  return (await powerThroughMonitor(place.line.held)) !== 'running';
+}
+
+/** The layers below the disks, and what memory lies in. */
+async function lookAtFiles(
+  place: Place,
+  vm: Readonly<Vm>,
+  sight: Sight,
+  looks: LayerLooks,
+): Promise<ReadonlyMap<string, FileSight>> {
+  const tops = new Set(sight.disks.map(({ file }) => file));
+  const kept = [...vm.snapshots.values()].flatMap(({ disks, memory }) => [
+    ...disks.map(({ file }) => ({ file, format: vm.layers.get(file ?? '')?.format ?? 'qcow2' })),
+    { file: memory.file, format: memory.format === 'stream' ? null : 'qcow2' },
+  ]);
+  const wanted = new Map<string, string | null>();
+  for (const { file, format } of [...vm.layers.values(), ...kept]) {
+    if (file !== undefined && isLocalFile(file) && !tops.has(file)) wanted.set(file, format);
+  }
+  const files = new Map<string, FileSight>();
+  for (const [file, format] of wanted) files.set(file, await lookAtFile(place, { file, format }, looks));
+  return files;
+}
+
+async function lookAtFile(
+  { world, images }: Place,
+  { file, format }: { file: string; format: string | null },
+  looks: LayerLooks,
+): Promise<FileSight> {
+  const stat = await world.files.stat(file);
+  if (stat === null) return { kind: 'gone' };
+  if (format === null) return { kind: 'there' };
+  const stamp = [stat.identity, stat.sizeBytes, stat.modifiedAt].join(' ');
+  const known = looks.get(file);
+  if (known?.stamp === stamp) return known.sight;
+  const found = await images.info({ file, format }, 'shared');
+  const sight: FileSight =
+    found.kind === 'seen'
+      ? {
+          kind: 'seen',
+          tags: found.info.snapshots.map(seenTag),
+          backing: await backingOf(world.files, found.info),
+        }
+      : { kind: 'there' };
+  if (looks.size >= LAYER_LOOKS_MAX) looks.clear();
+  looks.set(file, { stamp, sight });
+  return sight;
+}
+
+/** Files that bear the name of a snapshot of this VM, beside its disks, and that nobody knows. */
+async function straysOf({ world }: Place, vm: Readonly<Vm>): Promise<string[]> {
+  const known = new Set([
+    ...vm.layers.keys(),
+    ...[...vm.snapshots.values()].flatMap(({ memory, disks }) => [
+      memory.file,
+      ...disks.map(({ file }) => file),
+    ]),
+  ]);
+  const local = [...vm.layers.keys()].filter(isLocalFile);
+  const strays: string[] = [];
+  for (const directory of new Set(local.map((file) => posix.dirname(file)))) {
+    for (const name of await world.files.list(directory)) {
+      const file = posix.join(directory, name);
+      if (vm.usedIds.has(idIn(name)) && !known.has(file)) strays.push(file);
+    }
+  }
+  return strays.toSorted().slice(0, STRAYS_MAX);
+}
+
+/** `sl-<uuid>-1.qcow2`, `sl-<uuid>-memory.qcow2`: what it is called after. */
+const idIn = (name: string): string => snapshotOfTag(name.slice(0, 'sl-'.length + 36)) ?? '';

@@ -1,0 +1,237 @@
+import {
+  type Layer,
+  type LayerChange,
+  type PinWish,
+  pinsOf,
+  planLayers,
+  type PlannedLayer,
+  type Report,
+  type Snapshot,
+  tagOf,
+  type Vm,
+} from '#ledger';
+import { closeChain } from './closed-disk.ts';
+import { contentOf, layersWith } from '../create/evidence.ts';
+import type { Errand, OperationOf } from '../errand.ts';
+import { NotNow } from '../not-now.ts';
+import type { Start } from '../journal.ts';
+import type { Loading } from './load-loading.ts';
+import { topsOf } from './load-tops.ts';
+import { observe } from '../look/observe.ts';
+import { removeTag } from '../delete/removal.ts';
+import { ending } from '../report.ts';
+import { countOf, diskOf, type Power, type Sight } from '../look/sight.ts';
+import { type Trouble, troubleIn } from '../trouble.ts';
+import { closeAndUnlink, type Unlinking } from '../delete/unlinking.ts';
+
+/* What nobody needs any more once a load is done: the tops that were left, and earlier pins. Whatever of it cannot be
+   removed stays where it is and keeps its place in the ledger: the next load tries again. */
+
+/** What could go after a load. */
+export interface Free {
+  /** Files that nothing needs, nobody before those that stand on it. */
+  readonly files: readonly string[];
+  /** Earlier pins of which nothing would be left. */
+  readonly pins: readonly Snapshot[];
+}
+
+type Asked = Pick<OperationOf<'load'>, 'snapshotId' | 'request'>;
+
+/** What will be free when all disks stand on these tops. */
+export function whatBecomesFree(vm: Readonly<Vm>, operation: Asked, tops: readonly PlannedLayer[]): Free {
+  let pins = earlierPins(vm, operation);
+  for (;;) {
+    const going = pins;
+    const files = freeFiles(vm, operation, tops, going);
+    pins = going.filter((pin) => isRemovable(pin, files, standingOn(vm, tops)));
+    if (pins.length === going.length) return { files: [...files, ...going.flatMap(memoryFileOf)], pins };
+  }
+}
+
+/**
+ * A pin that is loaded stays, for the present descends from it; so does the newest one while no other replaces it, and
+ * whatever somebody has protected.
+ */
+function earlierPins(vm: Readonly<Vm>, { snapshotId, request }: Asked): Snapshot[] {
+  const older = pinsOf(vm).filter(({ id }) => id !== snapshotId && id !== request.pin?.snapshotId);
+  const replaced = request.pin ? older : older.slice(0, -1);
+  return replaced.filter(({ isProtected }) => !isProtected);
+}
+
+/** Layers that nothing needs when these pins are gone. */
+function freeFiles(
+  vm: Readonly<Vm>,
+  { request }: Asked,
+  tops: readonly PlannedLayer[],
+  going: readonly Snapshot[],
+): string[] {
+  const staying = [...vm.snapshots.values()].filter((snapshot) => !going.includes(snapshot));
+  const kept = request.pin ? [pinOf(vm, request.pin, tops)] : [];
+  return planLayers(standingOn(vm, tops), [...staying, ...kept]).unneeded.map(({ file }) => file);
+}
+
+const memoryFileOf = ({ memory }: Snapshot): string[] => (memory.file === undefined ? [] : [memory.file]);
+
+type Machine = Pick<Vm, 'layers' | 'disks'>;
+
+/** The machine once it stands on these tops. */
+function standingOn({ layers, disks }: Readonly<Vm>, tops: readonly PlannedLayer[]): Machine {
+  const all = new Map(layers);
+  for (const { device, file, format, backing } of tops) {
+    const layer: Layer = { device, file, format, backing, origin: 'ours' };
+    all.set(file, layer);
+  }
+  const fileOf = new Map(tops.map(({ device, file }) => [device, file]));
+  return {
+    layers: all,
+    disks: disks.map((disk) => ({ ...disk, file: fileOf.get(disk.device) ?? disk.file })),
+  };
+}
+
+/** What the new pin keeps: the layers that the disks leave. */
+const pinOf = (
+  { disks }: Readonly<Vm>,
+  { snapshotId }: PinWish,
+  tops: readonly PlannedLayer[],
+): Snapshot => ({
+  id: snapshotId,
+  name: '',
+  description: '',
+  labels: {},
+  parentId: null,
+  status: 'complete',
+  isProtected: false,
+  vmState: null,
+  memory: { mode: 'none' },
+  implicit: true,
+  disks: disks
+    .filter(({ device }) => tops.some((top) => top.device === device))
+    .map(({ device, file }) => ({ device, mode: 'external', file })),
+  evidence: [],
+});
+
+/** A tag can be taken off a disk's top, or goes with its file; one that is buried stays. */
+const isRemovable = ({ disks }: Snapshot, freeFiles: readonly string[], after: Machine): boolean =>
+  disks.every(
+    ({ mode, file }) =>
+      mode !== 'internal' ||
+      file === undefined ||
+      freeFiles.includes(file) ||
+      after.disks.some((disk) => disk.file === file),
+  );
+
+interface Aftermath {
+  readonly layers: LayerChange | undefined;
+  /** Pins that are gone. */
+  readonly replaced: string[];
+}
+
+/** Loaded, and cleared away what that leaves. Throws as `look` does. */
+export async function reportLoaded(errand: Errand, loading: Loading, runs: boolean): Promise<Report> {
+  const { layers, replaced } = await clearAway(errand, loading);
+  const loaded = { ...(await ending(errand)), runs, ...(layers && { layers }) };
+  return { type: 'ReportLoaded', loaded, ...(replaced.length > 0 && { replaced }) };
+}
+
+/**
+ * Whether every new top is there, and one that was to be left is gone or the guest has written into a new one. That
+ * comes after everything else: the load was over, and what a guest wrote since is never thrown away.
+ */
+export async function isLeftBehind(errand: Errand, start: Start): Promise<boolean> {
+  const { place, vm } = errand;
+  const tops = topsOf(start);
+  const left = vm.disks.filter(({ device }) => tops.some((top) => top.device === device));
+  const unlinked = left.filter(({ file }) => start.unlinks?.includes(file));
+  const isGone = async ({ file }: { readonly file: string }): Promise<boolean> =>
+    (await place.world.files.stat(file)) === null;
+  const [gone, missing] = await Promise.all([unlinked, tops].map((files) => Promise.all(files.map(isGone))));
+  if (missing?.includes(true)) return false;
+  return (gone?.includes(true) ?? false) || hasWrittenInto(errand, tops);
+}
+
+/** A copy holds data from the beginning, so that of it nothing can be told. */
+async function hasWrittenInto(errand: Errand, tops: readonly PlannedLayer[]): Promise<boolean> {
+  for (const top of tops) if (top.by === 'create' && (await contentOf(errand, top)) === 'data') return true;
+  return false;
+}
+
+/** Closes what the disks have left, and removes what nobody needs. */
+async function clearAway(errand: Errand, { operation, start }: Loading): Promise<Aftermath> {
+  const { vm } = errand;
+  const tops = topsOf(start);
+  const { pins, files } = whatBecomesFree(vm, operation, tops);
+  if (tops.length === 0 && pins.length === 0 && files.length === 0)
+    return { layers: undefined, replaced: [] };
+  const sight = await observe(errand, 'listed');
+  if (sight.power !== 'off') await closeLeft(errand, tops);
+  const replaced: Snapshot[] = [];
+  for (const pin of pins) if (await untag(errand, pin, sight)) replaced.push(pin);
+  const gone = await unlinkNamed(errand, start, sight.power, [
+    ...freeFiles(vm, operation, tops, replaced),
+    ...replaced.flatMap(memoryFileOf),
+  ]);
+  const isSame = tops.length === 0 && gone.length === 0;
+  return {
+    layers: isSame
+      ? undefined
+      : { ...layersWith(tops, null), gone: gone.filter((file) => vm.layers.has(file)) },
+    replaced: replaced.map(({ id }) => id),
+  };
+}
+
+/** What still stays open costs nothing but a file descriptor. */
+async function closeLeft({ place, vm }: Errand, tops: readonly PlannedLayer[]): Promise<void> {
+  for (const { device } of tops) {
+    const left = vm.disks.find((disk) => disk.device === device);
+    if (left) await troubleIn(() => closeChain(place, left.file));
+  }
+}
+
+/** Whether the pin's tags are gone from all tops. */
+async function untag({ place, steps }: Errand, pin: Snapshot, sight: Sight): Promise<boolean> {
+  const tag = tagOf(pin.id);
+  for (const { device } of pin.disks) {
+    const disk = diskOf(sight, device);
+    if (!disk || countOf(disk, tag) === 0) continue;
+    const trouble = await troubleIn(() =>
+      steps.take(`remove ${tag}`, device, () => removeTag(place, sight.power, { disk, tag })),
+    );
+    if (trouble) return false;
+  }
+  return true;
+}
+
+/** Those that are gone. Only what the log has named, and only what lies where the log says, not behind a link. */
+async function unlinkNamed(
+  errand: Errand,
+  { unlinks = [] }: Start,
+  power: Power,
+  files: readonly string[],
+): Promise<string[]> {
+  const { world } = errand.place;
+  const gone: string[] = [];
+  for (const file of files) {
+    if (!unlinks.includes(file)) continue;
+    const real = await world.files.realpath(file);
+    if (real !== null && real !== file) continue;
+    const format = errand.vm.layers.get(file)?.format;
+    const trouble = await whyNotUnlinked(errand, { file, format, power });
+    if (trouble) return gone; // What lies below must not go before what stands on it.
+    gone.push(file);
+  }
+  return gone;
+}
+
+async function whyNotUnlinked(
+  { place, steps }: Errand,
+  unlinking: Unlinking,
+): Promise<Trouble | NotNow | null> {
+  try {
+    return await troubleIn(() =>
+      steps.take('unlink what nobody needs', null, () => closeAndUnlink({ place }, unlinking)),
+    );
+  } catch (error) {
+    if (error instanceof NotNow) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,114 @@
+import type { Report } from '#ledger';
+import { LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } from '../bounds.ts';
+import type { Errand } from '../errand.ts';
+import { pass } from '../fault-points.ts';
+import { isLeftBehind, reportLoaded } from './load-aftermath.ts';
+import { whyNotLoadable } from './load-check.ts';
+import type { Loading } from './load-loading.ts';
+import { dropTops, makeTops, topsOf } from './load-tops.ts';
+import { NotNow } from '../not-now.ts';
+import { observe, observeTrouble } from '../look/observe.ts';
+import { setRunning } from '../qemu/power.ts';
+import { failed, held } from '../report.ts';
+import type { Sight } from '../look/sight.ts';
+import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
+
+/** A machine that is off: one disk after the other, forward until all are loaded. */
+export async function loadImages(errand: Errand, loading: Loading): Promise<Report> {
+  const round: Round = { waiting: new Map(Object.entries(loading.start.files)), isPrepared: false };
+  let trouble = await troubleIn(() => loadAll(errand, loading, round));
+  if (trouble && isUntouched(errand, loading, round, trouble)) return giveBack(errand, loading, trouble);
+  for (let attempt = 2; trouble && attempt <= LOAD_ATTEMPTS_MAX; attempt += 1) {
+    await errand.place.world.clock.sleep(LOAD_PAUSE_MS);
+    const sight = await observeTrouble(errand, loading.start, 'always');
+    if (sight.power !== 'off') return whenStarted(errand, loading, sight);
+    trouble = await troubleIn(() => loadAll(errand, loading, round));
+  }
+  if (trouble) return holdTorn(errand, loading, round, trouble);
+  return reportLoaded(errand, loading, false);
+}
+
+/** Somebody began it. Which disks it reached nothing tells, and loading one twice does no harm. */
+export async function recoverImages(errand: Errand, loading: Loading): Promise<Report> {
+  const sight = await observeTrouble(errand, loading.start, 'always');
+  if (sight.power !== 'off') return whenStarted(errand, loading, sight);
+  if (await isLeftBehind(errand, loading.start)) return reportLoaded(errand, loading, false);
+  if (errand.damage.length > 0) return held(errand, 'snapshot-damaged', 'an image could not be repaired');
+  const obstacle = whyNotLoadable(sight, loading.wish.needs);
+  if (obstacle)
+    return held(errand, obstacle.reason, `loaded on a part of the disks only: ${obstacle.message}`);
+  return loadImages(errand, loading);
+}
+
+/** How far a load of images came. */
+interface Round {
+  /** Files by device, of disks that are not loaded yet. */
+  readonly waiting: Map<string, string>;
+  /** Whether the present is saved and all new tops are made: nothing else can be in the way of those. */
+  isPrepared: boolean;
+}
+
+/** Throws what qemu-img refuses. */
+async function loadAll(errand: Errand, loading: Loading, round: Round): Promise<void> {
+  if (!round.isPrepared) await prepare(errand, loading);
+  round.isPrepared = true;
+  const { place, steps, journal } = errand;
+  const { waiting } = round;
+  const count = waiting.size;
+  await pass(place.world, 'hypervisor.before-act');
+  for (const [device, file] of waiting) {
+    journal.progress({ phase: 'loading', percent: Math.floor((100 * (count - waiting.size)) / count) });
+    await steps.take('load the image', device, () =>
+      place.images.load({ file, format: 'qcow2' }, loading.wish.needs.tag),
+    );
+    waiting.delete(device);
+  }
+  await pass(place.world, 'hypervisor.after-act');
+}
+
+/** New tops are of no consequence until the ledger calls them the machine's, so they are made first. */
+async function prepare(errand: Errand, { start, wish, pin }: Loading): Promise<void> {
+  if (topsOf(start).length === 0 && !pin.isDue) return;
+  const sight = await observe(errand, 'in-files');
+  if (sight.power !== 'off') throw new NotNow('machine-busy', 'the machine is being started');
+  await makeTops(errand, start, wish, sight);
+  await pin.save(start, sight);
+}
+
+/** Whether the present is as it was, and no pin rests on its staying behind. */
+function isUntouched(errand: Errand, { start, pin }: Loading, round: Round, trouble: Trouble): boolean {
+  if (!errand.isFirst || start.vmState !== 'shutoff' || trouble.kind !== 'refused') return false;
+  if (!round.isPrepared) return !pin.isSaved;
+  const isFirstDisk = round.waiting.size === Object.keys(start.files).length;
+  return trouble.category === 'locked' && isFirstDisk && !(pin.isSaved && topsOf(start).length > 0);
+}
+
+async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Trouble): Promise<Report> {
+  const sight = await observe(errand, 'in-files');
+  if (pin.isDue) await pin.undo(start, sight);
+  const leftovers = await dropTops(errand, start, sight);
+  const reason = trouble.kind === 'refused' ? reasonOf(trouble) : 'internal';
+  return failed(errand, { reason, message: `nothing was loaded: ${trouble.words}`, leftovers });
+}
+
+async function holdTorn(errand: Errand, { start }: Loading, round: Round, trouble: Trouble): Promise<Report> {
+  const leftovers = await dropTops(errand, start, await observe(errand, 'listed'));
+  const reason = trouble.kind === 'refused' ? reasonOf(trouble) : 'internal';
+  const left = [...round.waiting.keys(), ...topsOf(start).map(({ device }) => device)].join(', ');
+  return held(errand, reason, `loaded on a part of the disks only, not on ${left}: ${trouble.words}`, {
+    leftovers,
+  });
+}
+
+/** Somebody started the machine on disks of which perhaps only some are loaded: it must not go on writing. */
+async function whenStarted(errand: Errand, { start }: Loading, sight: Sight): Promise<Report> {
+  await setRunning(errand, sight.power, 'paused');
+  if (start.vmState !== 'shutoff')
+    throw new NotNow('machine-busy', 'the machine came back while its images were being loaded', 0);
+  await dropTops(errand, start, sight);
+  return held(
+    errand,
+    'needs-power-off',
+    'the machine was started while its disks were being loaded, and has been stopped: power it off and load again',
+  );
+}

@@ -1,0 +1,257 @@
+import type { FailureCode, Report } from '#ledger';
+import type { SnapshotLoad } from '#qmp';
+import { JOB_BYTES_PER_MS, JOB_TIMEOUT_MS, LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } from '../bounds.ts';
+import { behindPlaceholders, isClosed, makePlaceholder, placeholderOf, whileClosed } from './closed-disk.ts';
+import type { Errand } from '../errand.ts';
+import { pass } from '../fault-points.ts';
+import { addNode, removeNode, resetMachine } from '../qemu/graph.ts';
+import type { Start } from '../journal.ts';
+import { isLeftBehind, reportLoaded } from './load-aftermath.ts';
+import { memoryDisk, whyNotLoadable } from './load-check.ts';
+import { loadImages } from './load-images.ts';
+import type { Loading } from './load-loading.ts';
+import { afterDeath, finish, lookAgain, reasonFor } from './load-machine.ts';
+import { holdsMemory } from './load-plan.ts';
+import { dropTops, isInPlace, layersOf, makeTops, putTops, topsOf } from './load-tops.ts';
+import { NotNow } from '../not-now.ts';
+import { observe, powerNow } from '../look/observe.ts';
+import { jobIdOf } from '../qemu/own-jobs.ts';
+import { setRunning } from '../qemu/power.ts';
+import { removeTag } from '../delete/removal.ts';
+import { failed, held } from '../report.ts';
+import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
+import { type Trouble, troubleIn } from '../trouble.ts';
+
+/**
+ * A machine that is on, and a load that is more than one job of QEMU's: disks that get new tops, disks without memory,
+ * memory in a file of its own. New tops are made while the machine still runs; then it stands still until all is done.
+ */
+export const loadLive = (errand: Errand, loading: Loading, sight: Sight): Promise<Report> =>
+  forward(errand, loading, sight);
+
+/** Somebody began it. Nothing on a disk says how far it came, so all of it is done again, unless it is over. */
+export const recoverLive = (errand: Errand, loading: Loading): Promise<Report> =>
+  forward(errand, loading, null);
+
+async function forward(errand: Errand, loading: Loading, first: Sight | null): Promise<Report> {
+  for (let attempt = 1; ; attempt += 1) {
+    const isFirst = first !== null && attempt === 1;
+    const found = isFirst ? first : await lookAgain(errand, loading.start);
+    if (!found) return whenOff(errand, loading);
+    const sight = await behindPlaceholders(errand.place, errand.vm.disks, found);
+    if (await isOver(errand, loading, sight)) return finish(errand, loading);
+    const ended = await whenHopeless(errand, loading, sight);
+    if (ended) return ended;
+    const progress: Progress = { isUntouched: isUntouched(loading, sight, isFirst), hasStopped: false };
+    const trouble = await troubleIn(() => loadOnce(errand, loading, { sight, attempt }, progress));
+    if (!trouble) return finish(errand, loading);
+    if (trouble.kind === 'refused' && canGiveBack(loading, progress))
+      return giveBack(errand, loading, progress, trouble);
+    if (attempt >= LOAD_ATTEMPTS_MAX)
+      return holdTorn(errand, loading, sight, [reasonFor(trouble), trouble.words]);
+    await errand.place.world.clock.sleep(LOAD_PAUSE_MS);
+  }
+}
+
+async function whenHopeless(errand: Errand, loading: Loading, sight: Sight): Promise<Report | null> {
+  const obstacle = whyNotLoadable(sight, loading.wish.needs);
+  if (obstacle?.reason === 'machine-busy') throw new NotNow('machine-busy', obstacle.message);
+  return obstacle && holdTorn(errand, loading, sight, [obstacle.reason, obstacle.message]);
+}
+
+/** Whether every disk is as it was when the load began, as far as this try knows. */
+interface Progress {
+  isUntouched: boolean;
+  /** Whether it was this try that stopped the machine. What its owner stopped stays so. */
+  hasStopped: boolean;
+}
+
+/** A pin that rests on the tops staying behind would be written into. */
+const canGiveBack = ({ start, pin }: Loading, { isUntouched }: Progress): boolean =>
+  isUntouched && !(pin.isSaved && topsOf(start).length > 0);
+
+/** We let no machine run before its load is done: one that runs on all its new tops has been loaded. */
+async function isOver(errand: Errand, { start, wish }: Loading, sight: Sight): Promise<boolean> {
+  const tops = topsOf(start);
+  if (tops.length === 0 || !tops.every((top) => isInPlace(sight, top))) return false;
+  return (wish.goesOn === 'running' && sight.power === 'running') || isLeftBehind(errand, start);
+}
+
+/** The same the other way round: one that runs, and on none of its new tops, was still being prepared. */
+const isUntouched = ({ start, pin }: Loading, sight: Sight, isFirst: boolean): boolean =>
+  isFirst ||
+  (topsOf(start).length > 0 &&
+    !pin.isSaved &&
+    sight.power === 'running' &&
+    !sight.disks.some(isClosed) &&
+    !topsOf(start).some((top) => isInPlace(sight, top)));
+
+async function loadOnce(
+  errand: Errand,
+  loading: Loading,
+  { sight, attempt }: { sight: Sight; attempt: number },
+  progress: Progress,
+): Promise<void> {
+  const { start, wish, pin } = loading;
+  errand.journal.progress({ phase: 'preparing', percent: null });
+  if (sight.power === 'running' && !progress.isUntouched) await setRunning(errand, sight.power, 'paused');
+  const ready = await withoutPlaceholders(errand, start, sight);
+  await makeTops(errand, start, wish, ready);
+  if (!wish.withMemory) await makePlaceholders(errand, loading, ready);
+  const power = await powerNow(errand);
+  progress.hasStopped = power === 'running';
+  await setRunning(errand, power, 'paused');
+  await pin.save(start, { ...ready, power: 'paused' });
+  errand.journal.progress({ phase: 'loading', percent: null });
+  const touched = (): void => void (progress.isUntouched = false);
+  await putTops(errand, loading, ready, touched);
+  if (!wish.withMemory) return loadDisks(errand, loading, ready, touched);
+  touched();
+  await loadMemory(errand, loading, attempt);
+}
+
+/**
+ * A disk whose image is closed is given it back, unless it is to get a new top: whatever stands in it, it is loaded
+ * next.
+ */
+async function withoutPlaceholders(errand: Errand, start: Start, sight: Sight): Promise<Sight> {
+  const closed = sight.disks.filter(
+    (seen) => isClosed(seen) && !topsOf(start).some(({ device }) => device === seen.device),
+  );
+  if (closed.length === 0) return sight;
+  await openAgain(errand, sight, closed);
+  const { place, vm } = errand;
+  return behindPlaceholders(place, vm.disks, await observe(errand, 'in-files'));
+}
+
+async function openAgain(errand: Errand, sight: Sight, closed: readonly SeenDisk[]): Promise<void> {
+  for (const seen of closed) {
+    const image = errand.vm.disks.find(({ device }) => device === seen.device);
+    const index = sight.disks.indexOf(seen);
+    if (image) await whileClosed(errand, { seen, image, index }, () => Promise.resolve());
+  }
+}
+
+/** The disks that are loaded inside the image they have, each with its number. */
+const inPlace = ({ start, wish }: Loading, sight: Sight): { seen: SeenDisk; index: number }[] =>
+  wish.needs.devices.flatMap((device, at) => {
+    const seen = diskOf(sight, device);
+    return seen ? [{ seen, index: topsOf(start).length + at }] : [];
+  });
+
+async function makePlaceholders(errand: Errand, loading: Loading, sight: Sight): Promise<void> {
+  for (const disk of inPlace(loading, sight)) await makePlaceholder(errand, disk);
+}
+
+/** Memory that is not loaded is memory of another present: the machine starts anew. */
+async function loadDisks(errand: Errand, loading: Loading, sight: Sight, touched: () => void): Promise<void> {
+  const { place, steps } = errand;
+  const { tag } = loading.wish.needs;
+  for (const { seen, index } of inPlace(loading, sight)) {
+    await whileClosed(errand, { seen, image: seen, index, isPrepared: true }, () => {
+      touched();
+      return steps.take('load the image', seen.device, () => place.images.load(seen, tag));
+    });
+  }
+  await pass(place.world, 'hypervisor.before-act');
+  await steps.take('reset the machine', null, () => resetMachine(place));
+  await pass(place.world, 'hypervisor.after-act');
+}
+
+/** Memory, devices, and every disk that holds the snapshot inside, in one job. */
+async function loadMemory(errand: Errand, loading: Loading, attempt: number): Promise<void> {
+  const { place, steps, journal, operationId } = errand;
+  const { start, wish } = loading;
+  const { memoryFile } = start;
+  const { needs } = wish;
+  const copies = topsOf(start).filter((top) => holdsMemory(wish, top, start));
+  const sight = await observe(errand, 'listed');
+  if (memoryFile) {
+    await removeNode(place, memoryFile.node);
+    await addNode(place, { ...memoryFile, format: 'qcow2' }, 'alone');
+  }
+  const inTops = [...needs.devices, ...copies.map(({ device }) => device)];
+  const nodes = inTops.flatMap((device) => diskOf(sight, device)?.node ?? []);
+  const vmstate = memoryFile?.node ?? copies[0]?.node ?? memoryDisk(sight, needs)?.node ?? '';
+  const devices = memoryFile ? [memoryFile.node, ...nodes] : nodes;
+  const args: SnapshotLoad = { 'job-id': jobIdOf(operationId, attempt), tag: needs.tag, vmstate, devices };
+  const timeoutMs = JOB_TIMEOUT_MS + (wish.snapshot.memory.sizeBytes ?? 0) / JOB_BYTES_PER_MS;
+  const onProgress = (percent: number): void => journal.progress({ phase: 'loading', percent });
+  await pass(place.world, 'hypervisor.before-act');
+  await steps.take('load the memory', null, () =>
+    place.line.held.runJob('snapshot-load', args, { timeoutMs, onProgress }),
+  );
+  await pass(place.world, 'hypervisor.after-act');
+  if (memoryFile) await removeNode(place, memoryFile.node);
+  for (const { device } of copies) await forgetTags(errand, diskOf(sight, device));
+}
+
+/** The copy came with all snapshots of its source, where they still stand. Those that stay here cost space only. */
+async function forgetTags(errand: Errand, disk: SeenDisk | undefined): Promise<void> {
+  if (!disk) return;
+  const { place, steps } = errand;
+  for (const tag of new Set(disk.tags.map((seen) => seen.tag))) {
+    await troubleIn(() =>
+      steps.take(`remove ${tag} from the copy`, disk.device, () => removeTag(place, 'paused', { disk, tag })),
+    );
+  }
+}
+
+/** Nothing was loaded: what was made for it goes, and a machine that ran runs on. */
+async function giveBack(
+  errand: Errand,
+  loading: Loading,
+  { hasStopped }: Progress,
+  trouble: Trouble,
+): Promise<Report> {
+  const { start, pin } = loading;
+  const reason = reasonFor(trouble);
+  const message = `nothing was loaded: ${trouble.words}`;
+  await pass(errand.place.world, 'hypervisor.before-undo');
+  await closeMemory(errand, start);
+  const sight = await observe(errand, 'in-files');
+  await pin.undo(start, sight);
+  const leftovers = await dropTops(errand, start, sight);
+  await dropPlaceholders(errand, loading, sight);
+  const power = hasStopped ? await setRunning(errand, await powerNow(errand), 'running') : 'running';
+  await pass(errand.place.world, 'hypervisor.after-undo');
+  if (power === 'paused')
+    return held(errand, reason, `${message}; and QEMU would not let the machine run on`);
+  return failed(errand, { reason, message, leftovers });
+}
+
+/** One that is left costs nothing, and the name is this operation's own. */
+async function dropPlaceholders(errand: Errand, loading: Loading, sight: Sight): Promise<void> {
+  for (const { index } of inPlace(loading, sight)) {
+    await troubleIn(() => removeNode(errand.place, placeholderOf(errand.operationId, index)));
+  }
+}
+
+/** Never let it run: what it would write now goes onto disks of different snapshots. */
+async function holdTorn(
+  errand: Errand,
+  { start }: Loading,
+  before: Sight,
+  [reason, words]: [FailureCode, string],
+): Promise<Report> {
+  const { place, vm } = errand;
+  await setRunning(errand, before.power, 'paused');
+  const sight = await behindPlaceholders(place, vm.disks, await observe(errand, 'listed'));
+  await troubleIn(() => openAgain(errand, sight, sight.disks.filter(isClosed)));
+  await closeMemory(errand, start);
+  const used = topsOf(start).filter((top) => isInPlace(sight, top));
+  const leftovers = await dropTops(errand, start, sight);
+  const message = `the load failed and may have torn the disks; the machine stands still: ${words}`;
+  return held(errand, reason, message, { leftovers, layers: layersOf(used) });
+}
+
+/** What is open in this QEMU the next load could not open. */
+async function closeMemory({ place }: Errand, { memoryFile }: Start): Promise<void> {
+  if (memoryFile) await troubleIn(() => removeNode(place, memoryFile.node));
+}
+
+/** The memory went with the process and waits for the next one. Without it the load goes on in the files. */
+async function whenOff(errand: Errand, loading: Loading): Promise<Report> {
+  if (await isLeftBehind(errand, loading.start)) return reportLoaded(errand, loading, false);
+  return loading.wish.withMemory ? afterDeath(errand) : loadImages(errand, loading);
+}

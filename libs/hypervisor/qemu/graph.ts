@@ -1,0 +1,78 @@
+import {
+  type BlockdevAdd,
+  type BlockdevAddNull,
+  type BlockdevDel,
+  type BlockNode,
+  parseNodes,
+  QmpRefused,
+  type SetDrive,
+} from '#qmp';
+import { GRAPH_TIMEOUT_MS, POWER_TIMEOUT_MS } from '../bounds.ts';
+import type { ImageAt } from './images.ts';
+import type { Place } from '../place.ts';
+
+/* QEMU's block graph: which images it has open, under which names, and which of them a device uses. */
+
+/** QEMU takes 31 bytes that begin with a letter. One snapshot or operation has at most a thousand of them. */
+export const nodeNameOf = (id: string, index: number): string =>
+  `sl${id.replaceAll('-', '').slice(-24)}-${index}`;
+
+/**
+ * Opens an image. `alone` without the one it stands on, `with-chain` with all that its header names. Throws what QEMU
+ * refuses.
+ */
+export async function addNode(
+  { line }: Place,
+  { file, format, node }: ImageAt & { readonly node: string },
+  below: 'alone' | 'with-chain',
+): Promise<void> {
+  const options: BlockdevAdd = {
+    driver: format,
+    'node-name': node,
+    file: { driver: 'file', filename: file },
+    ...(below === 'alone' && format !== 'raw' && { backing: null }),
+  };
+  await line.held.execute('blockdev-add', options, { timeoutMs: GRAPH_TIMEOUT_MS });
+}
+
+/** Closes an image that nothing uses; one that is closed already is as good. Throws what QEMU refuses. */
+export async function removeNode({ line }: Place, node: string): Promise<void> {
+  const deletion: BlockdevDel = { 'node-name': node };
+  try {
+    await line.held.execute('blockdev-del', deletion, { timeoutMs: GRAPH_TIMEOUT_MS });
+  } catch (error) {
+    if (error instanceof QmpRefused && /Failed to find node/.test(error.description)) return;
+    throw error;
+  }
+}
+
+/** What a device holds while its image is closed. */
+export async function addPlaceholder({ line }: Place, node: string, sizeBytes: number): Promise<void> {
+  const options: BlockdevAddNull = {
+    driver: 'null-co',
+    'node-name': node,
+    size: sizeBytes,
+    'read-zeroes': true,
+  };
+  await line.held.execute('blockdev-add', options, { timeoutMs: GRAPH_TIMEOUT_MS });
+}
+
+/** Puts another image under a device of a machine that stands still. Throws what QEMU refuses. */
+export async function setDrive({ line }: Place, qdev: string, node: string): Promise<void> {
+  const path = qdev.startsWith('/') ? qdev : `/machine/peripheral/${qdev}`; // Where QEMU keeps those with an id.
+  const setting: SetDrive = { path, property: 'drive', value: node };
+  await line.held.execute('qom-set', setting, { timeoutMs: GRAPH_TIMEOUT_MS });
+}
+
+/** Every image that QEMU has open, in no order. Throws what QEMU refuses. */
+export async function openNodes({ line }: Place): Promise<BlockNode[]> {
+  // Without `flat` the answer grows with the square of a chain's length, and QEMU hangs.
+  return parseNodes(
+    await line.held.execute('query-named-block-nodes', { flat: true }, { timeoutMs: GRAPH_TIMEOUT_MS }),
+  );
+}
+
+/** As if somebody had pressed the button. A machine that stands still stays so. Throws what QEMU refuses. */
+export async function resetMachine({ line }: Place): Promise<void> {
+  await line.held.execute('system_reset', {}, { timeoutMs: POWER_TIMEOUT_MS });
+}

@@ -1,0 +1,137 @@
+import { posix } from 'node:path';
+import type { Vm } from '#ledger';
+import type { ImageInfo } from '#qmp';
+import type { FileStat } from '#world';
+import type { Errand } from '../errand.ts';
+import type { ImageAt } from './images.ts';
+import { realFile } from '../look/devices.ts';
+import { insideRoots, notAllowed, reached, requirePlain } from './paths.ts';
+import type { Place } from '../place.ts';
+import { Thwarted } from '../trouble.ts';
+
+/* Files that an operation makes, or that a caller has made for it. QEMU wipes whatever lies where it makes one. */
+
+/**
+ * Where a new file may be made, without symbolic links.
+ *
+ * @throws {Refusal} `path-not-allowed` outside the roots, in a directory that is not there, or where something lies
+ */
+export async function requireNewFile(place: Place, vm: Readonly<Vm>, path: string): Promise<string> {
+  const resolved = await requireInside(place, vm, path);
+  const directory = await reached(path, place.world.files.stat(posix.dirname(resolved)));
+  if (directory?.kind !== 'directory') throw notAllowed(`there is no directory for ${path}`);
+  return reached(path, requireNothingAt(place, resolved));
+}
+
+/**
+ * The path, when nothing bears the name: not even a link that leads nowhere, for what is made through one lies where
+ * it says.
+ *
+ * @throws {Refusal} `path-not-allowed`
+ */
+export async function requireNothingAt({ world }: Place, path: string): Promise<string> {
+  const names = await world.files.list(posix.dirname(path));
+  if (!names.includes(posix.basename(path)) && (await world.files.stat(path)) === null) return path;
+  throw notAllowed(`${path} exists already: it would be wiped; name another file, or say mode "existing"`);
+}
+
+/**
+ * Empty files where an operation is about to make some. Since nothing was found to lie there somebody may have made
+ * something, which would be wiped. Throws `Thwarted`.
+ */
+export async function takeNames(
+  { place, memory, operationId }: Errand,
+  files: readonly string[],
+): Promise<void> {
+  for (const [index, file] of files.entries()) {
+    if (await place.world.files.makeNew(file)) continue;
+    memory.strange.set(operationId, files.slice(index));
+    throw new Thwarted('path-not-allowed', `${file} was made by somebody else meanwhile: it would be wiped`);
+  }
+}
+
+/** Whether a file that the operation was to make is somebody else's. */
+export const isStrange = ({ memory, operationId }: Errand, file: string): boolean =>
+  memory.strange.get(operationId)?.includes(file) ?? false;
+
+/**
+ * Two names may lead to one file, of which the second to be made would wipe the first.
+ *
+ * @throws {Refusal} `path-not-allowed`
+ */
+export function requireApart(files: readonly string[]): void {
+  const twice = files.find((file, index) => files.indexOf(file) !== index);
+  if (twice !== undefined) throw notAllowed(`${twice} is to be two files at once`);
+}
+
+/**
+ * An image that the caller has made: unused, as large as the disk, and standing on what it is to stand on.
+ *
+ * @throws {Refusal} `path-not-allowed`, naming what is wrong with it
+ */
+export async function requireExistingImage(
+  place: Place,
+  vm: Readonly<Vm>,
+  { file: path, format }: ImageAt,
+  wanted: { readonly virtualSizeBytes: number; readonly backing: ImageAt | null },
+): Promise<string> {
+  const resolved = await requireInside(place, vm, path);
+  const found = await reached(path, place.world.files.stat(resolved));
+  if (found?.kind !== 'file') throw notAllowed(found ? `${path} is a ${found.kind}` : `there is no ${path}`);
+  await requireNobodys(place, vm, path, found);
+  const seen = await place.images.info({ file: resolved, format }, 'alone');
+  if (seen.kind !== 'seen') throw notAllowed(`${path} cannot be used as ${format}: ${seen.words}`);
+  await requireBacking(place, path, { info: seen.info, wanted: wanted.backing });
+  const { virtualSizeBytes, snapshots } = seen.info;
+  if (virtualSizeBytes !== wanted.virtualSizeBytes) {
+    throw notAllowed(`${path} has ${virtualSizeBytes} bytes, the disk has ${wanted.virtualSizeBytes}`);
+  }
+  if (snapshots.length > 0) throw notAllowed(`${path} holds snapshots: somebody uses it`);
+  return resolved;
+}
+
+/** A file may bear several names, and be a disk or the memory of a machine under another one of them. */
+async function requireNobodys(
+  { world, claimedBesides }: Place,
+  { id, layers, snapshots }: Readonly<Vm>,
+  path: string,
+  { identity }: FileStat,
+): Promise<void> {
+  const memories = [...snapshots.values()].flatMap(({ memory }) => memory.file ?? []);
+  for (const file of [...layers.keys(), ...memories, ...(await claimedBesides(id))]) {
+    const known = await world.files.stat(file);
+    if (known?.identity === identity) throw notAllowed(`${path} is ${file}, which a VM has already`);
+  }
+}
+
+async function requireBacking(
+  { world }: Place,
+  path: string,
+  { info, wanted }: { info: ImageInfo; wanted: ImageAt | null },
+): Promise<void> {
+  const { backingFile, backingFormat } = info;
+  const backing = backingFile === null ? null : await realFile(world.files, backingFile);
+  if (backing !== (wanted?.file ?? null)) {
+    throw notAllowed(
+      `${path} stands on ${backing ?? 'nothing'}, not on ${wanted?.file ?? 'nothing'}, as it must`,
+    );
+  }
+  // QEMU would guess, by bytes that a guest may have written.
+  if (wanted && backingFormat !== wanted.format) {
+    throw notAllowed(
+      `${path} says that ${backing} is ${backingFormat ?? 'of no format'}, and it is ${wanted.format}`,
+    );
+  }
+}
+
+async function requireInside({ world, imageRoots }: Place, vm: Readonly<Vm>, path: string): Promise<string> {
+  requirePlain(path);
+  const roots = imageRoots.length > 0 ? imageRoots : ownDirectories(vm);
+  const resolved = await insideRoots(world.files, roots, path);
+  if (resolved === null) throw notAllowed(`${path} lies in no image root (--image-root ${roots.join(', ')})`);
+  return resolved;
+}
+
+const ownDirectories = ({ disks }: Readonly<Vm>): string[] => [
+  ...new Set(disks.filter(({ file }) => file.startsWith('/')).map(({ file }) => posix.dirname(file))),
+];

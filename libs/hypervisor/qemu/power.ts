@@ -1,0 +1,50 @@
+import { POWER_ATTEMPTS_MAX, POWER_TIMEOUT_MS } from '../bounds.ts';
+import type { Errand } from '../errand.ts';
+import { pass } from '../fault-points.ts';
+import { runStateThroughMonitor } from '../look/look-through-monitor.ts';
+import { NotNow } from '../not-now.ts';
+import { powerNow } from '../look/observe.ts';
+import type { Power } from '../look/sight.ts';
+import { attempt, troubleIn } from '../trouble.ts';
+
+/**
+ * Makes a machine that is on run or stand still, and tells what a look shows afterwards: it may refuse to run, or be
+ * off by then. Throws as `look` does.
+ */
+export async function setRunning(errand: Errand, now: Power, wanted: 'running' | 'paused'): Promise<Power> {
+  let power = now;
+  for (let attempt = 1; attempt <= POWER_ATTEMPTS_MAX; attempt += 1) {
+    if (power === wanted || power === 'off') return power;
+    const trouble = await troubleIn(() => change(errand, wanted));
+    power = await powerNow(errand);
+    if (trouble?.kind === 'refused') return power;
+  }
+  return power;
+}
+
+/**
+ * Lets a machine run on that an operation has made to stand still. One that somebody has started standing since, or
+ * that stands for a reason of its own, is left as it is. Whether QEMU has let it, if it was asked to. Throws as `look`
+ * does.
+ */
+export async function letRunOn(errand: Errand): Promise<boolean> {
+  const { result, trouble } = await attempt(async () => {
+    const runState = await runStateThroughMonitor(errand.place.line.held);
+    if (!STOPPED_BY_US.has(runState)) return true;
+    return (await setRunning(errand, 'paused', 'running')) !== 'paused';
+  });
+  if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+  return result ?? false;
+}
+
+/** What `stop` and a migration leave behind. A machine that is started standing is in `prelaunch`. */
+const STOPPED_BY_US: ReadonlySet<string> = new Set(['paused', 'postmigrate']);
+
+async function change({ place, steps }: Errand, wanted: 'running' | 'paused'): Promise<void> {
+  const command = wanted === 'running' ? 'cont' : 'stop';
+  await pass(place.world, 'hypervisor.before-power');
+  await steps.take(wanted === 'running' ? 'let the machine run' : 'stop the machine', null, () =>
+    place.line.held.execute(command, {}, { timeoutMs: POWER_TIMEOUT_MS }),
+  );
+  await pass(place.world, 'hypervisor.after-power');
+}
