@@ -10,7 +10,7 @@ import { Chance } from './story/chance.ts';
 import { dumpOf } from './story/dump.ts';
 import { live } from './story/lives.ts';
 import { everyItem, Stage } from './story/open.ts';
-import { ancestorsOf, type Picture, Retelling, treeOf } from './story/retelling.ts';
+import { ancestorsOf, type Picture, Retelling, treeOf, type TreeWish } from './story/retelling.ts';
 import type { Views } from './views.ts';
 
 const SEEDS = [1, 2, 3, 4, 5, 6];
@@ -39,13 +39,19 @@ interface When {
   readonly asOf?: number;
 }
 
-const treeIn = (views: Views, vmId: string, query: When & { root?: string; depth?: number }, pageSize = 3) =>
+const treeIn = (views: Views, vmId: string, query: When & TreeWish, pageSize = 3) =>
   everyItem((token) => {
     const page = views.lineage(vmId, { pageSize, ...query, ...token });
     return [page.nodes, page.nextPageToken];
   });
 
-const listIn = (views: Views, vmId: string, query: When & { status?: string[]; name?: string }) =>
+interface Wanted {
+  readonly status?: string[];
+  readonly name?: string;
+  readonly implicit?: boolean;
+}
+
+const listIn = (views: Views, vmId: string, query: When & Wanted) =>
   everyItem((token) => {
     const page = views.snapshots(vmId, { pageSize: 4, ...query, ...token });
     expect(page.snapshots.length).toBeLessThanOrEqual(4);
@@ -70,10 +76,23 @@ function compareNow(views: Views, vmId: string, picture: Picture, about: string)
 
 // oxlint-disable-next-line max-params
 function compareLists(views: Views, vmId: string, picture: Picture, when: When, about: string): void {
-  same(treeIn(views, vmId, when), treeOf(picture), about);
+  for (const implicit of [false, true]) {
+    same(treeIn(views, vmId, { ...when, implicit }), treeOf(picture, { implicit }), about);
+    compareFlat(views, vmId, picture, { ...when, implicit }, about);
+  }
   same(views.lineage(vmId, { pageSize: 1, ...when }).current, picture.current, about);
-  const of = (statuses: readonly string[]) =>
-    picture.snapshots.filter(({ status }) => statuses.includes(status));
+}
+
+// oxlint-disable-next-line max-params
+function compareFlat(
+  views: Views,
+  vmId: string,
+  { snapshots }: Picture,
+  when: When & { readonly implicit: boolean },
+  about: string,
+): void {
+  const wanted = snapshots.filter(({ implicit }) => when.implicit || !implicit);
+  const of = (statuses: readonly string[]) => wanted.filter(({ status }) => statuses.includes(status));
   same(listIn(views, vmId, when), of(IN_USE), about);
   for (const status of SNAPSHOT_STATUSES) {
     const query = { ...when, status: [status] };
@@ -81,9 +100,9 @@ function compareLists(views: Views, vmId: string, picture: Picture, when: When, 
     expect(views.snapshots(vmId, { pageSize: 1, ...query }).totalSize, about).toBe(of([status]).length);
   }
   const everybody = { ...when, status: [...SNAPSHOT_STATUSES] };
-  same(listIn(views, vmId, everybody), picture.snapshots, about);
-  for (const name of new Set(picture.snapshots.map((snapshot) => snapshot.name))) {
-    const namesakes = picture.snapshots.filter((snapshot) => snapshot.name === name);
+  same(listIn(views, vmId, everybody), wanted, about);
+  for (const name of new Set(snapshots.map((snapshot) => snapshot.name))) {
+    const namesakes = wanted.filter((snapshot) => snapshot.name === name);
     same(listIn(views, vmId, { ...everybody, name }), namesakes, about);
     const inUse = namesakes.filter(({ status }) => IN_USE.includes(status));
     same(listIn(views, vmId, { ...when, name }), inUse, about);
@@ -107,7 +126,7 @@ test.each(SEEDS)('after every event the views show what evolve says, seed %i', a
 
 test.each(SEEDS)('the views show every version and instant of the past as it was, seed %i', async (seed) => {
   const chance = new Chance(100 + seed);
-  for (let move = 0; move < MOVES; move += 1) await live1(chance);
+  for (let move = 0; move < 2 * MOVES; move += 1) await live1(chance);
   const views = await stage.open();
   for (const vmId of VMS) {
     const { pictures } = retold(vmId);
@@ -165,9 +184,9 @@ test('any subtree, to any depth, in pages of any size is what recursion finds', 
   const picture = retold('vm-a').pictures.at(-1) as Picture;
   for (const { id } of picture.snapshots) {
     for (const depth of [0, 1, 3]) {
-      const pageSize = 1 + chance.below(9);
-      same(treeIn(views, 'vm-a', { root: id, depth }, pageSize), treeOf(picture, id, depth), id);
+      const wish = { root: id, depth, implicit: chance.is(0.5) };
+      same(treeIn(views, 'vm-a', wish, 1 + chance.below(9)), treeOf(picture, wish), id);
     }
-    same(treeIn(views, 'vm-a', { root: id }), treeOf(picture, id), id);
+    same(treeIn(views, 'vm-a', { root: id }), treeOf(picture, { root: id }), id);
   }
 });

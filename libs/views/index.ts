@@ -1,4 +1,5 @@
 export { rebuildViews } from './rebuild.ts';
+export { foreseenTree, type ForeseenTree, type Unborn } from './show/foreseen.ts';
 export type { LineageQuery } from './show/lineage.ts';
 export { operationFromRequest, type OperationsQuery } from './show/operations.ts';
 export { type Page, PAGE_SIZE_MAX } from './show/page.ts';

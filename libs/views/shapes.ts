@@ -1,4 +1,14 @@
-import type { CaptureMode, Confidence, Consistency, Labels, Leftover, Step, VmState } from '#ledger';
+import type {
+  CaptureMode,
+  Confidence,
+  Consistency,
+  DriftCondition,
+  Labels,
+  Leftover,
+  MemoryFormat,
+  Step,
+  VmState,
+} from '#ledger';
 
 /** Where a snapshot stands. `deleted` and `failed` are where it ends; all others live. */
 export const SNAPSHOT_STATUSES = [
@@ -26,11 +36,13 @@ export interface DiskView {
   readonly file: string;
   /** Null: this format has no default, every capture must say what to do with the disk. */
   readonly default: CaptureMode | null;
+  /** Only of disks that the machine must not write, such as a shared image. */
+  readonly readOnly?: true;
 }
 
 /** Something about a VM that its operator should know. */
 export interface Condition {
-  readonly type: 'Held';
+  readonly type: 'Held' | DriftCondition['type'];
   readonly reason: string;
   readonly message: string;
 }
@@ -49,10 +61,14 @@ export interface VmView {
   readonly conditions: readonly Condition[];
 }
 
+/** Where the memory is: inside a disk, or in a file of its own. */
 export interface MemoryView {
   readonly mode: CaptureMode;
   readonly device?: string;
+  readonly file?: string;
+  readonly format?: MemoryFormat;
   readonly sizeBytes?: number;
+  readonly sha256?: string;
 }
 
 export interface SnapshotDiskView {
@@ -78,6 +94,7 @@ export interface SnapshotView {
   readonly disks: readonly SnapshotDiskView[];
   /** Null until the capture is done. */
   readonly consistency: Consistency | null;
+  /** Whether a load has saved it of the present, and nobody asked for it. */
   readonly implicit: boolean;
   readonly protected: boolean;
   readonly labels: Labels;
@@ -87,6 +104,7 @@ export interface SnapshotView {
 export interface LineageNode extends SnapshotView {
   /** Levels below the root that was asked for; 0 for a root. */
   readonly depth: number;
+  /** Pins are nobody's children. Where they are not shown, theirs are those of the nearest that is. */
   readonly childCount: number;
 }
 
@@ -129,6 +147,7 @@ export type HistoryAction =
   | 'changed'
   | 'disks-changed'
   | 'forgotten'
+  | 'pinned'
   | 'created'
   | 'create-failed'
   | 'loaded'
@@ -144,7 +163,10 @@ export type HistoryAction =
   | 'retired'
   | 'unretired'
   | 'leftover-removed'
-  | 'hold-released';
+  | 'hold-released'
+  | 'drift-found'
+  | 'drift-gone'
+  | 'adopted';
 
 export interface HistoryEntry {
   readonly at: string;

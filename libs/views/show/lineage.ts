@@ -1,19 +1,21 @@
 import { z } from 'zod';
 import { Refusal } from '#ledger';
-import { NONE } from '../moments.ts';
 import type { CurrentView, LineageNode, LineageView, SnapshotView } from '../shapes.ts';
 import { ROOTS } from '../write/roll.ts';
 import type { Members } from './members.ts';
-import { cursorOf, moreAt, type More, type Page, sizeOf } from './page.ts';
+import { type About, cursorOf, moreAt, type More, type Page, sizeOf } from './page.ts';
 import type { Place, Places } from './places.ts';
 import type { Snapshots } from './snapshots.ts';
-import { type Tree, Walk, walkFrom, WalkState } from './walk.ts';
+import { ShownTree } from './tree.ts';
+import { Walk, type WalkedNode, walkFrom, WalkState } from './walk.ts';
 
 export interface LineageQuery extends Page {
   /** Only this snapshot and what descends from it. */
   readonly root?: string;
   /** Levels below the root; 0: the root alone. */
   readonly depth?: number;
+  /** Also safety pins. */
+  readonly implicit?: boolean;
   readonly asOf?: number;
 }
 
@@ -43,23 +45,23 @@ export class Lineages {
 
   /** @throws {Refusal} `vm-unknown`, `snapshot-unknown`, `invalid-query` */
   tree(vmId: string, query: LineageQuery, position: string): LineageView {
-    const { root = null, depth = null, asOf = null } = query;
-    const about = ['lineage', vmId, root, depth, asOf];
+    const about = aboutTree(vmId, query);
     const cursor = cursorOf(query, about, LineageCursor);
-    const place = this.#shelves.places.require(vmId, cursor ?? (asOf === null ? {} : { asOf }));
+    const { asOf, root, depth = Infinity, implicit = false } = query;
+    const place = this.#shelves.places.require(vmId, cursor ?? (asOf === undefined ? {} : { asOf }));
     const at = cursor?.position ?? position;
-    const walk = this.#walk(place, query, cursor?.walk ?? null);
-    const nodes = walk.page().map(({ number, depth }) => this.#node(place, number, depth));
+    const number = root === undefined ? null : this.#require(place, root);
+    const tree = new ShownTree(this.#shelves, place, { implicit, root: number });
+    const limits = { nodesMax: sizeOf(query), depthMax: depth, root: number };
+    const walk = new Walk(tree, limits, cursor?.walk ?? this.#beginning(place, tree, number));
+    const nodes = walk.page().map((node) => this.#node(place, tree, node));
     const next = walk.state();
     const more = moreAt(about, next && { version: place.version, position: at, walk: next });
     return { vmId, position: at, current: this.current(place), nodes, ...more };
   }
 
-  #walk(place: Place, query: LineageQuery, from: WalkState | null): Walk {
-    const { root = null, depth = Number.POSITIVE_INFINITY } = query;
-    const number = root === null ? null : this.#require(place, root);
-    const limits = { nodesMax: sizeOf(query), depthMax: depth, root: number };
-    return new Walk(this.#treeAt(place), limits, from ?? this.#beginning(place, number));
+  #node(place: Place, tree: ShownTree, { number, depth }: WalkedNode): LineageNode {
+    return { ...this.#shelves.snapshots.show(place, number), depth, childCount: tree.childCount(number) };
   }
 
   /** The parent first, the root last. Throws the refusals `vm-unknown`, `snapshot-unknown`, `invalid-query`. */
@@ -86,25 +88,19 @@ export class Lineages {
   }
 
   /** Where a walk begins; null when nothing stands there. A root that is gone by then has no tree. */
-  #beginning(place: Place, root: number | null): WalkState | null {
-    const { members, snapshots } = this.#shelves;
-    const list = root === null ? ROOTS : snapshots.parentOf(place, root);
-    const [first] = members.after(place, list, root === null ? NONE : root - 1, 1);
-    return first === undefined || (root !== null && first !== root) ? null : walkFrom(first);
+  #beginning(place: Place, tree: ShownTree, root: number | null): WalkState | null {
+    const first = root === null ? tree.firstChild(ROOTS) : root;
+    return first === null || (root !== null && !this.#isThere(place, root)) ? null : walkFrom(first);
   }
 
-  #treeAt(place: Place): Tree {
+  #isThere(place: Place, number: number): boolean {
     const { members, snapshots } = this.#shelves;
-    const parent = (number: number): number => snapshots.parentOf(place, number);
-    return {
-      parent,
-      firstChild: (number) => members.after(place, number, NONE, 1)[0] ?? null,
-      nextSibling: (number) => members.after(place, parent(number), number, 1)[0] ?? null,
-    };
-  }
-
-  #node(place: Place, number: number, depth: number): LineageNode {
-    const { members, snapshots } = this.#shelves;
-    return { ...snapshots.show(place, number), depth, childCount: members.count(place, number) };
+    const [found] = members.after(place, snapshots.parentOf(place, number), number - 1, 1);
+    return found === number;
   }
 }
+
+const aboutTree = (vmId: string, query: LineageQuery): About => {
+  const { root = null, depth = null, implicit = false, asOf = null } = query;
+  return ['lineage', vmId, root, depth, implicit, asOf];
+};

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Labels, Refusal } from '#ledger';
 import { SNAPSHOT_STATUSES, type SnapshotStanding, type SnapshotView } from '../shapes.ts';
 import { all, one } from '../sql.ts';
-import { RETIRED, USED } from '../write/roll.ts';
+import { PINS, RETIRED, USED } from '../write/roll.ts';
 import type { Shelves } from './lineage.ts';
 import { type About, type Counted, cursorOf, cut, moreAt, type Page, sizeOf } from './page.ts';
 import type { Place } from './places.ts';
@@ -34,6 +34,8 @@ interface Filter {
   readonly name: string | null;
   readonly statuses: ReadonlySet<SnapshotStanding>;
   readonly labels: readonly (readonly [string, string])[];
+  /** Whether pins are wanted too. */
+  readonly implicit: boolean;
 }
 
 /** Up to `limit` numbers above `after`, in their order. */
@@ -42,8 +44,9 @@ type Source = (after: number, limit: number) => readonly number[];
 const statements = (db: DatabaseSync) => ({
   ended: db.prepare(`
     SELECT number FROM stages INDEXED BY stages_ended
-    WHERE vm = ? AND status = ? AND status IN ('deleted', 'failed') AND number > ? AND version <= ?
-    ORDER BY number LIMIT ?`),
+    WHERE vm = ?1 AND status = ?2 AND status IN ('deleted', 'failed') AND number > ?3 AND version <= ?4
+      AND (?6 OR NOT (SELECT implicit FROM snapshots s WHERE s.vm = ?1 AND s.number = stages.number))
+    ORDER BY number LIMIT ?5`),
   bearer: db.prepare(`
     SELECT number FROM names WHERE vm = ? AND name = ? AND version <= ? ORDER BY version DESC LIMIT 1`),
 });
@@ -61,7 +64,7 @@ export class SnapshotLists {
   /** @throws {Refusal} `vm-unknown`, `invalid-query` */
   list(vmId: string, query: SnapshotsQuery): Counted & { readonly snapshots: readonly SnapshotView[] } {
     const { name = null, implicit = false, asOf = null } = query;
-    const filter: Filter = { name, statuses: statusesIn(query), labels: labelsIn(query) };
+    const filter: Filter = { name, statuses: statusesIn(query), labels: labelsIn(query), implicit };
     const about: About = ['snapshots', vmId, name, [...filter.statuses], filter.labels, implicit, asOf];
     const cursor = cursorOf(query, about, Cursor);
     const place = this.#shelves.places.require(vmId, cursor ?? (asOf === null ? {} : { asOf }));
@@ -76,10 +79,10 @@ export class SnapshotLists {
     };
   }
 
-  /** Without a name or labels the count is known; else those that match are counted, once for all pages. */
+  /** Without a name, labels and pins the count is known; else those that match are counted, once for all pages. */
   #count(place: Place, filter: Filter): number {
-    const { name, labels, statuses } = filter;
-    if (name === null && labels.length === 0) {
+    const { statuses } = filter;
+    if (isPlain(filter)) {
       return [...statuses].reduce((sum, status) => sum + place.moment.counts[status], 0);
     }
     let count = 0;
@@ -88,17 +91,18 @@ export class SnapshotLists {
   }
 
   *#matching(place: Place, filter: Filter, after: number): Generator<number> {
-    const isSure = filter.name === null && filter.labels.length === 0 && wantsAllInUse(filter);
+    const isSure = isPlain(filter) && wantsAllInUse(filter);
     for (const number of merged(this.#sources(place, filter), after)) {
       if (isSure || this.#matches(place, number, filter)) yield number;
     }
   }
 
-  #matches(place: Place, number: number, { name, statuses, labels }: Filter): boolean {
+  #matches(place: Place, number: number, { name, statuses, labels, implicit }: Filter): boolean {
     const said = this.#shelves.snapshots.said(place, number);
     return (
       said !== null &&
       statuses.has(said.status) &&
+      (implicit || said.implicit === 0) &&
       (name === null || said.name === name) &&
       labels.every(([key, value]) => Object.hasOwn(said.labels, key) && said.labels[key] === value)
     );
@@ -106,7 +110,7 @@ export class SnapshotLists {
 
   /** Lists in which all that match are found, and not much besides. */
   #sources(place: Place, filter: Filter): readonly Source[] {
-    const { name, statuses } = filter;
+    const { name, statuses, implicit } = filter;
     const roll =
       (list: number): Source =>
       (after, limit) =>
@@ -114,11 +118,12 @@ export class SnapshotLists {
     const living = [
       ...(IN_USE.some((status) => statuses.has(status)) ? [roll(USED)] : []),
       ...(statuses.has('retired') ? [roll(RETIRED)] : []),
+      ...(implicit ? [roll(PINS)] : []),
     ];
     // A name means at most one that lives.
     const alive = name === null || living.length === 0 ? living : [this.#bearer(place, name)];
     const ends = (['deleted', 'failed'] as const).filter((status) => statuses.has(status));
-    return [...alive, ...ends.map((status) => this.#ended(place, status))];
+    return [...alive, ...ends.map((status) => this.#ended(place, status, implicit))];
   }
 
   #bearer({ vm, version }: Place, name: string): Source {
@@ -126,9 +131,11 @@ export class SnapshotLists {
     return (after) => (bearer === null || bearer <= after ? [] : [bearer]);
   }
 
-  #ended({ vm, version }: Place, status: 'deleted' | 'failed'): Source {
+  #ended({ vm, version }: Place, status: 'deleted' | 'failed', implicit: boolean): Source {
     return (after, limit) =>
-      all<{ number: number }>(this.#sql.ended, vm, status, after, version, limit).map(({ number }) => number);
+      all<{ number: number }>(this.#sql.ended, vm, status, after, version, limit, Number(implicit)).map(
+        ({ number }) => number,
+      );
   }
 }
 
@@ -141,6 +148,10 @@ function statusesIn({ status }: SnapshotsQuery): ReadonlySet<SnapshotStanding> {
 
 const labelsIn = ({ labels = {} }: { readonly labels?: Labels }): Filter['labels'] =>
   Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1));
+
+/** Whether only the status matters. */
+const isPlain = ({ name, labels, implicit }: Filter): boolean =>
+  name === null && labels.length === 0 && !implicit;
 
 /** Whether what `USED` lists need not be looked at one by one. */
 const wantsAllInUse = ({ statuses }: Filter): boolean => {

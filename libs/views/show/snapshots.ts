@@ -14,6 +14,8 @@ interface SnapshotRow {
   readonly consistency: Consistency | null;
   readonly memory: string | null;
   readonly files: string | null;
+  readonly moved: string;
+  readonly implicit: 0 | 1;
   readonly name: string;
   readonly description: string;
   readonly labels: string;
@@ -37,16 +39,25 @@ const PARENT = `
     SELECT p.parent FROM parents p WHERE p.vm = ?1 AND p.number = s.number AND version <= ?3
     ORDER BY version DESC LIMIT 1), s.parent)`;
 
+/** Which files hold what is kept of the disks, in the order in which that was said. */
+const MOVED = `
+  (SELECT json_group_array(json_array(substr(facet, 6), value)) FROM (
+    SELECT facet, value FROM facets f
+    WHERE f.vm = ?1 AND f.number = s.number AND facet >= 'file:' AND facet < 'file;' AND version <= ?3
+    ORDER BY facet, version)) AS moved`;
+
 const FOUND = 'FROM snapshots s WHERE s.vm = ?1 AND s.number = ?2';
 
 const statements = (db: DatabaseSync) => ({
   find: db.prepare('SELECT number FROM snapshots WHERE vm = ? AND id = ?'),
   idOf: db.prepare('SELECT id FROM snapshots WHERE vm = ? AND number = ?'),
   parentOf: db.prepare(`SELECT ${PARENT} AS parent ${FOUND}`),
-  said: db.prepare(`SELECT ${facet('name', 's.name')}, ${facet('labels', 's.labels')}, ${STATUS} ${FOUND}`),
+  said: db.prepare(
+    `SELECT implicit, ${facet('name', 's.name')}, ${facet('labels', 's.labels')}, ${STATUS} ${FOUND}`,
+  ),
   show: db.prepare(`
     SELECT id, requested_at, disks, wanted_memory, created_version <= ?3 AS is_created,
-      vm_state, consistency, memory, files,
+      vm_state, consistency, memory, files, implicit, ${MOVED},
       ${facet('name', 's.name')}, ${facet('description', 's.description')}, ${facet('labels', 's.labels')},
       ${facet('protected', "'false'")}, ${STATUS},
       (SELECT q.id FROM snapshots q WHERE q.vm = ?1 AND q.number = ${PARENT}) AS parent_id
@@ -58,6 +69,7 @@ export interface Said {
   readonly name: string;
   readonly status: SnapshotStanding;
   readonly labels: Labels;
+  readonly implicit: 0 | 1;
 }
 
 /** Shows snapshots by their numbers, as they were at a place. */
@@ -106,7 +118,7 @@ export class Snapshots {
       memory: memoryOf(row, isCreated),
       disks: disksOf(row, isCreated),
       consistency: isCreated ? row.consistency : null,
-      implicit: false, // Nothing pins the present yet.
+      implicit: row.implicit === 1,
       protected: row.protected === 'true',
       labels: JSON.parse(row.labels) as Labels,
       current: number === place.moment.current,
@@ -117,12 +129,15 @@ export class Snapshots {
 const memoryOf = ({ memory, wanted_memory: mode }: SnapshotRow, isCreated: boolean): MemoryView =>
   isCreated && memory !== null ? (JSON.parse(memory) as MemoryView) : { mode };
 
+type File = readonly [device: string, file: string];
+
 /** Those that were asked for, and those that the capture found besides: it covers all. */
-function disksOf({ disks, files }: SnapshotRow, isCreated: boolean): readonly SnapshotDiskView[] {
+function disksOf({ disks, files, moved }: SnapshotRow, isCreated: boolean): readonly SnapshotDiskView[] {
   const asked = JSON.parse(disks) as readonly SnapshotDiskView[];
   if (!isCreated || files === null) return asked;
   const captured = JSON.parse(files) as readonly { readonly device: string; readonly file: string }[];
-  const fileOf = new Map(captured.map(({ device, file }) => [device, file]));
+  const inside = captured.map(({ device, file }): File => [device, file]);
+  const fileOf = new Map([...inside, ...(JSON.parse(moved) as readonly File[])]);
   const added = captured.filter(({ device }) => !asked.some((disk) => disk.device === device));
   return [...asked, ...added.map(({ device }) => ({ device, mode: 'internal' as const }))].map((disk) => {
     const file = fileOf.get(disk.device);

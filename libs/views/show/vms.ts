@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
-import type { Disk, Hold, Labels } from '#ledger';
-import type { DiskView, Shown, VmView } from '../shapes.ts';
+import type { Disk, DriftCondition, Hold, Labels } from '#ledger';
+import type { Condition, DiskView, Shown, VmView } from '../shapes.ts';
 import { all, one } from '../sql.ts';
-import type { HoldRow, MachineRow } from '../write/vms.ts';
+import type { DriftRow, HoldRow, MachineRow } from '../write/vms.ts';
 import type { Lineages } from './lineage.ts';
 import { type Counted, cursorOf, cut, moreAt, type Page, sizeOf } from './page.ts';
 import type { At, Place, Places } from './places.ts';
@@ -24,6 +24,9 @@ const LISTED = 'FROM vms WHERE forgotten_version IS NULL AND (?1 IS NULL OR name
 const statements = (db: DatabaseSync) => ({
   machine: db.prepare('SELECT * FROM machines WHERE vm = ? AND version <= ? ORDER BY version DESC LIMIT 1'),
   hold: db.prepare('SELECT hold FROM holds WHERE vm = ? AND version <= ? ORDER BY version DESC LIMIT 1'),
+  drift: db.prepare(
+    'SELECT conditions FROM drifts WHERE vm = ? AND version <= ? ORDER BY version DESC LIMIT 1',
+  ),
   operation: db.prepare('SELECT id FROM operations WHERE number = ?'),
   count: db.prepare(`SELECT count(*) AS total, coalesce(max(vm), 0) AS last ${LISTED}`),
   list: db.prepare(`
@@ -91,16 +94,21 @@ export class Machines {
 
   #conditions({ vm, version }: Place): VmView['conditions'] {
     const text = one<HoldRow>(this.#sql.hold, vm, version)?.hold ?? null;
-    if (text === null) return [];
-    const { reason, message } = JSON.parse(text) as Hold;
-    return [{ type: 'Held', reason, message }];
+    const drift = one<DriftRow>(this.#sql.drift, vm, version)?.conditions ?? '[]';
+    return [
+      ...(text === null ? [] : [heldOf(JSON.parse(text) as Hold)]),
+      ...(JSON.parse(drift) as DriftCondition[]),
+    ];
   }
 }
 
-const diskOf = ({ device, node, format, file, default: mode }: Disk): DiskView => ({
+const heldOf = ({ reason, message }: Hold): Condition => ({ type: 'Held', reason, message });
+
+const diskOf = ({ device, node, format, file, default: mode, readOnly }: Disk): DiskView => ({
   device,
   node,
   format,
   file,
   default: mode,
+  ...(readOnly && { readOnly }),
 });

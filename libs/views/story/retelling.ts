@@ -1,4 +1,4 @@
-import { evolve, unborn, type Vm, type VmEventOf } from '#ledger';
+import { driftConditions, evolve, unborn, type Vm, type VmEvent, type VmEventOf } from '#ledger';
 import type { LineageNode, SnapshotView, VmView } from '../shapes.ts';
 import type { Written } from './scribe.ts';
 
@@ -29,13 +29,16 @@ export class Retelling {
   tell(event: Written): Picture {
     this.#vm = evolve(this.#vm, structuredClone(event));
     if (event.type === 'SnapshotRequested') this.#begin(event, event.recordedAt);
-    if (event.type === 'SnapshotCreated') this.#taken(event);
+    if (event.type === 'SnapshotPinned' || event.type === 'SnapshotAdopted')
+      this.#begin(event, event.recordedAt);
+    if (isCapture(event)) this.#taken(event);
     for (const [id, shown] of this.#snapshots) {
       const lives = this.#vm.snapshots.get(id);
       const hasEnded = shown.status === 'deleted' || shown.status === 'failed';
       if (lives) {
-        const { name, description, labels, parentId, status, isProtected } = lives;
-        Object.assign(shown, { name, description, labels, parentId, status, protected: isProtected });
+        const { name, description, labels, parentId, status, isProtected, disks, memory, implicit } = lives;
+        const said = { name, description, labels, parentId, protected: isProtected };
+        Object.assign(shown, { ...said, status, disks, memory, implicit });
       } else if (!hasEnded) shown.status = event.type === 'CreateFailed' ? 'failed' : 'deleted';
     }
     const picture = this.#picture(event);
@@ -43,22 +46,22 @@ export class Retelling {
     return picture;
   }
 
-  #begin({ data }: VmEventOf<'SnapshotRequested'>, createdAt: string): void {
-    const { snapshotId: id, name, description, labels, parentId, memory = 'none', disks } = data;
+  /** What evolve knows of it is told with every event; the rest is told once. */
+  #begin(
+    { data }: VmEventOf<'SnapshotRequested' | 'SnapshotPinned' | 'SnapshotAdopted'>,
+    createdAt: string,
+  ): void {
+    const { snapshotId: id, name, parentId } = data;
     this.#snapshots.set(id, {
-      ...{ id, vmId: this.#vmId, name, description, parentId, createdAt, status: 'pending' },
-      ...{ vmState: null, memory: { mode: memory }, disks, consistency: null },
-      ...{ implicit: false, protected: false, labels },
+      ...{ id, vmId: this.#vmId, name, description: '', parentId, createdAt, status: 'pending' },
+      ...{ vmState: null, memory: { mode: 'none' }, disks: [], consistency: null },
+      ...{ implicit: false, protected: false, labels: {} },
     });
   }
 
-  #taken({ data }: VmEventOf<'SnapshotCreated'>): void {
-    const { snapshotId, vmState, memory, consistency, evidence } = data;
-    const disks = this.#vm.snapshots.get(snapshotId)?.disks.map((disk) => {
-      const found = evidence.find(({ device }) => device === disk.device);
-      return found ? { ...disk, file: found.file } : disk;
-    });
-    Object.assign(this.#snapshots.get(snapshotId) ?? {}, { vmState, memory, consistency, disks });
+  #taken({ data }: Capture): void {
+    const { snapshotId, vmState, consistency } = data;
+    Object.assign(this.#snapshots.get(snapshotId) ?? {}, { vmState, consistency });
   }
 
   #picture({ version, recordedAt }: { readonly version: string; readonly recordedAt: string }): Picture {
@@ -69,7 +72,10 @@ export class Retelling {
       disks: disks.map(({ readOnly: _readOnly, ...disk }) => disk),
       current: present,
       operationId: operation?.id ?? null,
-      conditions: hold ? [{ type: 'Held', reason: hold.reason, message: hold.message }] : [],
+      conditions: [
+        ...(hold ? [{ type: 'Held' as const, reason: hold.reason, message: hold.message }] : []),
+        ...driftConditions(this.#vm.drift),
+      ],
     };
     return structuredClone({
       ...{ version: Number(version), recordedAt, current: present },
@@ -82,15 +88,32 @@ export class Retelling {
   }
 }
 
+type Capture = VmEventOf<'SnapshotCreated' | 'SnapshotPinned' | 'SnapshotAdopted'>;
+
+const isCapture = (event: VmEvent): event is Capture =>
+  event.type === 'SnapshotCreated' || event.type === 'SnapshotPinned' || event.type === 'SnapshotAdopted';
+
 const isAlive = ({ status }: SnapshotView): boolean => status !== 'deleted' && status !== 'failed';
 
+export interface TreeWish {
+  readonly root?: string;
+  readonly depth?: number;
+  readonly implicit?: boolean;
+}
+
 /** The tree in pre-order, by recursion. */
-export function treeOf(picture: Picture, root: string | null = null, depthMax = Infinity): LineageNode[] {
-  const alive = picture.snapshots.filter(isAlive);
+export function treeOf({ snapshots }: Picture, wish: TreeWish = {}): LineageNode[] {
+  const { root = null, depth: depthMax = Infinity, implicit = false } = wish;
+  const alive = snapshots.filter(isAlive);
+  const isShown = (snapshot: SnapshotView): boolean => implicit || !snapshot.implicit || snapshot.id === root;
+  const parentOf = ({ parentId }: SnapshotView): string | null => {
+    const parent = alive.find(({ id }) => id === parentId);
+    return parent && !isShown(parent) ? parentOf(parent) : parentId;
+  };
   const below = (parent: string | null): SnapshotView[] =>
-    alive.filter(({ parentId }) => parentId === parent);
+    alive.filter((snapshot) => isShown(snapshot) && parentOf(snapshot) === parent);
   const nodes = (snapshot: SnapshotView, depth: number): LineageNode[] => [
-    { ...snapshot, depth, childCount: below(snapshot.id).length },
+    { ...snapshot, depth, childCount: below(snapshot.id).filter((child) => !child.implicit).length },
     ...(depth < depthMax ? below(snapshot.id).flatMap((child) => nodes(child, depth + 1)) : []),
   ];
   const roots = root === null ? below(null) : alive.filter(({ id }) => id === root);

@@ -13,6 +13,7 @@ import {
   type VmEvent,
 } from '#ledger';
 import { rfc3339 } from '#world';
+import { captured, folded, leftBehind, loadedFrom, pinned } from './host.ts';
 
 /** Test-only. An event on its way into the log. */
 export type Written = VmEvent & Omit<Envelope, 'type' | 'data'>;
@@ -120,7 +121,7 @@ export const registration = (
 
 export const register = (vmId: string): Command => ({ type: 'RegisterVm', registration: registration(vmId) });
 
-const LIMITS = { snapshotsMax: Number.MAX_SAFE_INTEGER };
+const LIMITS = { snapshotsMax: Number.MAX_SAFE_INTEGER, chainMax: 64 };
 
 export const create = (id: string, more: Partial<Command & { type: 'CreateSnapshot' }> = {}): Command => ({
   ...{ type: 'CreateSnapshot', snapshotId: id, operationId: `create-${id}`, name: id, limits: LIMITS },
@@ -135,31 +136,30 @@ export const start = (vm: Vm): Command => ({
   },
 });
 
-/** The worker's good news about the operation that is open. */
+/** The worker's good news about the operation that is open. A load saves the present first, if it is to. */
 export function success(vm: Vm): Command {
-  const { id: operationId = '', kind = 'create', snapshotId = '' } = vm.operation ?? {};
+  const { operation } = vm;
   const at = '2026-11-21T12:00:00.000Z';
-  const steps = [{ name: kind, state: 'done' as const, startedAt: at, endedAt: at }];
-  const done = { operationId, steps, transcriptDigest: '' };
-  switch (kind) {
-    case 'create':
-      return { type: 'ReportCreated', created: { ...done, ...captureOf(snapshotId ?? '') } };
-    case 'load':
-      return { type: 'ReportLoaded', loaded: { ...done, runs: true } };
+  const steps = [{ name: operation?.kind ?? '', state: 'done' as const, startedAt: at, endedAt: at }];
+  const done = { operationId: operation?.id ?? '', steps, transcriptDigest: '' };
+  switch (operation?.kind) {
+    case undefined:
+      return { type: 'ReportCreated', created: { ...done, ...captured(vm, { id: '', disks: [] }) } };
+    case 'create': {
+      const { memory, disks } = operation.request;
+      // The disk vdc was plugged in since.
+      const capture = captured(vm, { id: operation.snapshotId, disks, memory, added: ['vdc'] });
+      return { type: 'ReportCreated', created: { ...done, ...capture } };
+    }
+    case 'load': {
+      if (operation.request.pin && !operation.isPinned) return pinned(vm, operation);
+      const { layers, replaced } = loadedFrom(vm, operation);
+      return { type: 'ReportLoaded', loaded: { ...done, runs: true, layers }, replaced };
+    }
     case 'delete':
-      return { type: 'ReportDeleted', deleted: done };
+      return { type: 'ReportDeleted', deleted: { ...done, layers: folded(vm, operation) } };
   }
 }
-
-/** The disk vdc was plugged in since: the capture covers it too. */
-const captureOf = (snapshotId: string) => ({
-  ...{ vmState: 'running' as const, memory: { mode: 'internal' as const, device: 'vdb', sizeBytes: 4_096 } },
-  consistency: 'memory' as const,
-  evidence: ['vda', 'vdb', 'vdc'].map((device) => ({
-    ...{ device, file: `/images/${device}.qcow2`, tag: `sl-${snapshotId}`, nativeId: '1' },
-    ...{ date: 0, vmClockNs: 0, vmStateSizeBytes: 0 },
-  })),
-});
 
 export const failure = (vm: Vm, outcome: 'undone' | 'held', devices: readonly string[] = []): Command => ({
   type: 'ReportFailed',
@@ -171,12 +171,15 @@ export const failure = (vm: Vm, outcome: 'undone' | 'held', devices: readonly st
       tag: 'sl-x',
       why: 'locked',
     })),
+    ...(outcome === 'held' && { layers: leftBehind(vm) }),
     ...{ steps: [], transcriptDigest: '' },
   },
 });
 
-export const load = (snapshotId: string, operationId: string): Command => ({
+/** `pin`: the id that what is saved of the present gets. */
+export const load = (snapshotId: string, operationId: string, pin?: string): Command => ({
   ...{ type: 'LoadSnapshot', snapshotId, operationId },
+  ...(pin !== undefined && { pin: { snapshotId: pin, what: 'disks' as const } }),
 });
 
 export const remove = (snapshotId: string, operationId: string, strategy: Strategy): Command => ({

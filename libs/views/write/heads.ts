@@ -9,7 +9,7 @@ import {
   stripOf,
   writeMoment,
 } from '../moments.ts';
-import { RETIRED, type Roll, ROOTS, NOBODY_YET, USED } from './roll.ts';
+import { PINS, RETIRED, type Roll, ROOTS, NOBODY_YET, USED } from './roll.ts';
 import type { SnapshotStanding } from '../shapes.ts';
 import { one } from '../sql.ts';
 import type { Rows, Tables, ViewTables } from './tables.ts';
@@ -121,7 +121,7 @@ export class Heads {
 
   #begin(vmId: string): Head {
     const vm = Number(this.#add.run(vmId).lastInsertRowid);
-    const rolls = new Map([ROOTS, USED, RETIRED].map((list) => [list, NOBODY_YET]));
+    const rolls = new Map([ROOTS, USED, RETIRED, PINS].map((list) => [list, NOBODY_YET]));
     return { ...headOf(vm, vmId, BEFORE_ALL), entries: 0, operations: 0, deleting: [], rolls };
   }
 

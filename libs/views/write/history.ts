@@ -11,7 +11,7 @@ import { type Handlers, type Happening, ignore, type View } from './view.ts';
 /** What was done to a VM and its snapshots, by whom, and how it ended. Kept when the VM is forgotten. */
 export const HISTORY: ViewTables = {
   name: 'history',
-  version: 1,
+  version: 2,
   tables: `
     CREATE TABLE history (
       vm INTEGER NOT NULL, number INTEGER NOT NULL, version INTEGER NOT NULL, recorded_at TEXT NOT NULL,
@@ -66,6 +66,10 @@ export class History implements View {
     LoadRequested: ignore,
     DeleteRequested: ignore,
     OperationStarted: ignore,
+    SnapshotPinned: ({ operationId, snapshotId, name }, at) => {
+      const actor = this.#askerOf(operationId);
+      this.#enter({ action: 'pinned', snapshotId, name, operationId, actor }, at);
+    },
     SnapshotCreated: (data, at) => this.#ended('created', data, at),
     CreateFailed: (data, at) => this.#failed('create-failed', data, at),
     SnapshotLoaded: (data, at) => this.#ended('loaded', data, at),
@@ -84,6 +88,11 @@ export class History implements View {
       this.#enter({ action: 'unretired', snapshotId, operationId: at.correlationId }, at),
     LeftoverRemoved: ({ snapshotId }, at) => this.#enter({ action: 'leftover-removed', snapshotId }, at),
     HoldReleased: (_data, at) => this.#enter({ action: 'hold-released' }, at),
+    DriftFound: ({ findings }, at) => {
+      const reason = [...new Set(findings.map(({ kind }) => kind))].join(', ');
+      this.#enter(reason === '' ? { action: 'drift-gone' } : { action: 'drift-found', reason }, at);
+    },
+    SnapshotAdopted: ({ snapshotId, name }, at) => this.#enter({ action: 'adopted', snapshotId, name }, at),
   };
 
   settle(): void {

@@ -12,6 +12,8 @@ export interface Known {
   /** Where it stood before it was to be deleted. */
   before: SnapshotStanding;
   name: string;
+  /** 1 for what a load has saved of the present; 0 for what somebody asked for. */
+  readonly implicit: 0 | 1;
 }
 
 /** The last status of a row `s` of `snapshots`, among those that a condition lets through. */
@@ -30,7 +32,7 @@ export class KnownSnapshots {
     this.#tables = tables;
     this.#heads = heads;
     this.#find = tables.db.prepare(`
-      SELECT id, number, ${standing('')} AS status, ${standing("AND status <> 'deleting'")} AS before,
+      SELECT id, number, implicit, ${standing('')} AS status, ${standing("AND status <> 'deleting'")} AS before,
         coalesce((
           SELECT value FROM facets f WHERE f.vm = s.vm AND f.number = s.number AND f.facet = 'name'
           ORDER BY version DESC LIMIT 1), name) AS name

@@ -1,10 +1,11 @@
 import type { StatementSync } from 'node:sqlite';
-import type { DataOf } from '#ledger';
+import type { DataOf, LayerChange } from '#ledger';
 import type { Head, Heads } from './heads.ts';
 import { type Known, KnownSnapshots } from './known.ts';
 import { NONE } from '../moments.ts';
 import { ROOTS } from './roll.ts';
 import { Rolls } from './rolls.ts';
+import { SnapshotRows } from './snapshot-rows.ts';
 import { one } from '../sql.ts';
 import { Standings } from './standings.ts';
 import type { Rows, Tables, ViewTables } from './tables.ts';
@@ -15,17 +16,18 @@ import { type Handlers, type Happening, ignore, type View } from './view.ts';
  *
  * A snapshot's number is the version of its request: unique in its VM, and in the order in which snapshots were
  * asked for. `snapshots` says what was asked for and what was captured; the other tables hold what has changed
- * since, each row from its version on until the next. (`names` says who bears a name; null: nobody any more.) Structure (`rolls`, `parents`) stands
- * apart from what is said (`facets`) and from where a snapshot stands (`stages`), so a rename touches no tree.
+ * since, each row from its version on until the next. (`names` says who bears a name; null: nobody any more.)
+ * Structure (`rolls`, `parents`) stands apart from what is said (`facets`, among them which file holds what a
+ * snapshot keeps of a disk) and from where a snapshot stands (`stages`), so a rename touches no tree.
  */
 export const LINEAGE: ViewTables = {
   name: 'lineage',
-  version: 1,
+  version: 2,
   tables: `
     CREATE TABLE snapshots (
       vm INTEGER NOT NULL, number INTEGER NOT NULL, id TEXT NOT NULL, requested_at TEXT NOT NULL,
       parent INTEGER NOT NULL, name TEXT NOT NULL, description TEXT NOT NULL, labels TEXT NOT NULL,
-      disks TEXT NOT NULL, wanted_memory TEXT NOT NULL,
+      disks TEXT NOT NULL, wanted_memory TEXT NOT NULL, implicit INTEGER NOT NULL,
       created_version INTEGER, vm_state TEXT, consistency TEXT, memory TEXT, files TEXT
     ) STRICT;
     CREATE TABLE stages (
@@ -52,20 +54,7 @@ export const LINEAGE: ViewTables = {
   ],
 };
 
-type Facet = 'name' | 'description' | 'labels' | 'protected';
-
-/** A snapshot that was asked for. */
-interface Asked {
-  readonly vm: number;
-  readonly known: Known;
-  readonly parent: number;
-  readonly recordedAt: string;
-  readonly data: DataOf<'SnapshotRequested'>;
-}
-
-/** created_version, vm_state, consistency, memory, files. */
-type Capture = readonly [number, string, string, string, string];
-const NOT_YET = [null, null, null, null, null] as const;
+type Facet = 'name' | 'description' | 'labels' | 'protected' | `file:${string}`;
 
 export class Lineage implements View {
   readonly known: KnownSnapshots;
@@ -73,13 +62,10 @@ export class Lineage implements View {
   readonly #heads: Heads;
   readonly #rolls: Rolls;
   readonly #standings: Standings;
-  readonly #snapshots: Rows;
+  readonly #snapshots: SnapshotRows;
   readonly #facets: Rows;
   readonly #parents: Rows;
-  readonly #capture: StatementSync;
   readonly #parentOf: StatementSync;
-  /** Those asked for since the last commit: most are captured before the next, and one row says it all. */
-  readonly #unwritten = new Map<string, Asked>();
 
   constructor(tables: Tables, heads: Heads) {
     this.known = new KnownSnapshots(tables, heads);
@@ -87,12 +73,9 @@ export class Lineage implements View {
     this.#heads = heads;
     this.#rolls = new Rolls(tables, heads);
     this.#standings = new Standings(tables, this.#rolls);
-    this.#snapshots = tables.rows('snapshots', 15);
+    this.#snapshots = new SnapshotRows(tables);
     this.#facets = tables.rows('facets', 5);
     this.#parents = tables.rows('parents', 4);
-    this.#capture = tables.db.prepare(`
-      UPDATE snapshots SET created_version = ?, vm_state = ?, consistency = ?, memory = ?, files = ?
-      WHERE vm = ? AND number = ?`);
     this.#parentOf = tables.db.prepare(`
       SELECT coalesce(
         (SELECT parent FROM parents WHERE vm = ?1 AND number = ?2 ORDER BY version DESC LIMIT 1),
@@ -110,16 +93,25 @@ export class Lineage implements View {
     LoadRequested: ignore,
     DeleteRequested: ({ targets }, at) => this.#toBeDeleted(targets, at),
     OperationStarted: ignore,
+    SnapshotPinned: (data, at) => this.#pinned(data, at),
     SnapshotCreated: (data, at) => this.#created(data, at),
     CreateFailed: (data, at) => this.#failed(data, at),
-    SnapshotLoaded: ({ snapshotId }, at) => this.#loaded(snapshotId, 'known', at),
-    LoadFailed: ({ snapshotId, outcome }, at) => {
+    SnapshotLoaded: ({ snapshotId, layers }, at) => {
+      this.#moved(layers, at);
+      this.#loaded(snapshotId, 'known', at);
+    },
+    LoadFailed: ({ snapshotId, outcome, layers }, at) => {
+      this.#moved(layers, at);
       if (outcome === 'held') this.#loaded(snapshotId, 'unknown', at);
     },
-    SnapshotDeleted: ({ snapshotId }, at) => {
+    SnapshotDeleted: ({ snapshotId, layers }, at) => {
+      this.#moved(layers, at);
       if (snapshotId !== null) this.#remove(snapshotId, at);
     },
-    DeleteFailed: ({ outcome }, at) => this.#notDeleted(outcome === 'held', at),
+    DeleteFailed: ({ outcome, layers }, at) => {
+      this.#moved(layers, at);
+      this.#notDeleted(outcome === 'held', at);
+    },
     SnapshotDiscarded: ({ snapshotId }, at) => this.#remove(snapshotId, at),
     SnapshotRenamed: ({ snapshotId, name }, at) => {
       this.#renamed(snapshotId, name, at);
@@ -146,50 +138,79 @@ export class Lineage implements View {
     },
     LeftoverRemoved: ignore,
     HoldReleased: ignore,
+    DriftFound: ({ standings }, at) => {
+      for (const { snapshotId, status } of standings) {
+        const known = this.known.alive(at.head, snapshotId);
+        if (known) this.#standings.move(at, known, status);
+      }
+    },
+    SnapshotAdopted: (data, at) => this.#adopted(data, at),
   };
 
   settle(): void {
-    for (const asked of this.#unwritten.values()) this.#takeDown(asked, NOT_YET);
-    this.#unwritten.clear();
+    this.#snapshots.settle();
   }
 
   #requested(data: DataOf<'SnapshotRequested'>, at: Happening): void {
     const { head, version: number, recordedAt } = at;
-    const { snapshotId: id, parentId, name } = data;
+    const { snapshotId: id, name } = data;
+    const known: Known = { id, number, status: 'pending', before: 'pending', name, implicit: 0 };
+    const parent = this.#begin(known, data.parentId, at);
+    this.#snapshots.asked({ vm: head.vm, known, parent, recordedAt, data });
+  }
+
+  /** Nobody has asked for it: it is there at once. */
+  #pinned(data: DataOf<'SnapshotPinned'>, at: Happening): void {
+    const { head, version: number, recordedAt } = at;
+    const { snapshotId: id, name, disks, memory, parentId, layers } = data;
+    const known: Known = { id, number, status: 'complete', before: 'complete', name, implicit: 1 };
+    const parent = this.#begin(known, parentId, at);
+    const said = { name, description: '', labels: {}, memory: memory.mode, disks };
+    this.#snapshots.asked({ vm: head.vm, known, parent, recordedAt, data: said });
+    this.#snapshots.captured(head.vm, known, { ...data, version: number });
+    this.#moved(layers, at);
+  }
+
+  /** It was there before anybody asked. What the machine stands on may be it, when that is nothing we know. */
+  #adopted(data: DataOf<'SnapshotAdopted'>, at: Happening): void {
+    const { head, version: number, recordedAt } = at;
+    const { snapshotId: id, name, disks, memory, parentId } = data;
+    const known: Known = { id, number, status: 'pending', before: 'pending', name, implicit: 0 };
+    const parent = this.#begin(known, parentId, at);
+    const said = { name, description: '', labels: {}, memory: memory.mode, disks };
+    this.#snapshots.asked({ vm: head.vm, known, parent, recordedAt, data: said });
+    this.#snapshots.captured(head.vm, known, { ...data, version: number });
+    this.#standings.created(at, known);
+    if (head.current === NONE) head.confidence = 'assumed';
+  }
+
+  /** The number of its parent. */
+  #begin(known: Known, parentId: string | null, at: Happening): number {
+    const { head } = at;
+    const { number } = known;
     const parent = (parentId !== null && this.known.alive(head, parentId)?.number) || ROOTS;
-    const known: Known = { id, number, status: 'pending', before: 'pending', name };
-    this.#unwritten.set(id, { vm: head.vm, known, parent, recordedAt, data });
     this.known.remember(head, known);
     this.#standings.begin(at, known);
     this.#setParent(head, number, parent);
     this.#rolls.add(at, parent, number);
     this.#rolls.isNew(head, number);
+    return parent;
   }
 
   #created(data: DataOf<'SnapshotCreated'>, at: Happening): void {
     const known = this.known.alive(at.head, data.snapshotId);
-    if (!known) return;
-    const { vmState, consistency, memory, evidence } = data;
-    const files = JSON.stringify(evidence.map(({ device, file }) => ({ device, file })));
-    const capture: Capture = [at.version, vmState, consistency, JSON.stringify(memory), files];
-    const asked = this.#unwritten.get(known.id);
-    if (asked) this.#takeDown(asked, capture);
-    else this.#addCapture(capture, at.head, known);
-    this.#unwritten.delete(known.id);
+    if (!known) return this.#moved(data.layers, at);
+    this.#snapshots.captured(at.head.vm, known, { ...data, version: at.version });
     this.#standings.created(at, known);
+    this.#moved(data.layers, at);
     this.#loaded(data.snapshotId, 'known', at);
   }
 
-  #addCapture(capture: Capture, { vm }: Head, { number }: Known): void {
-    this.#tables.search();
-    this.#capture.run(...capture, vm, number);
-  }
-
-  #takeDown({ vm, known, parent, recordedAt, data }: Asked, capture: Capture | typeof NOT_YET): void {
-    const { name, description, memory = 'none' } = data;
-    const [labels, disks] = [JSON.stringify(data.labels), JSON.stringify(data.disks)];
-    const asked = [recordedAt, parent, name, description, labels, disks, memory];
-    this.#snapshots.add(vm, known.number, known.id, ...asked, ...capture);
+  /** Another file holds what a snapshot keeps of a disk. */
+  #moved(layers: LayerChange | undefined, at: Happening): void {
+    for (const { snapshotId, device, file } of layers?.contents ?? []) {
+      this.#said(snapshotId, `file:${device}`, file, at);
+    }
   }
 
   #loaded(id: string, confidence: 'known' | 'unknown', { head }: Happening): void {
@@ -197,7 +218,8 @@ export class Lineage implements View {
     head.confidence = confidence;
   }
 
-  #failed({ snapshotId, outcome }: DataOf<'CreateFailed'>, at: Happening): void {
+  #failed({ snapshotId, outcome, layers }: DataOf<'CreateFailed'>, at: Happening): void {
+    this.#moved(layers, at);
     const known = this.known.alive(at.head, snapshotId);
     if (!known) return;
     this.#rolls.strike(at, this.#parent(at.head, known.number), known.number);

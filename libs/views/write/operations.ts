@@ -13,7 +13,7 @@ import { type Handlers, type Happening, ignore, type View } from './view.ts';
  */
 export const OPERATIONS: ViewTables = {
   name: 'operations',
-  version: 1,
+  version: 2,
   tables: `
     CREATE TABLE operations (
       number INTEGER PRIMARY KEY, vm INTEGER NOT NULL, vm_number INTEGER NOT NULL, id TEXT NOT NULL,
@@ -93,6 +93,7 @@ export class Operations implements View {
       const row = this.find(operationId);
       if (row) this.#unwritten.set(row.id, { ...row, phase: 'working', version });
     },
+    SnapshotPinned: ({ operationId }, at) => this.#pinned(operationId, at),
     SnapshotCreated: (data, at) => this.#succeeded(data, at),
     CreateFailed: (data, at) => this.#failed(data, at),
     SnapshotLoaded: (data, at) => this.#succeeded(data, at),
@@ -109,6 +110,8 @@ export class Operations implements View {
     SnapshotUnretired: (data, at) => this.#doneAtOnce('unretire', data.snapshotId, at),
     LeftoverRemoved: (data, at) => this.#leave(at, (left) => !isSameLeftover(left, data)),
     HoldReleased: (_data, at) => this.#leave(at, () => false),
+    DriftFound: ignore,
+    SnapshotAdopted: ignore,
   };
 
   settle(): void {
@@ -132,6 +135,15 @@ export class Operations implements View {
   #doneAtOnce(kind: 'retire' | 'unretire', snapshotId: string, at: Happening): void {
     const row = this.#new({ id: at.correlationId, kind, snapshotId, at });
     this.#write({ ...row, phase: 'done', outcome: 'succeeded' });
+  }
+
+  /** A step that stands in the log by itself; in the end the worker tells all of them. */
+  #pinned(operationId: string, { version, recordedAt }: Happening): void {
+    const row = this.find(operationId);
+    if (!row) return;
+    const step: Step = { name: 'pin', state: 'done', startedAt: recordedAt, endedAt: recordedAt };
+    const steps = JSON.stringify([...(JSON.parse(row.steps) as Step[]), step]);
+    this.#unwritten.set(row.id, { ...row, steps, version });
   }
 
   #succeeded(ended: Ended, at: Happening): void {

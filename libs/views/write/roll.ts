@@ -3,6 +3,8 @@ export const ROOTS = 0;
 /** Those that live and are not retired. */
 export const USED = -1;
 export const RETIRED = -2;
+/** What loads have saved of the present, while it lives. On no other of these lists, and counted nowhere. */
+export const PINS = -3;
 
 /** A list as it is now. */
 export interface Roll {

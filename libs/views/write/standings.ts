@@ -1,6 +1,6 @@
 import type { StatementSync } from 'node:sqlite';
 import { isAlive, type Known } from './known.ts';
-import { RETIRED, USED } from './roll.ts';
+import { PINS, RETIRED, USED } from './roll.ts';
 import type { Rolls } from './rolls.ts';
 import type { SnapshotStanding } from '../shapes.ts';
 import { one } from '../sql.ts';
@@ -26,9 +26,9 @@ export class Standings {
   }
 
   /** A new one. That it is pending, and later complete, needs no row in `stages`: `snapshots` says so. */
-  begin(at: Happening, { number, name }: Known): void {
-    at.head.counts.pending += 1;
-    this.#rolls.add(at, USED, number);
+  begin(at: Happening, { number, name, implicit }: Known): void {
+    if (!implicit) at.head.counts.pending += 1;
+    this.#rolls.add(at, implicit ? PINS : USED, number);
     this.#names.add(at.head.vm, name, at.version, number);
   }
 
@@ -53,18 +53,19 @@ export class Standings {
   deleting({ head }: Happening): readonly string[] {
     if (head.deleting) return head.deleting;
     this.#tables.search();
-    return this.#rolls
-      .members(head, USED)
+    return [...this.#rolls.members(head, USED), ...this.#rolls.members(head, PINS)]
       .map((number) => one<{ id: string }>(this.#deleting, head.vm, number)?.id)
       .filter((id) => id !== undefined);
   }
 
   #change(at: Happening, known: Known, status: SnapshotStanding): void {
     const { counts } = at.head;
-    counts[known.status] -= 1;
-    counts[status] += 1;
-    const from = listOf(known.status);
-    const to = listOf(status);
+    if (!known.implicit) {
+      counts[known.status] -= 1;
+      counts[status] += 1;
+    }
+    const from = listOf(known.status, known.implicit);
+    const to = listOf(status, known.implicit);
     if (status === 'deleting') known.before = known.status;
     known.status = status;
     if (from === to) return;
@@ -74,16 +75,16 @@ export class Standings {
 }
 
 /** The list of those that stand so; null for the two ends. */
-export function listOf(status: SnapshotStanding): number | null {
+function listOf(status: SnapshotStanding, implicit: 0 | 1): number | null {
   switch (status) {
     case 'pending':
     case 'complete':
     case 'deleting':
     case 'lost':
     case 'suspect':
-      return USED;
+      return implicit ? PINS : USED;
     case 'retired':
-      return RETIRED;
+      return implicit ? PINS : RETIRED;
     case 'deleted':
     case 'failed':
       return null;

@@ -2,11 +2,13 @@ import type { DatabaseSync } from 'node:sqlite';
 import {
   type DataOf,
   type Disk,
+  driftConditions,
   heldAfterLoad,
   heldAfterRemoval,
   heldBy,
   type Hold,
   type Labels,
+  type LayerChange,
 } from '#ledger';
 import type { Head } from './heads.ts';
 import { one } from '../sql.ts';
@@ -19,7 +21,7 @@ import { type Handlers, type Happening, ignore, type View } from './view.ts';
  */
 export const VMS: ViewTables = {
   name: 'vms',
-  version: 1,
+  version: 3,
   tables: `
     CREATE TABLE vms (
       vm INTEGER PRIMARY KEY, name TEXT NOT NULL, forgotten_version INTEGER
@@ -31,6 +33,10 @@ export const VMS: ViewTables = {
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE holds (
       vm INTEGER NOT NULL, version INTEGER NOT NULL, hold TEXT,
+      PRIMARY KEY (vm, version)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE drifts (
+      vm INTEGER NOT NULL, version INTEGER NOT NULL, conditions TEXT NOT NULL,
       PRIMARY KEY (vm, version)
     ) STRICT, WITHOUT ROWID`,
   indexes: ['CREATE INDEX vms_by_name ON vms (name, vm) WHERE forgotten_version IS NULL'],
@@ -51,6 +57,11 @@ export interface HoldRow {
   readonly hold: string | null;
 }
 
+/** A row of `drifts`: what the last look found, as conditions in JSON. */
+export interface DriftRow {
+  readonly conditions: string;
+}
+
 interface Machine {
   readonly name: string;
   readonly host: string;
@@ -69,6 +80,7 @@ const statements = (db: DatabaseSync) => ({
   machine: db.prepare('INSERT INTO machines VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
   lastMachine: db.prepare('SELECT * FROM machines WHERE vm = ? ORDER BY version DESC LIMIT 1'),
   hold: db.prepare('INSERT INTO holds VALUES (?, ?, ?)'),
+  drift: db.prepare('INSERT INTO drifts VALUES (?, ?, ?)'),
   lastHold: db.prepare('SELECT hold FROM holds WHERE vm = ? ORDER BY version DESC LIMIT 1'),
 });
 
@@ -96,11 +108,15 @@ export class Vms implements View {
     LoadRequested: ignore,
     DeleteRequested: ignore,
     OperationStarted: ignore,
-    SnapshotCreated: ignore,
+    SnapshotPinned: ({ layers }, at) => this.#goOn(layers, at),
+    SnapshotCreated: ({ layers }, at) => this.#goOn(layers, at),
     CreateFailed: (data, at) => this.#failed(data, false, at),
-    SnapshotLoaded: (_data, at) => this.#hold(at, heldAfterLoad),
+    SnapshotLoaded: ({ layers }, at) => {
+      this.#goOn(layers, at);
+      this.#hold(at, heldAfterLoad);
+    },
     LoadFailed: (data, at) => this.#failed(data, true, at),
-    SnapshotDeleted: ignore,
+    SnapshotDeleted: ({ layers }, at) => this.#goOn(layers, at),
     DeleteFailed: (data, at) => this.#failed(data, false, at),
     SnapshotDiscarded: ignore,
     SnapshotRenamed: ignore,
@@ -112,6 +128,10 @@ export class Vms implements View {
     SnapshotUnretired: ignore,
     LeftoverRemoved: (data, at) => this.#hold(at, (hold) => heldAfterRemoval(hold, data)),
     HoldReleased: (_data, at) => this.#hold(at, () => null),
+    DriftFound: ({ findings }, { head, version }) => {
+      this.#sql.drift.run(head.vm, version, JSON.stringify(driftConditions(findings)));
+    },
+    SnapshotAdopted: ignore,
   };
 
   settle(): void {
@@ -136,7 +156,19 @@ export class Vms implements View {
     );
   }
 
+  /** The machine writes on other files from here on. */
+  #goOn(layers: LayerChange | undefined, at: Happening): void {
+    const tops = new Map(layers?.tops.map((top) => [top.device, top]));
+    const machine = tops.size > 0 && this.#machine(at.head);
+    if (!machine) return;
+    this.#write(
+      { ...machine, disks: machine.disks.map((disk) => ({ ...disk, ...tops.get(disk.device) })) },
+      at,
+    );
+  }
+
   #failed(data: Failure, isLoad: boolean, at: Happening): void {
+    this.#goOn(data.layers, at);
     if (data.outcome === 'held') this.#hold(at, (earlier) => heldBy(data, isLoad, earlier));
   }
 
