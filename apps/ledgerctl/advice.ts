@@ -32,7 +32,7 @@ const ADVICE: Readonly<Record<FailureCode | OwnReason, string>> = {
   'too-many-snapshots': 'delete some first, or raise --snapshots-max of ledgerd',
   'not-cancelable': 'wait for it: ledgerctl operation ID --wait',
   'stale-version': 'somebody was faster; look again and decide again',
-  'plan-changed': 'somebody was faster; look again and decide again',
+  'plan-changed': 'the machine or its snapshots have changed since; look again with --dry-run',
   'too-large': 'say less, or say it in pieces',
   'media-type': 'is that the right --url, and is ledgerd as new as ledgerctl?',
   unsupported: 'ledgerctl COMMAND --help shows what can be asked for',

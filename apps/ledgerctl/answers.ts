@@ -1,5 +1,5 @@
 import type { Envelope, Seal } from '#event-store';
-import type { LineageView, OperationView, SnapshotView, VmView } from '#views';
+import type { LineageNode, LineageView, OperationView, SnapshotView, VmView } from '#views';
 
 /** What ledgerd answers, where it is more than one view. */
 
@@ -31,6 +31,23 @@ export interface Operations {
 }
 
 export type Lineage = Pick<LineageView, 'vmId' | 'current' | 'nodes'>;
+
+/** What a command would do. */
+export interface ShownPlan {
+  readonly hash: string;
+  readonly commands: readonly string[];
+  readonly filesCreated: readonly string[];
+  readonly filesUnlinked: readonly string[];
+  readonly snapshotsDiscarded: readonly string[];
+  readonly bytes: number;
+  readonly stops: { readonly machine: boolean; readonly estimatedMs: number };
+  readonly tree: readonly LineageNode[];
+  readonly treeSize: number;
+}
+
+export interface PlannedWork {
+  readonly plan: ShownPlan;
+}
 
 /** A line of the log. */
 export type LoggedEvent = Envelope & Seal;

@@ -15,8 +15,9 @@ async function commands(path: readonly string[] = []): Promise<string[][]> {
 }
 
 const ALL = `
-  vm / vm add / vm list / vm show / vm change / vm forget / vm status / create / load / delete / unretire / list / tree / show
-  / history / rename / describe / label / protect / unprotect / release / events / watch / operation / operations
+  vm / vm add / vm list / vm show / vm change / vm forget / vm status
+  / vm reconcile / vm launch / create / load / delete / unretire / list / tree / show
+  / history / rename / describe / label / protect / unprotect / release / doctor / adopt / events / watch / operation / operations
   / rebuild / backup / restore / completion`
   .split('/')
   .map((path) => path.trim());
@@ -44,6 +45,8 @@ test.each(['bash', 'zsh', 'fish'])('completion for %s knows every command and it
     'from-version',
     'no-wait',
     'no-guest-agent',
+    'memory-format',
+    'safety',
   ]) {
     expect(out).toContain(option);
   }

@@ -1,4 +1,5 @@
 import { EXIT, type ExitCode } from './exit.ts';
+import { safeJson } from './screen.ts';
 
 /** What ledgerctl itself has to complain of, beside the reasons of the ledger. */
 export type OwnReason =
@@ -39,6 +40,10 @@ export class Trouble extends Error {
     this.next = next;
   }
 }
+
+/** The problem as scripts read it. */
+export const problemJson = ({ problem, text }: Trouble): string =>
+  `${safeJson(text?.trimEnd() ?? JSON.stringify(problem))}\n`;
 
 const TITLES: Readonly<Record<OwnReason, string>> = {
   usage: 'The command line makes no sense',

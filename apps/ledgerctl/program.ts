@@ -3,14 +3,15 @@ import { complaintOf } from './advice.ts';
 import { changeCommands } from './commands/change.ts';
 import { completionCommand } from './commands/completion.ts';
 import { dataCommands } from './commands/data.ts';
+import { doctorCommands } from './commands/doctor.ts';
 import { logCommands } from './commands/log.ts';
 import { operationCommands } from './commands/operations.ts';
 import { readCommands } from './commands/read.ts';
 import { vmCommands } from './commands/vm.ts';
 import { workCommands } from './commands/work.ts';
 import { EXIT, type ExitCode } from './exit.ts';
-import { exitCodeOf, ownTrouble, Trouble } from './problem.ts';
-import { safeJson, screenOf } from './screen.ts';
+import { exitCodeOf, ownTrouble, problemJson, Trouble } from './problem.ts';
+import { screenOf } from './screen.ts';
 import { actionsIn, type Does } from './session.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -73,6 +74,7 @@ function programOf(around: Surroundings, said: Said, ended: (code: ExitCode) => 
   workCommands(program, does);
   readCommands(program, does);
   changeCommands(program, does);
+  doctorCommands(program, does);
   logCommands(program, does);
   operationCommands(program, does);
   dataCommands(program, does);
@@ -95,9 +97,7 @@ function troubleOf(error: unknown, said: string): Trouble {
 
 async function complain(trouble: Trouble, around: Surroundings, isJson: boolean): Promise<ExitCode> {
   const { err } = around;
-  const text = isJson
-    ? `${safeJson(trouble.text?.trimEnd() ?? JSON.stringify(trouble.problem))}\n`
-    : complaintOf(trouble, screenOf(err, around));
+  const text = isJson ? problemJson(trouble) : complaintOf(trouble, screenOf(err, around));
   await err.write(text);
   return exitCodeOf(trouble.problem);
 }

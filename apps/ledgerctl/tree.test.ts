@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LineageNode } from '#views';
-import { snapshot, VM_ID } from '../../test/ledgerctl/specimens.ts';
+import { snapshot } from '../../test/ledgerctl/specimens.ts';
 import { drawTree } from './tree.ts';
 import { safe, type Screen } from './screen.ts';
 
@@ -19,9 +19,7 @@ const node = (depth: number, name: string, more: Partial<LineageNode> = {}): Lin
 });
 
 const draw = (nodes: readonly LineageNode[], isAscii = false): string[] =>
-  drawTree({ vmId: VM_ID, current: { snapshotId: null, confidence: 'known' }, nodes }, seen(isAscii))
-    .trimEnd()
-    .split('\n');
+  drawTree({ nodes }, seen(isAscii)).trimEnd().split('\n');
 
 // savevm a b c d, loadvm b, savevm e: the case of the 2010 wiki page.
 const wiki = [

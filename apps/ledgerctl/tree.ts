@@ -37,7 +37,7 @@ const ASCII: Branches = {
 };
 
 /** The lineage as a tree, one snapshot a line, with a line break at the end. */
-export function drawTree({ nodes }: Lineage, screen: Screen): string {
+export function drawTree({ nodes }: Pick<Lineage, 'nodes'>, screen: Screen): string {
   const branches = screen.isAscii ? ASCII : UNICODE;
   const stems = stemsOf(nodes, branches);
   const names = nodes.map((node, at) => `${stems[at] ?? ''}${nameOf(node, screen)}`);

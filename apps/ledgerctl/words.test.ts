@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { capture, disk, label } from './words.ts';
+import { backup, capture, disk, diskDefault, label } from './words.ts';
 
 test('a label ends its key at the first equals sign, and may be called anything', () => {
   expect(label('a=b=c')).toEqual({ a: 'b=c' });
@@ -12,8 +12,41 @@ test('a label ends its key at the first equals sign, and may be called anything'
 });
 
 test('a device may hold equals signs, a capture mode may not be made up', () => {
-  expect(capture('/a=b=external')).toEqual({ '/a=b': 'external' });
-  expect(() => capture('vda=both')).toThrow('"both" is none of');
+  expect(capture('/a=b=external')).toEqual([{ device: '/a=b', snapshot: 'external' }]);
+  for (const word of ['vda=both', 'vda', '=none', 'vda=', 'vda=none:/x', 'vda=external:x', 'vda=external:']) {
+    expect(() => capture(word), word).toThrow('say DEVICE=internal');
+  }
+  expect(() => capture('vda=none', capture('vda=internal'))).toThrow('said twice');
+});
+
+test('a disk that is captured outside may be told its file, whatever that is called', () => {
+  expect(capture('vdb=external:/a=b:c=none', capture('vda=none'))).toEqual([
+    { device: 'vda', snapshot: 'none' },
+    { device: 'vdb', snapshot: 'external', file: '/a=b:c=none' },
+  ]);
+});
+
+test('what a disk does by itself has no file', () => {
+  expect(diskDefault('a=b=none', diskDefault('vda=external'))).toEqual([
+    { device: 'vda', default: 'external' },
+    { device: 'a=b', default: 'none' },
+  ]);
+  for (const word of ['vda=external:/x', 'vda', '=none'])
+    expect(() => diskDefault(word), word).toThrow('say DEVICE=internal');
+  expect(() => diskDefault('vda=none', diskDefault('vda=internal'))).toThrow('said twice');
+});
+
+test('a backup says where to, and how', () => {
+  expect(backup('vdb=/c,sync=top,format=raw', backup('a=b=/x=y,,z'))).toEqual([
+    { device: 'a=b', target: '/x=y,z' },
+    { device: 'vdb', target: '/c', sync: 'top', format: 'raw' },
+  ]);
+  for (const word of ['vda', 'vda=x', '=/x', 'vda=/x,full']) {
+    expect(() => backup(word), word).toThrow('say DEVICE=/TARGET');
+  }
+  expect(() => backup('vda=/x,speed=1')).toThrow('"speed" is none of');
+  expect(() => backup('vda=/x,sync=top,sync=full')).toThrow('said twice');
+  expect(() => backup('vda=/x', backup('vda=/y'))).toThrow('said twice');
 });
 
 test('a comma in the file of a disk is doubled', () => {

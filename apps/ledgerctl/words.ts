@@ -8,13 +8,60 @@ export function label(word: string, before: Readonly<Record<string, string>> = {
   return added(before, key, value);
 }
 
-const CAPTURES: ReadonlySet<string> = new Set(['none', 'internal', 'external']);
+export interface CapturedDisk {
+  readonly device: string;
+  readonly snapshot: string;
+  readonly file?: string;
+}
 
-/** `DEVICE=internal|external|none`, gathered. The device ends at the last equals sign: its name may hold others. */
-export function capture(word: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const [device, mode] = cut(word, word.lastIndexOf('='), 'say DEVICE=internal, =external or =none');
-  if (!CAPTURES.has(mode)) throw new InvalidArgumentError(`"${mode}" is none of internal, external, none`);
-  return added(before, device, mode);
+const WITH_FILE = /^(?<device>.+?)=(?<snapshot>external):(?<file>\/.*)$/;
+const WITHOUT_FILE = /^(?<device>.+)=(?<snapshot>internal|external|none)$/;
+
+/** `DEVICE=internal|external|none` or `DEVICE=external:FILE`, gathered. The name of a device may hold equals signs. */
+export function capture(word: string, before: readonly CapturedDisk[] = []): readonly CapturedDisk[] {
+  const { device, snapshot, file } = (WITH_FILE.exec(word) ?? WITHOUT_FILE.exec(word))?.groups ?? {};
+  if (!device || !snapshot)
+    throw new InvalidArgumentError('say DEVICE=internal, =external, =external:/FILE or =none');
+  refuseSecond(device, before);
+  return [...before, { device, snapshot, ...(file !== undefined && { file }) }];
+}
+
+export interface DiskDefault {
+  readonly device: string;
+  readonly default: string;
+}
+
+/** `DEVICE=internal|external|none`, gathered: what a create does with a disk when it says nothing. */
+export function diskDefault(word: string, before: readonly DiskDefault[] = []): readonly DiskDefault[] {
+  const { device, snapshot } = WITHOUT_FILE.exec(word)?.groups ?? {};
+  if (!device || !snapshot) throw new InvalidArgumentError('say DEVICE=internal, =external or =none');
+  refuseSecond(device, before);
+  return [...before, { device, default: snapshot }];
+}
+
+export interface BackedUpDisk {
+  readonly device: string;
+  readonly target: string;
+  readonly sync?: string;
+  readonly format?: string;
+}
+
+/** `DEVICE=/TARGET[,sync=...][,format=...]`, gathered. A comma in the target is doubled. */
+export function backup(word: string, before: readonly BackedUpDisk[] = []): readonly BackedUpDisk[] {
+  const advice = 'say DEVICE=/TARGET[,sync=full|top|none][,format=...]';
+  const [first = '', ...more] = partsOf(word);
+  const [device, target] = cut(first, first.indexOf('=/'), advice);
+  const { sync, format, ...others } = Object.fromEntries(membersOf(more, advice));
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw new InvalidArgumentError(`"${other}" is none of sync, format`);
+  refuseSecond(device, before);
+  const how = { ...(sync !== undefined && { sync }), ...(format !== undefined && { format }) };
+  return [...before, { device, target: target.replaceAll(',,', ','), ...how }];
+}
+
+function refuseSecond(device: string, before: readonly { readonly device: string }[]): void {
+  if (before.some((disk) => disk.device === device))
+    throw new InvalidArgumentError(`"${device}" is said twice`);
 }
 
 export interface DiskWords {
@@ -25,17 +72,25 @@ export interface DiskWords {
 
 /** `device=...,file=...,format=...`, gathered. A comma inside a value is doubled, as on QEMU's command line. */
 export function disk(word: string, before: readonly DiskWords[] = []): readonly DiskWords[] {
+  const advice = 'say device=...,file=...,format=...';
+  const { device, file, format, ...others } = Object.fromEntries(membersOf(partsOf(word), advice));
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw new InvalidArgumentError(`"${other}" is none of device, file, format`);
+  if (!device || !file || !format) throw new InvalidArgumentError(advice);
+  return [...before, { device, file, format }];
+}
+
+const partsOf = (word: string): readonly string[] =>
+  [...word.matchAll(/((?:[^,]|,,)+)(?:,|$)/g)].map(([, part = '']) => part);
+
+function membersOf(parts: readonly string[], advice: string): ReadonlyMap<string, string> {
   const given = new Map<string, string>();
-  for (const [, part = ''] of word.matchAll(/((?:[^,]|,,)+)(?:,|$)/g)) {
-    const [key, value] = cut(part, part.indexOf('='), 'say device=...,file=...,format=...');
+  for (const part of parts) {
+    const [key, value] = cut(part, part.indexOf('='), advice);
     if (given.has(key)) throw new InvalidArgumentError(`"${key}" is said twice`);
     given.set(key, value.replaceAll(',,', ','));
   }
-  const { device, file, format, ...others } = Object.fromEntries(given);
-  const [other] = Object.keys(others);
-  if (other !== undefined) throw new InvalidArgumentError(`"${other}" is none of device, file, format`);
-  if (!device || !file || !format) throw new InvalidArgumentError('say device=...,file=...,format=...');
-  return [...before, { device, file, format }];
+  return given;
 }
 
 function cut(word: string, at: number, advice: string): [string, string] {
@@ -64,6 +119,12 @@ export const guarded = (command: Command): Command =>
       '--if-match <version>',
       'only if the VM is still at this version, as `show` and `vm show` tell it',
     );
+
+/** Options of every command whose effects can be said beforehand. */
+export const planned = (command: Command): Command =>
+  patient(command)
+    .option('--dry-run', 'only say what would be done: nothing is recorded, nothing is touched')
+    .option('--plan <hash>', 'do just what a dry run said under this hash, or nothing');
 
 /** Options of every command whose work takes time. */
 export const patient = (command: Command): Command =>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Called, readConfig, type Surroundings, UsageError } from './config.ts';
+import { type Called, launcherIn, readConfig, type Surroundings, UsageError } from './config.ts';
 import { OPTIONS } from './options.ts';
 
 const started = (asked: Partial<Surroundings> = {}): Called =>
@@ -33,8 +33,12 @@ test('nothing said means the defaults of the contract', () => {
     host: 'h1',
     monitorRoots: [],
     imageRoots: [],
+    launcherStart: '',
+    launcherStop: '',
     snapshotsMax: 200,
     chainMax: 64,
+    onWrongChain: 'stop',
+    reconcileEvery: 600,
     logLevel: 'info',
   });
 });
@@ -48,8 +52,12 @@ test('every option is a flag, a variable and a key of the config file', () => {
     host: 'h2',
     monitorRoots: ['/m'],
     imageRoots: ['/i'],
+    launcherStart: '/bin/up now',
+    launcherStop: '/bin/down',
     snapshotsMax: 3,
     chainMax: 4,
+    onWrongChain: 'report',
+    reconcileEvery: 0,
     logLevel: 'debug',
   } as const;
   const keys = Object.keys(OPTIONS) as (keyof typeof said)[];
@@ -121,12 +129,26 @@ test('another interface than loopback is refused, because there are no API keys'
   }
 });
 
+test('a launcher is two commands, split into words once and never seen by a shell', () => {
+  const args = ['--launcher-start', ' /bin/up  "$HOME" ; rm ', '--launcher-stop', '/bin/down'];
+  expect(launcherIn(started({ args }).config)).toEqual({
+    start: ['/bin/up', '"$HOME"', ';', 'rm'],
+    stop: ['/bin/down'],
+  });
+  expect(launcherIn(started().config)).toBeNull();
+});
+
+test('half a launcher is refused under the name of what is missing', () => {
+  expect(refused({ args: ['--launcher-start', '/bin/up'] })).toContain('--launcher-stop: ');
+  expect(refused({ args: ['--launcher-stop', '/bin/up', '--launcher-start', ' '] })).toContain(
+    '--launcher-start: ',
+  );
+});
+
 test('what is not built yet says so, and is not swallowed', () => {
   const asked: readonly Partial<Surroundings>[] = [
     { args: ['--kafka', 'b:9092'] },
     { args: ['--qmp', '/run/qmp'] },
-    { args: ['--launcher-start', 'x'] },
-    { args: ['--on-wrong-chain', 'stop'] },
     { args: ['--store', 'kurrentdb://localhost'] },
     { args: ['--roles', 'http,relay'] },
     { env: { SNAPLEDGER_KAFKA_BROKERS: 'b:9092' } },

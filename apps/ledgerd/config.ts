@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { LauncherCommands, Words } from '#hypervisor';
 import { z } from 'zod';
 import {
   NOT_BUILT,
@@ -16,14 +17,16 @@ export class UsageError extends Error {
 }
 
 const SNAPSHOTS_MAX = 100_000;
+const COMMAND_CHARACTERS_MAX = 4_096;
 const CHAIN_MAX = 200; // QEMU follows no longer chain reliably, whatever the operator says.
+const RECONCILE_EVERY_MAX_S = 7 * 24 * 60 * 60;
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 const LISTEN = /^(?:\[(?<six>[0-9a-fA-F:]+)\]|(?<host>[^:\s]+)):(?<port>\d{1,5})$/;
 
-const wholeNumber = (max: number) =>
+const wholeNumber = (max: number, min = 1) =>
   z
     .union([z.number(), z.string().regex(/^\d+$/).transform(Number)], { error: 'a whole number is needed' })
-    .pipe(z.number().int().min(1).max(max));
+    .pipe(z.number().int().min(min).max(max));
 
 const directories = z.array(z.string().min(1));
 
@@ -46,19 +49,34 @@ const Store = z.string().superRefine((text, context) => {
     context.addIssue({ code: 'custom', message: `"${text}" is no store: say sqlite:FILE or memory:` });
 });
 
+/** A command of the operator's; empty: he has none. */
+const Command = z.string().max(COMMAND_CHARACTERS_MAX);
+
 /** What a daemon is told when it starts. Every member is a flag, a variable and a key of the config file. */
-export const Config = z.strictObject({
-  data: z.string().min(1),
-  listen: Listen,
-  roles: z.array(Role).min(1, { error: 'at least one role is needed' }),
-  store: Store,
-  host: z.string().min(1).max(253),
-  monitorRoots: directories,
-  imageRoots: directories,
-  snapshotsMax: wholeNumber(SNAPSHOTS_MAX),
-  chainMax: wholeNumber(CHAIN_MAX),
-  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
-});
+export const Config = z
+  .strictObject({
+    data: z.string().min(1),
+    listen: Listen,
+    roles: z.array(Role).min(1, { error: 'at least one role is needed' }),
+    store: Store,
+    host: z.string().min(1).max(253),
+    monitorRoots: directories,
+    imageRoots: directories,
+    launcherStart: Command,
+    launcherStop: Command,
+    snapshotsMax: wholeNumber(SNAPSHOTS_MAX),
+    chainMax: wholeNumber(CHAIN_MAX),
+    onWrongChain: z.enum(['stop', 'report'], { error: 'say stop or report' }),
+    /** In seconds; 0: never. */
+    reconcileEvery: wholeNumber(RECONCILE_EVERY_MAX_S, 0),
+    logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
+  })
+  .superRefine(({ launcherStart, launcherStop }, context) => {
+    const [isStart, isStop] = [wordsIn(launcherStart) !== null, wordsIn(launcherStop) !== null];
+    if (isStart === isStop) return;
+    const path = [isStart ? 'launcherStop' : 'launcherStart'];
+    context.addIssue({ code: 'custom', path, message: 'who ends machines must start them too: say both' });
+  });
 export type Config = z.infer<typeof Config>;
 
 /** What surrounds a program that is being started. */
@@ -105,8 +123,12 @@ const defaults = (hostname: string, workingDirectory: string): Config => ({
   host: hostname,
   monitorRoots: [],
   imageRoots: [],
+  launcherStart: '',
+  launcherStop: '',
   snapshotsMax: 200,
   chainMax: 64,
+  onWrongChain: 'stop',
+  reconcileEvery: 600,
   logLevel: 'info',
 });
 
@@ -214,6 +236,18 @@ function whyNotListen(text: string): string | null {
   if (Number(parts['port']) > 65_535) return `there is no port ${parts['port']}`;
   if (LOOPBACK.test(parts['six'] ?? parts['host'] ?? '')) return null;
   return `"${text}" is reachable from other machines; without API keys that is refused: listen on 127.0.0.1`;
+}
+
+/** The words of a command as they stand there: nothing is quoted, nothing is expanded. Null when there are none. */
+function wordsIn(command: string): Words | null {
+  const [program, ...args] = command.split(/\s+/).filter((word) => word !== '');
+  return program === undefined ? null : [program, ...args];
+}
+
+/** The operator's commands that start and end machines; null when he has given none. */
+export function launcherIn({ launcherStart, launcherStop }: Config): LauncherCommands | null {
+  const [start, stop] = [wordsIn(launcherStart), wordsIn(launcherStop)];
+  return start && stop && { start, stop };
 }
 
 /** Host and port of a `listen` that a `Config` holds. */

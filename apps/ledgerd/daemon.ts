@@ -1,15 +1,16 @@
 import { join } from 'node:path';
 import { type EventStore, UnknownEvent } from '#event-store';
 import { type Hypervisor, openHypervisor, pruneTranscripts } from '#hypervisor';
+import { Refusal } from '#ledger';
 import type { World } from '#world';
 import { Closers } from './closers.ts';
-import { type Config, listenAddress } from './config.ts';
+import { type Config, launcherIn, listenAddress } from './config.ts';
 import type { WorkerWindow } from './http/house.ts';
 import type { Ledgers } from './ledger.ts';
 import type { Log } from './log.ts';
 import { openMetrics } from './metrics.ts';
 import { openLog } from './open-log.ts';
-import { finishHalfDone } from './registration.ts';
+import { claimedBesides, finishHalfDone } from './registration.ts';
 import { Tally } from './tally.ts';
 
 /** Together these stay below the 5 s that a SIGTERM has. */
@@ -53,7 +54,8 @@ async function open(
   { config, world, log, hypervisor: lent }: DaemonParts,
   closers: Closers,
 ): Promise<string | null> {
-  const { roles, host, snapshotsMax } = config;
+  const { roles, host, snapshotsMax, chainMax } = config;
+  const reconcileEveryMs = config.reconcileEvery * 1_000;
   const stopping = new AbortController();
   const metrics = openMetrics();
   const { store, ledgers, views } = await openLog({ config, world, log, metrics, closers });
@@ -61,10 +63,10 @@ async function open(
   const tally = await Tally.start({ world, store, ledgers, metrics, log, signal: stopping.signal });
   await finishRegistrations({ world, log, ledgers, host });
   const hypervisor = roles.includes('worker')
-    ? (lent ?? openMachines({ config, world, log }, stopping.signal))
+    ? (lent ?? openMachines({ config, world, log, ledgers }, stopping.signal))
     : null;
   const worker = hypervisor
-    ? await openWorker({ world, log, store, ledgers, hypervisor, host }, closers)
+    ? await openWorker({ world, log, store, ledgers, hypervisor, host, reconcileEveryMs }, closers)
     : NO_WORKER;
   if (!roles.includes('http')) return null;
   const { serveHttp } = await import('./http/serve.ts');
@@ -77,7 +79,7 @@ async function open(
       hypervisor,
       worker,
       host,
-      limits: { snapshotsMax },
+      limits: { snapshotsMax, chainMax },
       log,
       metrics,
       heldCount: () => tally.heldCount,
@@ -114,14 +116,27 @@ const NO_WORKER: WorkerWindow = {
   isReady: () => true,
   expect: () => undefined,
   overdue: () => new Set(),
+  reconcile: () =>
+    Promise.reject(
+      new Refusal('host-unreachable', 'this process looks at no machines: it runs without the role worker'),
+    ),
   progressOf: () => null,
 };
 
-function openMachines({ config, world, log }: DaemonParts, signal: AbortSignal): Hypervisor {
+function openMachines(
+  { config, world, log, ledgers }: DaemonParts & { readonly ledgers: Ledgers },
+  signal: AbortSignal,
+): Hypervisor {
   const transcriptsDir = join(config.data, 'transcripts');
   void keepPruned({ world, log, transcriptsDir, signal });
-  const { monitorRoots, imageRoots, host } = config;
-  return openHypervisor({ world, monitorRoots, imageRoots, worker: host, transcriptsDir });
+  const { monitorRoots, imageRoots, host, onWrongChain } = config;
+  const launcher = launcherIn(config);
+  return openHypervisor({
+    ...{ world, monitorRoots, imageRoots, worker: host, transcriptsDir, onWrongChain },
+    claimedBesides: (vmId) => claimedBesides(ledgers, vmId),
+    socketsDir: join(config.data, 'sockets'),
+    ...(launcher && { launcher }),
+  });
 }
 
 interface Pruning extends Pick<DaemonParts, 'world' | 'log'> {
@@ -148,6 +163,7 @@ interface WorkerParts {
   readonly ledgers: Ledgers;
   readonly hypervisor: Hypervisor;
   readonly host: string;
+  readonly reconcileEveryMs: number;
 }
 
 async function openWorker({ log, ...parts }: WorkerParts, closers: Closers): Promise<WorkerWindow> {
@@ -170,6 +186,7 @@ async function openWorker({ log, ...parts }: WorkerParts, closers: Closers): Pro
     isReady: () => isReady,
     expect: (vmId) => worker.expect(vmId),
     overdue: () => worker.overdue(),
+    reconcile: (vmId, asked) => worker.reconcile(vmId, asked),
     progressOf: (vmId) => worker.progressOf(vmId),
   };
 }

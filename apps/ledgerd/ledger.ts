@@ -19,7 +19,7 @@ import {
 import type { World } from '#world';
 
 /** Bumped whenever `evolve` changes what it makes of an event: states kept by older programs are dropped. */
-const EVOLVE_VERSION = 1;
+const EVOLVE_VERSION = 2;
 
 /** What one VM, one snapshot and one name cost in memory, roughly and rather too much. */
 const VM_BYTES = 4096;
@@ -93,4 +93,5 @@ export function openLedgers({ world, store, states }: LedgersOptions): Ledgers {
 export const frozen = (vm: Readonly<Vm>): Vm => ({
   ...vm,
   snapshots: new Map([...vm.snapshots].map(([id, snapshot]) => [id, { ...snapshot }])),
+  layers: new Map(vm.layers),
 });

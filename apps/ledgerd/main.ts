@@ -6,6 +6,8 @@ const EXIT_TROUBLE = 1;
 const EXIT_USAGE = 2;
 /** SIGTERM ends us within 5 s. Whoever has not let go by then is left behind, as in a crash. */
 const STOP_WITHIN_MS = 4_700;
+/** Overlays, copies and memory hold what the guest's disks hold: they are not for everybody to read. */
+const NOT_FOR_OTHERS = 0o007;
 
 const say = (sentence: string): void => void process.stderr.write(`ledgerd: ${sentence}\n`);
 
@@ -39,6 +41,7 @@ async function run(config: import('./config.ts').Config): Promise<void> {
     import('./daemon.ts'),
     import('./log.ts'),
   ]);
+  process.umask(process.umask(NOT_FOR_OTHERS) | NOT_FOR_OTHERS);
   const output = pino.destination({ dest: 1, sync: false });
   const log = pino({ level: config.logLevel, redact: [...SECRET_MEMBERS] }, output);
   try {

@@ -47,7 +47,7 @@ export const OPTIONS = {
     flag: 'monitor-root',
     variable: 'SNAPLEDGER_MONITOR_ROOTS',
     argument: 'DIR',
-    says: 'a directory that QMP sockets may be in; may be repeated (none: no VM can be registered)',
+    says: 'a directory that sockets of QMP and guest agents may be in; may be repeated (none: no VM can be registered)',
     separator: ':',
   },
   imageRoots: {
@@ -56,6 +56,18 @@ export const OPTIONS = {
     argument: 'DIR',
     says: 'a directory that images may be in; may be repeated (the directories of the VM’s own disks)',
     separator: ':',
+  },
+  launcherStart: {
+    flag: 'launcher-start',
+    variable: 'SNAPLEDGER_LAUNCHER_START',
+    argument: 'CMD',
+    says: 'starts the QEMU of a VM, for loads that need a new one; words, no shell (none)',
+  },
+  launcherStop: {
+    flag: 'launcher-stop',
+    variable: 'SNAPLEDGER_LAUNCHER_STOP',
+    argument: 'CMD',
+    says: 'ends the QEMU of a VM (none)',
   },
   snapshotsMax: {
     flag: 'snapshots-max',
@@ -69,6 +81,18 @@ export const OPTIONS = {
     argument: 'N',
     says: 'layers that one backing chain may have (64)',
   },
+  onWrongChain: {
+    flag: 'on-wrong-chain',
+    variable: 'SNAPLEDGER_ON_WRONG_CHAIN',
+    argument: 'stop|report',
+    says: 'what becomes of a machine that was started from a wrong layer (stop)',
+  },
+  reconcileEvery: {
+    flag: 'reconcile-every',
+    variable: 'SNAPLEDGER_RECONCILE_EVERY',
+    argument: 'SECONDS',
+    says: 'how often each idle VM is looked at for drift; 0 for never (600)',
+  },
   logLevel: {
     flag: 'log-level',
     variable: 'SNAPLEDGER_LOG_LEVEL',
@@ -81,9 +105,6 @@ export type OptionKey = keyof typeof OPTIONS;
 
 /** Settings that are promised and not built: to swallow them would let the operator believe in them. */
 export const NOT_BUILT: readonly { readonly flag: string; readonly variable: string }[] = [
-  { flag: 'launcher-start', variable: 'SNAPLEDGER_LAUNCHER_START' },
-  { flag: 'launcher-stop', variable: 'SNAPLEDGER_LAUNCHER_STOP' },
-  { flag: 'on-wrong-chain', variable: 'SNAPLEDGER_ON_WRONG_CHAIN' },
   { flag: 'kafka', variable: 'SNAPLEDGER_KAFKA_BROKERS' },
   { flag: 'qmp', variable: 'SNAPLEDGER_QMP' },
   { flag: 'qmp-tcp', variable: 'SNAPLEDGER_QMP_TCP' },

@@ -4,6 +4,7 @@ import {
   type DataOf,
   decide,
   type Disk,
+  Refusal,
   type RegistryEvent,
   type Vm,
   type VmEvent,
@@ -43,6 +44,12 @@ async function finish(ledgers: Ledgers, vmId: string, asked: Asked): Promise<voi
   const { state: registry } = await ledgers.registry.state(REGISTRY_STREAM);
   const claimed = registry.claims.get(vmId)?.registration;
   if (claimed) await begin(ledgers, claimed, asked);
+}
+
+/** The images and layers of all VMs but one. */
+export async function claimedBesides({ registry }: Ledgers, vmId: string): Promise<string[]> {
+  const { state } = await registry.state(REGISTRY_STREAM);
+  return [...state.claims].flatMap(([other, { files }]) => (other === vmId ? [] : files));
 }
 
 /** Name, monitor and images of a VM, as the registry wants them. */
@@ -110,13 +117,34 @@ const pickClaimed = ({ name, monitor }: DataOf<'VmChanged'>): { name?: string; m
   ...(monitor !== undefined && { monitor }),
 });
 
-async function claimAnew(
-  ledgers: Ledgers,
-  vmId: string,
-  vm: Readonly<Pick<Vm, 'name' | 'monitor' | 'disks'>>,
-  asked: Asked,
-): Promise<void> {
-  const claim = { name: vm.name, monitor: vm.monitor, files: writableFilesOf(vm.disks), registration: null };
+type Claimed = Pick<Vm, 'name' | 'monitor' | 'disks' | 'layers'>;
+
+/** What the machine writes on, and all that its snapshots and its disks stand on. */
+function filesOf({ disks, layers }: Readonly<Claimed>): string[] {
+  const shared = new Set(disks.filter(({ readOnly }) => readOnly).map(({ file }) => file));
+  const own = [...layers.keys()].filter((file) => !shared.has(file));
+  return [...new Set([...writableFilesOf(disks), ...own])];
+}
+
+/**
+ * Claims what a VM is and stands on, when an operation, a look or a crash has left that otherwise. Nothing is recorded
+ * when it is claimed already.
+ *
+ * @throws {Refusal} `image-taken` when another VM stands on a part of it
+ */
+export async function claimWhatItIs(ledgers: Ledgers, vm: Readonly<Vm>, asked: () => Asked): Promise<void> {
+  const { state: registry } = await ledgers.registry.state(REGISTRY_STREAM);
+  const claim = registry.claims.get(vm.id);
+  if (!claim) return;
+  const files = filesOf(vm);
+  const isSame = claim.name === vm.name && claim.monitor === vm.monitor;
+  const haveSameFiles =
+    files.length === claim.files.length && files.every((file) => claim.files.includes(file));
+  if (!isSame || !haveSameFiles) await claimAnew(ledgers, vm.id, vm, asked());
+}
+
+async function claimAnew(ledgers: Ledgers, vmId: string, vm: Readonly<Claimed>, asked: Asked): Promise<void> {
+  const claim = { name: vm.name, monitor: vm.monitor, files: filesOf(vm), registration: null };
   await ledgers.registry.handle(REGISTRY_STREAM, { type: 'ClaimVm', vmId, claim }, unkeyed(asked));
 }
 
@@ -142,8 +170,15 @@ export async function finishHalfDone(ledgers: Ledgers, asked: () => Asked): Prom
     if (claim.registration) await begin(ledgers, claim.registration, asked());
     const { state: vm } = await ledgers.vms.state(streamOf(vmId));
     if (vm.life === 'forgotten') await release(ledgers, vmId, asked());
-    if (vm.life === 'registered' && (vm.name !== claim.name || vm.monitor !== claim.monitor)) {
-      await claimAnew(ledgers, vmId, vm, asked());
-    }
+    if (vm.life === 'registered') await claimOrLeave(ledgers, vm, asked);
+  }
+}
+
+/** A start does not fail of two VMs that stand on one file: whoever works on them tells of it. */
+async function claimOrLeave(ledgers: Ledgers, vm: Readonly<Vm>, asked: () => Asked): Promise<void> {
+  try {
+    await claimWhatItIs(ledgers, vm, asked);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
   }
 }

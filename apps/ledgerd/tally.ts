@@ -1,4 +1,5 @@
 import { type EventStore, follow, type FollowedBatch } from '#event-store';
+import { wrongChainIn } from '#ledger';
 import { parseRfc3339, type World } from '#world';
 import { type Ledgers, REGISTRY_STREAM, streamOf, vmOf } from './ledger.ts';
 import type { Log } from './log.ts';
@@ -23,6 +24,7 @@ const HOLD_CHANGES: ReadonlySet<string> = new Set([
   ...Object.keys(KIND_OF_END),
   'LeftoverRemoved',
   'HoldReleased',
+  'DriftFound',
   'VmForgotten',
 ]);
 
@@ -87,7 +89,8 @@ export class Tally {
 
   async #lookAtHold(vmId: string): Promise<void> {
     const { state } = await this.#parts.ledgers.vms.state(streamOf(vmId));
-    if (state.life === 'registered' && state.hold) this.#held.add(vmId);
+    const isHeld = state.hold !== null || wrongChainIn(state) !== undefined;
+    if (state.life === 'registered' && isHeld) this.#held.add(vmId);
     else this.#held.delete(vmId);
   }
 

@@ -61,6 +61,18 @@ test('the metrics tell what an operator would alarm on, and name no VM', async (
   await metricsWith(daemon, 'snapledger_vms_held 0');
 });
 
+test('a VM whose machine is on a wrong chain is counted as held', async () => {
+  const daemon = await ledgerd();
+  const vmId = await vmOn(daemon);
+  const wrong = { kind: 'wrong-chain' as const, device: 'vda', message: 'started from /a', evidence: [] };
+  daemon.machines.found.findings = [wrong];
+  await daemon.ask('POST', `/v1/vms/${vmId}/reconcile`);
+  await metricsWith(daemon, 'snapledger_vms_held 1');
+  daemon.machines.found.findings = [];
+  await daemon.ask('POST', `/v1/vms/${vmId}/reconcile`);
+  await metricsWith(daemon, 'snapledger_vms_held 0');
+});
+
 test('held VMs are counted after a restart too', async () => {
   const data = directory();
   const one = await ledgerd({ data });

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { directory } from './ledgerd.ts';
@@ -85,6 +85,15 @@ test('a second one on the same data directory, or at the same address, says why 
   expect(beside.stderr).toContain('answers at');
   expect((await fetch(`${address}/health/ready`)).status).toBe(200);
   expect(await ended(child, 'SIGTERM')).toBe(0);
+});
+
+test('what it makes is not for everybody on the host to read, whatever the umask', async () => {
+  const data = directory();
+  const { child } = await running(data);
+  await ended(child, 'SIGTERM');
+  const files = readdirSync(data);
+  expect(files).toContain('ledger.sqlite');
+  for (const file of files) expect([file, statSync(join(data, file)).mode & 0o007]).toEqual([file, 0]);
 });
 
 test('after a kill -9 the data directory is free, and what was acknowledged is there', async () => {

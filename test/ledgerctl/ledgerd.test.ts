@@ -62,11 +62,11 @@ test('every change of a snapshot is a command, and every refusal an exit code', 
 test('a machine is changed in what was said, and in nothing else', async () => {
   const { run } = await withMachine();
   const words =
-    'vm change web1 --name web2 --label rack=7 --label gone=1 --guest-agent /run/ga --disk vda=none';
+    'vm change web1 --name web2 --label rack=7 --label gone=1 --guest-agent /m/ga --disk vda=none';
   expect(await run(words)).toEqual({ code: 0, out: 'changed web1\n', err: '' });
   expect(await run('vm change web2 --label gone- --label new=2')).toMatchObject({ code: 0, err: '' });
   expect(JSON.parse((await run('vm show web2 --json')).out)).toMatchObject({
-    ...{ name: 'web2', monitor: '/m/web1.sock', guestAgent: '/run/ga', labels: { rack: '7', new: '2' } },
+    ...{ name: 'web2', monitor: '/m/web1.sock', guestAgent: '/m/ga', labels: { rack: '7', new: '2' } },
     disks: [
       { device: 'vda', default: 'none' },
       { device: 'vdb', default: 'internal' },

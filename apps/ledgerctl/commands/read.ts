@@ -37,6 +37,7 @@ export function readCommands(program: Command, does: Does): void {
     .option('--as-of <time>', 'as it was then (RFC 3339)')
     .option('--root <SNAP>', 'only this snapshot and what descends from it')
     .option('--depth <levels>', 'only so many levels')
+    .option('--implicit', 'show safety pins too')
     .action(does(tree));
   program
     .command('show')
@@ -90,7 +91,7 @@ async function list(session: Session, word: string, options: ListOptions): Promi
 async function tree(
   session: Session,
   word: string,
-  options: AsOf & { root?: string; depth?: string },
+  options: AsOf & { root?: string; depth?: string; implicit?: boolean },
 ): Promise<void> {
   const vmId = await findVm(session, word);
   const root = options.root === undefined ? undefined : await findSnapshot(session, vmId, options.root);
@@ -99,6 +100,7 @@ async function tree(
     asOf,
     root,
     depth,
+    implicit: options.implicit ? 'true' : undefined,
   });
   const head = session.isJson || asOf !== undefined ? '' : await headOf(session, vmId, answer.body);
   await session.show(answer, (lineage) => head + drawTree(lineage, session.screen));
@@ -138,7 +140,8 @@ const yes = (is: boolean): string | null => (is ? 'yes' : null);
 
 function snapshotFacts({ screen }: Session, snapshot: SnapshotView, version: string): string {
   const { text, paint } = screen;
-  const { sizeBytes, mode } = snapshot.memory;
+  const { sizeBytes, mode, file } = snapshot.memory;
+  const memory = [mode, file, sizeBytes === undefined ? undefined : `${sizeBytes} bytes`];
   const labels = Object.entries(snapshot.labels).map(([key, value]) => `${key}=${value}`);
   const disks = snapshot.disks.map(
     (disk) => `${disk.device}=${disk.mode}${disk.file ? ` ${disk.file}` : ''}`,
@@ -153,7 +156,7 @@ function snapshotFacts({ screen }: Session, snapshot: SnapshotView, version: str
       ['created', text(instant(snapshot.createdAt))],
       ['parent', text(snapshot.parentId ?? 'none')],
       ['machine', snapshot.vmState === null ? null : text(snapshot.vmState)],
-      ['memory', sizeBytes === undefined ? text(mode) : `${text(mode)}, ${sizeBytes} bytes`],
+      ['memory', text(memory.filter((fact) => fact !== undefined).join(', '))],
       ['disks', text(disks.join(', '))],
       ['consistency', snapshot.consistency === null ? null : text(snapshot.consistency)],
       ['protected', yes(snapshot.protected)],

@@ -7,8 +7,10 @@ import { findVm } from '../find.ts';
 import { type LabelChange, labelChange, relabelled } from '../labels.ts';
 import { ownTrouble } from '../problem.ts';
 import type { Does, Session } from '../session.ts';
+import { reconcileCommand } from './doctor.ts';
+import { launchCommand } from './launch.ts';
 import { facts, table } from '../table.ts';
-import { capture, disk, guarded, label, type DiskWords } from '../words.ts';
+import { disk, diskDefault, guarded, label, type DiskDefault, type DiskWords } from '../words.ts';
 
 interface AddOptions {
   readonly monitor: string;
@@ -26,7 +28,7 @@ interface ChangeOptions {
   /** False: there is none any more. */
   readonly guestAgent?: string | false;
   readonly label?: readonly LabelChange[];
-  readonly disk?: Readonly<Record<string, string>>;
+  readonly disk?: readonly DiskDefault[];
 }
 
 /** `vm ...`: which machines there are. */
@@ -56,7 +58,7 @@ export function vmCommands(program: Command, does: Does): void {
     .option('--guest-agent <path>', 'unix socket of its guest agent')
     .option('--no-guest-agent', 'it has none any more')
     .option('--label <label>', 'key=value sets one, key- removes one; may be repeated', labelChange)
-    .option('--disk <device=mode>', 'what a create does with a disk by itself; may be repeated', capture)
+    .option('--disk <device=mode>', 'what a create does with a disk by itself; may be repeated', diskDefault)
     .action(does(change));
   guarded(vm.command('forget'))
     .description('forget a machine; its images and the log stay as they are')
@@ -66,6 +68,8 @@ export function vmCommands(program: Command, does: Does): void {
     .description('say whether a machine can be snapshotted, and why not')
     .argument('<VM>', 'name or id')
     .action(does(status));
+  reconcileCommand(vm, does);
+  launchCommand(vm, does);
 }
 
 async function add(session: Session, name: string, options: AddOptions): Promise<void> {
@@ -144,8 +148,7 @@ function vmFacts({ screen }: Session, vm: ShownVm, version: string): string {
 }
 
 async function change(session: Session, word: string, options: ChangeOptions): Promise<void> {
-  const { name, monitor, host, guestAgent, label: changes, disk: modes } = options;
-  const disks = modes && Object.entries(modes).map(([device, mode]) => ({ device, default: mode }));
+  const { name, monitor, host, guestAgent, label: changes, disk: disks } = options;
   const fields = { name, monitor, host, guestAgent: guestAgent === false ? null : guestAgent, disks };
   const isSaid = changes !== undefined || Object.values(fields).some((value) => value !== undefined);
   if (!isSaid)

@@ -37,6 +37,31 @@ test('create waits for the end and says how the snapshot is called', async () =>
   });
 });
 
+test('create says what goes where: disks, memory, backups, and whether the guest holds still', async () => {
+  const words =
+    'create web1 a --disk vda=external:/new/a --disk vdb=external --memory external --memory-file /new/m' +
+    ' --memory-format stream --quiesce try --backup vda=/copy,sync=top,format=raw';
+  await running(words, { [`POST ${SNAPSHOTS}`]: accepted, [`GET ${OPERATION}`]: { body: succeeded() } });
+  expect(heard()[1]?.body).toEqual({
+    name: 'a',
+    ...{ memory: 'external', memoryFile: '/new/m', memoryFormat: 'stream', quiesce: 'try' },
+    disks: [
+      { device: 'vda', snapshot: 'external', file: '/new/a' },
+      { device: 'vdb', snapshot: 'external' },
+    ],
+    backups: [{ device: 'vda', target: '/copy', sync: 'top', format: 'raw' }],
+  });
+  for (const wrong of [
+    '--memory disk',
+    '--quiesce hard',
+    '--disk vda=both',
+    '--backup vda',
+    '--memory-format x',
+  ]) {
+    expect(await running(`create web1 ${wrong}`), wrong).toMatchObject({ code: 2 });
+  }
+});
+
 test('on a terminal the progress is one line that is gone in the end', async () => {
   const shown: string[] = [];
   await running(
@@ -91,6 +116,9 @@ test('load and delete name what they do to which snapshot', async () => {
   const loads = { [`POST ${SNAPSHOTS}/${idOf('b')}/load`]: { body: succeeded({ kind: 'load' }) } };
   expect((await running('load web1 b --then paused --disks-only', loads)).out).toBe('loaded b\n');
   expect(lastHeard()?.body).toEqual(JSON.parse('{"then":"paused","disksOnly":true}'));
+  await running('load web1 b --safety memory', loads);
+  expect(lastHeard()?.body).toEqual({ safety: 'memory' });
+  expect(await running('load web1 b --safety all')).toMatchObject({ code: 2 });
   const deletes = { [`DELETE ${SNAPSHOTS}/${idOf('b')}`]: { body: succeeded({ kind: 'delete' }) } };
   expect((await running('delete web1 b --merge-force', deletes)).out).toBe('deleted b\n');
   expect(lastHeard()?.query).toEqual({ strategy: 'merge-force' });

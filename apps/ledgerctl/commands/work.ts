@@ -1,29 +1,37 @@
 import { Option, type Command } from 'commander';
 import type { ShownOperation } from '../answers.ts';
-import { route } from '../api.ts';
-import type { ExitCode } from '../exit.ts';
+import { type CommandRequest, route } from '../api.ts';
+import { EXIT, type ExitCode } from '../exit.ts';
 import { findSnapshot, findVm } from '../find.ts';
 import { finish } from '../outcome.ts';
+import { type PlanOptions, showPlan } from '../plan.ts';
 import { ownTrouble } from '../problem.ts';
 import type { Does, Session } from '../session.ts';
 import type { WaitOptions } from '../wait.ts';
-import { capture, label, patient } from '../words.ts';
+import { backup, capture, label, patient, planned, type BackedUpDisk, type CapturedDisk } from '../words.ts';
 
-interface CreateOptions extends WaitOptions {
+type WorkOptions = WaitOptions & PlanOptions;
+
+interface CreateOptions extends WorkOptions {
   readonly id?: string;
   readonly description?: string;
   readonly label?: Readonly<Record<string, string>>;
   readonly memory?: string;
+  readonly memoryFile?: string;
+  readonly memoryFormat?: string;
   readonly diskOnly?: boolean;
-  readonly disk?: Readonly<Record<string, string>>;
+  readonly disk?: readonly CapturedDisk[];
+  readonly backup?: readonly BackedUpDisk[];
+  readonly quiesce?: string;
 }
 
-interface LoadOptions extends WaitOptions {
+interface LoadOptions extends WorkOptions {
+  readonly safety?: string;
   readonly then?: string;
   readonly disksOnly?: boolean;
 }
 
-interface DeleteOptions extends WaitOptions {
+interface DeleteOptions extends WorkOptions {
   readonly all?: boolean;
   readonly merge?: boolean;
   readonly mergeForce?: boolean;
@@ -33,28 +41,52 @@ interface DeleteOptions extends WaitOptions {
 
 /** What a worker carries out on the machine. Each waits for the end unless told not to. */
 export function workCommands(program: Command, does: Does): void {
-  patient(program.command('create'))
+  planned(program.command('create'))
     .description('take a snapshot of every disk of a machine, or of none')
     .argument('<VM>', 'name or id')
     .argument('[NAME]', 'name of the snapshot; made up when absent')
     .option('--id <uuid>', 'id of the snapshot; made up when absent')
     .option('--description <text>', 'what it is for')
     .option('--label <key=value>', 'label; may be repeated', label)
-    .addOption(new Option('--memory <mode>', 'whether to keep the memory too').choices(['none', 'internal']))
+    .addOption(
+      new Option('--memory <mode>', 'where the memory goes').choices(['none', 'internal', 'external']),
+    )
+    .option('--memory-file <file>', 'the file that it goes into')
+    .addOption(
+      new Option(
+        '--memory-format <format>',
+        'state loads into a running machine, stream into a new one',
+      ).choices(['state', 'stream']),
+    )
     .option('--disk-only', 'leave the memory of a running machine out')
-    .option('--disk <device=mode>', 'internal, external or none for one disk; may be repeated', capture)
+    .option(
+      '--disk <device=mode>',
+      'internal, external, external:FILE or none for one disk; may be repeated',
+      capture,
+    )
+    .option('--backup <device=target>', 'copy a disk too: DEVICE=/TARGET[,sync=...][,format=...]', backup)
+    .addOption(
+      new Option('--quiesce <how>', 'whether the guest holds still').choices(['none', 'try', 'require']),
+    )
     .action(does(create));
-  patient(program.command('load'))
+  planned(program.command('load'))
     .description('bring a machine back to a snapshot')
     .argument('<VM>', 'name or id')
     .argument('<SNAP>', 'name or id')
     .addOption(
       new Option('--then <state>', 'how the machine goes on').choices(['as-captured', 'running', 'paused']),
     )
+    .addOption(
+      new Option('--safety <what>', 'what to save of the present first; disks when absent').choices([
+        'disks',
+        'memory',
+        'none',
+      ]),
+    )
     .option('--disks-only', 'leave the memory of the snapshot out')
     .action(does(load));
   const strategies = ['merge', 'merge-force', 'discard', 'discard-force'];
-  const remove = patient(program.command('delete'))
+  const remove = planned(program.command('delete'))
     .description('delete a snapshot; without a strategy it is retired: hidden, but kept')
     .argument('<VM>', 'name or id')
     .argument('[SNAP]', 'name or id');
@@ -87,36 +119,27 @@ async function create(
   options: CreateOptions,
 ): Promise<ExitCode> {
   const vmId = await findVm(session, word);
-  const { id, description, label: labels, memory, diskOnly, disk } = options;
-  const disks = disk && Object.entries(disk).map(([device, snapshot]) => ({ device, snapshot }));
-  const accepted = await session.api.command<ShownOperation>(
-    {
-      method: 'POST',
-      path: route('vms', vmId, 'snapshots'),
-      body: { id, name, description, labels, memory, diskOnly, disks },
-      ...session.guards,
-    },
-    'outcome',
-  );
-  const snapshotId = accepted.body.snapshotId ?? '';
-  return finish(session, accepted, name === undefined ? snapshotId : `${name} (${snapshotId})`, options);
+  const { id, description, label: labels, memory, memoryFile, memoryFormat, diskOnly, quiesce } = options;
+  const { disk: disks, backup: backups } = options;
+  const wanted = { memory, memoryFile, memoryFormat, disks, diskOnly, backups, quiesce };
+  const body = { id, name, description, labels, ...wanted, planHash: options.plan };
+  const asked: Work = {
+    vmId,
+    request: { method: 'POST', path: route('vms', vmId, 'snapshots'), body, ...session.guards },
+    what: (snapshotId) => (name === undefined ? snapshotId : `${name} (${snapshotId})`),
+  };
+  return work(session, asked, options);
 }
 
 async function load(session: Session, vmWord: string, word: string, options: LoadOptions): Promise<ExitCode> {
   const vmId = await findVm(session, vmWord);
   const id = await findSnapshot(session, vmId, word);
-  const { then, disksOnly } = options;
-  const accepted = await session.api.command<ShownOperation>(
-    {
-      method: 'POST',
-      path: route('vms', vmId, 'snapshots', id, 'load'),
-      // oxlint-disable-next-line no-thenable -- the word of the API; nobody awaits this object
-      body: { then, disksOnly },
-      ...session.guards,
-    },
-    'outcome',
-  );
-  return finish(session, accepted, word, options);
+  const { then, disksOnly, safety, plan: planHash } = options;
+  const path = route('vms', vmId, 'snapshots', id, 'load');
+  // oxlint-disable-next-line no-thenable -- the word of the API; nobody awaits this object
+  const body = { then, disksOnly, safety, planHash };
+  const request = { method: 'POST' as const, path, body, ...session.guards };
+  return work(session, { vmId, request, what: () => word }, options);
 }
 
 async function deleteOneOrAll(
@@ -133,11 +156,30 @@ async function deleteOneOrAll(
     word === undefined
       ? route('vms', vmId, 'snapshots')
       : route('vms', vmId, 'snapshots', await findSnapshot(session, vmId, word));
-  const accepted = await session.api.command<ShownOperation>(
-    { method: 'DELETE', path, query: { strategy: strategyIn(options) }, ...session.guards },
-    'outcome',
-  );
-  return finish(session, accepted, word ?? `all snapshots of ${vmWord}`, options);
+  const query = { strategy: strategyIn(options), planHash: options.plan };
+  const request = { method: 'DELETE' as const, path, query, ...session.guards };
+  return work(session, { vmId, request, what: () => word ?? `all snapshots of ${vmWord}` }, options);
+}
+
+interface Work {
+  readonly vmId: string;
+  readonly request: CommandRequest;
+  /** How the person calls the thing that is worked on. */
+  readonly what: (snapshotId: string) => string;
+}
+
+/** Has it done and waits for the end, or only says what it would be. */
+async function work(
+  session: Session,
+  { vmId, request, what }: Work,
+  options: WorkOptions,
+): Promise<ExitCode> {
+  if (options.dryRun) {
+    await showPlan(session, vmId, request);
+    return EXIT.ok;
+  }
+  const accepted = await session.api.command<ShownOperation>(request, 'outcome');
+  return finish(session, accepted, what(accepted.body.snapshotId ?? ''), options);
 }
 
 function strategyIn({ merge, mergeForce, discard, discardForce }: DeleteOptions): string | undefined {

@@ -1,6 +1,17 @@
 import { z } from 'zod';
-import { CaptureMode, Consistency, Labels, Leftover, REFUSAL_CODES, Step, VmState } from '#ledger';
+import {
+  CaptureMode,
+  Consistency,
+  Finding,
+  Labels,
+  Leftover,
+  MemoryFormat,
+  REFUSAL_CODES,
+  Step,
+  VmState,
+} from '#ledger';
 import { type LineageView, SNAPSHOT_STATUSES, type SnapshotView } from '#views';
+import { PLAN_NODES_MAX, type ShownPlan } from './plans.ts';
 import type { ShownOperation, ShownVm } from './shown.ts';
 
 const id = z.string().describe('a UUID');
@@ -25,12 +36,17 @@ const Vm = z.strictObject({
       format: z.string(),
       file: z.string(),
       default: CaptureMode.nullable(),
+      readOnly: z.literal(true).exactOptional(),
     }),
   ),
   current: Current,
   operationId: id.nullable(),
   conditions: z.array(
-    z.strictObject({ type: z.enum(['Held', 'Overdue']), reason: z.string(), message: z.string() }),
+    z.strictObject({
+      type: z.enum(['Held', 'WrongChain', 'Drift', 'Overdue']),
+      reason: z.string(),
+      message: z.string(),
+    }),
   ),
 }) satisfies z.ZodType<ShownVm>;
 
@@ -46,7 +62,10 @@ const Snapshot = z.strictObject({
   memory: z.strictObject({
     mode: CaptureMode,
     device: z.string().exactOptional(),
+    file: z.string().exactOptional(),
+    format: MemoryFormat.exactOptional(),
     sizeBytes: z.number().exactOptional(),
+    sha256: z.string().exactOptional(),
   }),
   disks: z.array(z.strictObject({ device: z.string(), mode: CaptureMode, file: z.string().exactOptional() })),
   consistency: Consistency.nullable(),
@@ -59,13 +78,44 @@ const Snapshot = z.strictObject({
 const nextPageToken = z.string().describe('absent on the last page').exactOptional();
 const totalSize = z.number().int();
 
+const LineageNode = Snapshot.extend({ depth: z.number().int(), childCount: z.number().int() });
+
 const Lineage = z.strictObject({
   vmId: id,
   position: z.string(),
   current: Current,
-  nodes: z.array(Snapshot.extend({ depth: z.number().int(), childCount: z.number().int() })),
+  nodes: z.array(LineageNode),
   nextPageToken,
 }) satisfies z.ZodType<LineageView>;
+
+const Planned = z.strictObject({
+  plan: z.strictObject({
+    hash: z
+      .string()
+      .describe('as planHash of the same request: it does just this, or is refused with plan-changed'),
+    commands: z.array(z.string()).describe('what is done, in words, in order'),
+    filesCreated: z
+      .array(z.string())
+      .describe(
+        'absolute paths; those that nobody named are called so only if the request comes with the hash',
+      ),
+    filesUnlinked: z.array(z.string()).describe('absolute paths'),
+    snapshotsDiscarded: z
+      .array(id)
+      .describe('those whose data goes besides the one asked for, replaced pins among them'),
+    bytes: z.number().int().describe('how much is copied or written, at most'),
+    stops: z.strictObject({
+      machine: z.boolean().describe('whether a machine that runs is made to stand still'),
+      estimatedMs: z.number().int().describe('for how long in all, roughly; 0 when it does not stop'),
+    }),
+    tree: z
+      .array(LineageNode)
+      .describe(
+        `the lineage as it would be, without pins, each node after its parent; ${PLAN_NODES_MAX} at most`,
+      ),
+    treeSize: totalSize.describe('how many nodes the tree would have in all'),
+  }),
+}) satisfies z.ZodType<{ plan: ShownPlan }>;
 
 const Operation = z.strictObject({
   id,
@@ -89,6 +139,12 @@ const Status = z.strictObject({
   disks: z.array(
     z.strictObject({ device: z.string(), snapshottable: z.boolean(), reason: z.string().exactOptional() }),
   ),
+});
+
+const Drift = z.strictObject({
+  vmId: id,
+  stopped: z.boolean().describe('whether the machine ran on a wrong chain, and stands still for it now'),
+  findings: z.array(Finding),
 });
 
 const Entry = z.strictObject({
@@ -121,8 +177,11 @@ export const ANSWERS = {
   Lineage,
   Ancestors: z.strictObject({ snapshots: z.array(Snapshot), nextPageToken }),
   Status,
+  Drift,
+  Adoption: z.strictObject({ snapshots: z.array(Snapshot), left: z.array(Finding) }),
   History: z.strictObject({ entries: z.array(Entry), totalSize, nextPageToken }),
   Operation,
+  Planned,
   Operations: z.strictObject({ operations: z.array(Operation), totalSize, nextPageToken }),
   Problem,
 } as const;

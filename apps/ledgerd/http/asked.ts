@@ -43,6 +43,9 @@ export function askedIn(request: HttpRequest): Asked {
 /** The same request without conditions: a command that makes something new has no version to be compared with. */
 export const unconditional = ({ expectedVersion: _expectedVersion, ...asked }: Asked): Asked => asked;
 
+/** The same request for a look beside it: a key is bound by what was asked for, and by nothing else. */
+export const withoutKey = ({ key: _key, ...asked }: Asked): Asked => asked;
+
 function keyIn(header: HttpHeaders[string]): string | undefined {
   if (header === undefined) return undefined;
   if (typeof header === 'string' && KEY.test(header)) return header;

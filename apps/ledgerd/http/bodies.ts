@@ -1,9 +1,15 @@
-import { Choice, Flag, Id, LabelMap, Line, LineOrNull, ListOf, Text } from './fields.ts';
+import { Choice, Flag, Id, LabelMap, Line, LineOrNull, ListOf, Text, TextList } from './fields.ts';
 
 const CAPTURE_MODES = ['none', 'internal', 'external'] as const;
 type CaptureWord = (typeof CAPTURE_MODES)[number];
 
 const FILE_MODES = ['absolute-paths', 'existing'] as const;
+type FileModeWord = (typeof FILE_MODES)[number];
+
+const SYNC_WORDS = ['full', 'top', 'none'] as const;
+const MEMORY_FORMATS = ['state', 'stream'] as const;
+const QUIESCE_WORDS = ['none', 'try', 'require'] as const;
+const SAFETY_WORDS = ['disks', 'memory', 'none'] as const;
 
 /** The body of a command that needs none: `{}` or nothing. */
 // oxlint-disable-next-line typescript/no-extraneous-class -- a shape is a class, and this shape has nothing.
@@ -33,7 +39,7 @@ export class RegisterVmBody {
   @Line({ says: 'the QMP socket, inside a monitor root', isRequired: true })
   monitor!: string;
 
-  @Line({ says: 'the socket of the guest agent' })
+  @Line({ says: 'the socket of the guest agent, inside a monitor root' })
   guestAgent?: string;
 
   @Line({ says: 'the host that the VM runs on; this one when absent', max: 253 })
@@ -69,7 +75,7 @@ export class ChangeVmBody {
   @Line({ says: 'the QMP socket, inside a monitor root' })
   monitor?: string;
 
-  @LineOrNull({ says: 'the socket of the guest agent; null takes it away' })
+  @LineOrNull({ says: 'the socket of the guest agent, inside a monitor root; null takes it away' })
   guestAgent?: string | null;
 
   @Line({ says: 'the host that the VM runs on', max: 253 })
@@ -89,14 +95,14 @@ export class CapturedDiskBody {
   })
   snapshot!: CaptureWord;
 
-  @Line({ says: 'not built yet' })
+  @Line({ says: 'external only: the file that the machine goes on writing in; made up when absent' })
   file?: string;
 
-  @Line({ says: 'not built yet', max: 32 })
+  @Line({ says: 'the format of that file: qcow2 when absent', max: 32 })
   format?: string;
 
-  @Choice(FILE_MODES, { says: 'not built yet' })
-  mode?: string;
+  @Choice(FILE_MODES, { says: 'whether that file is made, and must not exist, or is there already' })
+  mode?: FileModeWord;
 }
 
 export class BackupBody {
@@ -106,14 +112,16 @@ export class BackupBody {
   @Line({ says: 'the file to copy it into', isRequired: true })
   target!: string;
 
-  @Line({ says: 'the format of that file', max: 32 })
+  @Line({ says: 'the format of that file: qcow2 when absent', max: 32 })
   format?: string;
 
-  @Line({ says: 'how much is copied', max: 32 })
-  sync?: string;
+  @Choice(SYNC_WORDS, {
+    says: 'everything, only the top layer, or only what is overwritten from now on; full when absent',
+  })
+  sync?: (typeof SYNC_WORDS)[number];
 
-  @Choice(FILE_MODES, { says: 'whether the file must be there already' })
-  mode?: string;
+  @Choice(FILE_MODES, { says: 'whether the file is made, and must not exist, or is there already' })
+  mode?: FileModeWord;
 }
 
 export class CreateSnapshotBody {
@@ -131,28 +139,30 @@ export class CreateSnapshotBody {
   @Choice(CAPTURE_MODES, { says: 'internal when the machine runs and not diskOnly, else none' })
   memory?: CaptureWord;
 
-  @Line({ says: 'not built yet' })
+  @Line({ says: 'the file that the memory goes into when no disk is to hold it; made up when absent' })
   memoryFile?: string;
 
-  @Choice(['state', 'stream'], { says: 'not built yet' })
-  memoryFormat?: string;
+  @Choice(MEMORY_FORMATS, {
+    says: 'state loads into a running machine, stream into a new one; state when absent',
+  })
+  memoryFormat?: (typeof MEMORY_FORMATS)[number];
 
   @ListOf(() => CapturedDiskBody, { says: 'every writable disk by its default when absent' })
   disks?: CapturedDiskBody[];
 
-  @ListOf(() => BackupBody, { says: 'not built yet' })
+  @ListOf(() => BackupBody, { says: 'copies of disks, made from the same instant on' })
   backups?: BackupBody[];
 
   @Flag({ says: 'no memory, whatever the power state' })
   diskOnly?: boolean;
 
-  @Choice(['none', 'try', 'require'], { says: 'only none is built yet' })
-  quiesce?: string;
+  @Choice(QUIESCE_WORDS, { says: 'whether the guest agent freezes the file systems for the capture' })
+  quiesce?: (typeof QUIESCE_WORDS)[number];
 
   @LabelMap({ says: 'up to 64 keys of up to 63 bytes, values up to 1 KiB' })
   labels?: Record<string, string>;
 
-  @Line({ says: 'not built yet', max: 128 })
+  @Line({ says: 'the hash of a plan: do just that, or nothing', max: 128 })
   planHash?: string;
 }
 
@@ -171,8 +181,10 @@ export class PatchSnapshotBody {
 }
 
 export class LoadSnapshotBody {
-  @Choice(['disks', 'memory', 'none'], { says: 'what is pinned before; only none is built yet' })
-  safety?: string;
+  @Choice(SAFETY_WORDS, {
+    says: 'what is saved of the present before, so that the load can be undone; disks when absent',
+  })
+  safety?: (typeof SAFETY_WORDS)[number];
 
   @Choice(['as-captured', 'running', 'paused'], { says: 'how the machine goes on' })
   // oxlint-disable-next-line unicorn/no-thenable -- the contract's word; it holds a text, which nobody can await.
@@ -181,11 +193,16 @@ export class LoadSnapshotBody {
   @Flag({ says: 'leave the memory of the snapshot out' })
   disksOnly?: boolean;
 
-  @Line({ says: 'not built yet', max: 128 })
+  @Line({ says: 'the hash of a plan: do just that, or nothing', max: 128 })
   planHash?: string;
 }
 
 export class ReleaseHoldBody {
   @Text({ says: 'what was done about it, for whoever reads the log', isRequired: true, min: 1, max: 4096 })
   note!: string;
+}
+
+export class AdoptBody {
+  @TextList({ says: 'their tags; all that are on every disk when absent' })
+  names?: string[];
 }

@@ -13,17 +13,6 @@ import { requireFollowing } from './ready.ts';
 export const ask = (house: House, vmId: string, command: Command, asked: Asked): Promise<Handled<VmEvent>> =>
   counted(house, command.type, () => house.ledgers.vms.handle(streamOf(vmId), command, asked));
 
-/** The same for what a machine has to do. Throws as `ask` does. */
-export function askWork(
-  house: House,
-  vmId: string,
-  command: Command,
-  asked: Asked,
-): Promise<Handled<VmEvent>> {
-  house.worker.expect(vmId);
-  return ask(house, vmId, command, asked);
-}
-
 /** Counts how a command was answered. Nothing is accepted that could not be shown afterwards. */
 export async function counted<T extends { readonly events: readonly unknown[]; readonly replayed: boolean }>(
   house: House,

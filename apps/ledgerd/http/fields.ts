@@ -108,6 +108,17 @@ export const ListOf = (item: () => new () => object, about: About): PropertyDeco
     ValidateNested({ each: true }),
   );
 
+/** Texts as they are: the names of foreign snapshots follow no rule of ours. */
+export const TextList = (about: About): PropertyDecorator =>
+  member(
+    about,
+    { type: String, isArray: true, maxItems: LIST_MAX },
+    IsArray(),
+    ArrayMaxSize(LIST_MAX),
+    IsString({ each: true }),
+    MinLength(1, { each: true }),
+  );
+
 /** A whole number as a query says it. */
 export const NumberInQuery = (about: About & { readonly min: number; readonly max: number }) =>
   member(

@@ -1,6 +1,6 @@
-import type { EventStore } from '#event-store';
+import type { Asked, EventStore, Handled } from '#event-store';
 import type { Hypervisor } from '#hypervisor';
-import type { Limits } from '#ledger';
+import type { Limits, VmEvent } from '#ledger';
 import type { Views } from '#views';
 import type { World } from '#world';
 import type { Ledgers } from '../ledger.ts';
@@ -38,6 +38,13 @@ export interface WorkerWindow {
   expect(vmId: string): void;
   /** VMs whose operation is past its deadline and not ended. */
   overdue(): ReadonlySet<string>;
+  /**
+   * Looks whether a VM is what the ledger believes, never while something is carried out on it, and records what is
+   * different.
+   *
+   * @throws {Refusal} `vm-unknown`, `vm-busy`, and what keeps it from being looked at
+   */
+  reconcile(vmId: string, asked: Asked): Promise<Handled<VmEvent>>;
   progressOf(
     vmId: string,
   ): { readonly operationId: string; readonly phase: string; readonly percent: number | null } | null;

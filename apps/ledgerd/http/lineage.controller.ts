@@ -21,7 +21,7 @@ export class LineageController {
   @Answers(200, 'Lineage')
   show(@VmId() vmId: string, @Query() query: LineageQuery): object {
     requireVm(this.#house, vmId);
-    const { root, depth, asOf } = query;
-    return this.#house.views.lineage(vmId, { ...pageOf(query), ...given({ root, depth, asOf }) });
+    const { root, depth, implicit, asOf } = query;
+    return this.#house.views.lineage(vmId, { ...pageOf(query), ...given({ root, depth, implicit, asOf }) });
   }
 }

@@ -4,7 +4,7 @@ import type { Asked } from '#event-store';
 import { Answer } from './answer.ts';
 import { AskedBy } from './asked.ts';
 import { NoBody } from './bodies.ts';
-import { ask } from './commands.ts';
+import { cancelOperation } from './canceling.ts';
 import { Answers } from './documented.ts';
 import { requireReached } from './freshness.ts';
 import { HOUSE, type House } from './house.ts';
@@ -51,7 +51,9 @@ export class OperationsController {
 
   @Post(':id/cancel')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Call an operation off that has not started' })
+  @ApiOperation({
+    summary: 'Call an operation off: before it has started, and later while it copies (streams and backups)',
+  })
   @Answers(200, 'Operation')
   async cancel(
     @OperationId() id: string,
@@ -60,14 +62,13 @@ export class OperationsController {
     @AskedBy() asked: Asked,
   ): Promise<Answer> {
     const { vmId } = found(this.#house.views.operation(id), 'operation-unknown', id);
-    const command = { type: 'CancelOperation' as const, operationId: id };
-    const handled = await ask(this.#house, vmId, command, { ...asked, correlationId: id });
+    const handled = await cancelOperation(this.#house, vmId, { ...asked, correlationId: id });
     const { position } = positionAfter(this.#house);
     await requireReached(this.#house, position ?? null);
-    return new Answer(200, found(this.#house.views.operation(id), 'operation-unknown', id), {
+    const operation = found(this.#house.views.operation(id), 'operation-unknown', id);
+    return new Answer(200, operation, {
       ...(position !== undefined && { position }),
-      version: handled.version,
-      isReplayed: handled.replayed,
+      ...(handled && { version: handled.version, isReplayed: handled.replayed }),
     });
   }
 }

@@ -70,6 +70,9 @@ export class LineageQuery extends PageQuery {
   @NumberInQuery({ says: 'levels below the root', min: 0, max: NUMBER_MAX })
   depth?: number;
 
+  @FlagInQuery({ says: 'show implicit ones too' })
+  implicit?: boolean;
+
   @InstantInQuery({ says: 'how it was at that time' })
   asOf?: number;
 }
@@ -87,14 +90,14 @@ export class OperationQuery {
   wait?: string;
 }
 
-/** Of a command whose effects can be asked for beforehand, once that is built. */
+/** Of a command whose effects can be asked for beforehand. */
 export class PlannedQuery {
-  @FlagInQuery({ says: 'not built yet' })
+  @FlagInQuery({ says: 'only say what would be done: nothing is recorded, nothing is touched' })
   validateOnly?: boolean;
 }
 
 export class DeleteAllQuery extends PlannedQuery {
-  @Line({ says: 'not built yet', max: 128 })
+  @Line({ says: 'the hash of a plan: do just that, or nothing', max: 128 })
   planHash?: string;
 }
 

@@ -52,9 +52,11 @@ async function registrationOf(house: House, body: RegisterVmBody): Promise<Regis
   await requireFree(house, { ...known, monitor, disks: [], foreignTags: [] });
   requireOnce(disks);
   const images = imagesIn(disks);
+  const guestAgent = known.guestAgent === null ? null : await hypervisor.agentPath(known.guestAgent);
   const found = await hypervisor.discover({ monitor, ...(images.length > 0 && { disks: images }) });
   return {
     ...known,
+    guestAgent,
     monitor: found.monitor,
     disks: withDefaults(found.disks, disks),
     foreignTags: found.foreignTags,
@@ -101,11 +103,20 @@ function withDefaults(found: readonly Disk[], asked: readonly RegisteredDiskBody
  * @throws {Refusal} what the look says
  */
 export async function changeOf(house: House, vmId: string, body: ChangeVmBody): Promise<DataOf<'VmChanged'>> {
-  const { name, labels, guestAgent, host, disks } = body;
+  const { name, labels, host, disks } = body;
   requireOnce(disks ?? []);
   const defaults = disks && Object.fromEntries(disks.map(({ device, default: mode }) => [device, mode]));
   const monitor = body.monitor === undefined ? undefined : await resolvedMonitor(house, vmId, body.monitor);
+  const guestAgent =
+    typeof body.guestAgent === 'string' ? await resolvedAgent(house, vmId, body.guestAgent) : body.guestAgent;
   return given({ name, labels, monitor, guestAgent, host, defaults });
+}
+
+/** What was accepted is kept without symbolic links; each later use looks again. */
+async function resolvedAgent(house: House, vmId: string, path: string): Promise<string> {
+  const { state: vm } = await house.ledgers.vms.state(streamOf(vmId));
+  if (vm.life !== 'registered') throw new Refusal('vm-unknown', 'there is no such VM');
+  return hypervisorOf(house, vm.host).agentPath(path);
 }
 
 /** The machine behind it must be the same one: a running QEMU tells, one that is off is described by what is known. */

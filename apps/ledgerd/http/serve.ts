@@ -5,6 +5,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { Refusal } from '#ledger';
 import type { World } from '#world';
 import { setUpDocs } from './docs.ts';
+import { DriftController } from './drift.controller.ts';
 import { EventsController } from './events.controller.ts';
 import { HealthController } from './health.controller.ts';
 import { addHooks } from './hooks.ts';
@@ -75,6 +76,7 @@ const moduleOf = (house: House, streams: Streams): DynamicModule => ({
   controllers: [
     VmsController,
     SnapshotsController,
+    DriftController,
     LineageController,
     OperationsController,
     EventsController,

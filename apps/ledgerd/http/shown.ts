@@ -117,7 +117,8 @@ const nothingToDo = (wanted: Wanted): OperationView => ({
   response: { snapshotId: wanted.snapshotId },
 });
 
-async function factsAfter(house: House, handled: Handled<VmEvent>): Promise<AnswerFacts> {
+/** What is said of a command's answer, once the views have reached it. */
+export async function factsAfter(house: House, handled: Handled<VmEvent>): Promise<AnswerFacts> {
   const facts = factsOf(house, handled);
   await requireReached(house, facts.position ?? null);
   return facts;

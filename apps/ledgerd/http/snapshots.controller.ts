@@ -4,11 +4,12 @@ import type { Asked } from '#event-store';
 import { Answer } from './answer.ts';
 import { AskedBy } from './asked.ts';
 import { CreateSnapshotBody, LoadSnapshotBody, NoBody, PatchSnapshotBody } from './bodies.ts';
-import { requireBuiltCapture, requireBuiltDelete, requireBuiltLoad } from './built.ts';
-import { ask, askWork } from './commands.ts';
+import { captureIn } from './captures.ts';
+import { ask } from './commands.ts';
 import { Answers } from './documented.ts';
 import { HOUSE, type House } from './house.ts';
 import { type SnapshotIds, SnapshotPath, VmId } from './ids.ts';
+import type { Work } from './plans.ts';
 import {
   DeleteAllQuery,
   DeleteQuery,
@@ -20,6 +21,7 @@ import {
   SnapshotsQuery,
 } from './queries.ts';
 import { accepted, found, requireVm, snapshotAfter } from './shown.ts';
+import { askForWork } from './working.ts';
 
 /** Snapshots of one VM: what takes a machine is accepted and done later, the rest is done at once. */
 @ApiTags('snapshots')
@@ -34,25 +36,25 @@ export class SnapshotsController {
   @Post()
   @ApiOperation({ summary: 'Create a snapshot of all disks, or of none' })
   @Answers(202, 'Operation')
+  @Answers(200, 'Planned')
   async create(
     @VmId() vmId: string,
     @Body() body: CreateSnapshotBody,
     @Query() query: PlannedQuery,
     @AskedBy() asked: Asked,
   ): Promise<Answer> {
-    requireBuiltCapture(body, query);
-    const { name, description, labels, memory, diskOnly } = body;
-    const disks = body.disks?.map(({ device, snapshot: mode }) => ({ device, mode }));
-    const snapshotId = body.id ?? this.#house.world.ids.uuid();
-    const command = {
-      type: 'CreateSnapshot' as const,
-      snapshotId,
-      operationId: asked.correlationId,
-      limits: this.#house.limits,
-      ...given({ name, description, labels, memory, diskOnly, disks }),
+    const { id = null, planHash } = body;
+    const { limits } = this.#house;
+    const capture = captureIn(body);
+    const work: Work = {
+      vmId,
+      isIdGiven: id !== null,
+      command: ({ operationId, snapshotId }) => ({
+        ...{ type: 'CreateSnapshot', operationId, snapshotId: id ?? snapshotId, limits },
+        ...capture,
+      }),
     };
-    const wanted = { id: asked.correlationId, kind: 'create' as const, vmId, snapshotId };
-    return accepted(this.#house, await askWork(this.#house, vmId, command, asked), wanted);
+    return askForWork(this.#house, work, asked, { ...query, planHash });
   }
 
   @Get()
@@ -68,16 +70,19 @@ export class SnapshotsController {
   @Delete()
   @ApiOperation({ summary: 'Delete all snapshots; the present content stays' })
   @Answers(202, 'Operation')
+  @Answers(200, 'Planned')
   async deleteAll(
     @VmId() vmId: string,
     @Body() _body: NoBody,
     @Query() query: DeleteAllQuery,
     @AskedBy() asked: Asked,
   ): Promise<Answer> {
-    requireBuiltDelete(query);
-    const id = asked.correlationId;
-    const handled = await askWork(this.#house, vmId, { type: 'DeleteAllSnapshots', operationId: id }, asked);
-    return accepted(this.#house, handled, { id, kind: 'delete', vmId, snapshotId: null });
+    const work: Work = {
+      vmId,
+      isIdGiven: false,
+      command: ({ operationId }) => ({ type: 'DeleteAllSnapshots', operationId }),
+    };
+    return askForWork(this.#house, work, asked, query);
   }
 
   @Get(':id')
@@ -111,41 +116,42 @@ export class SnapshotsController {
   @Delete(':id')
   @ApiOperation({ summary: 'Retire a snapshot, or delete it by one of the strategies' })
   @Answers(202, 'Operation')
+  @Answers(200, 'Planned')
   async delete(
     @SnapshotPath() { vmId, snapshotId }: SnapshotIds,
     @Body() _body: NoBody,
     @Query() query: DeleteQuery,
     @AskedBy() asked: Asked,
   ): Promise<Answer> {
-    requireBuiltDelete(query);
     const { strategy = 'retire' } = query;
-    const id = asked.correlationId;
-    const command = { type: 'DeleteSnapshot' as const, snapshotId, operationId: id, strategy };
-    const handled = await (strategy === 'retire' ? ask : askWork)(this.#house, vmId, command, asked);
-    return accepted(this.#house, handled, {
-      id,
-      kind: strategy === 'retire' ? strategy : 'delete',
+    const work: Work = {
       vmId,
-      snapshotId,
-    });
+      isIdGiven: false,
+      command: ({ operationId }) => ({ type: 'DeleteSnapshot', snapshotId, operationId, strategy }),
+    };
+    return askForWork(this.#house, work, asked, query);
   }
 
   @Post(':id/load')
   @ApiOperation({ summary: 'Load a snapshot: the machine goes on from there' })
   @Answers(202, 'Operation')
+  @Answers(200, 'Planned')
   async load(
     @SnapshotPath() { vmId, snapshotId }: SnapshotIds,
     @Body() body: LoadSnapshotBody,
     @Query() query: PlannedQuery,
     @AskedBy() asked: Asked,
   ): Promise<Answer> {
-    requireBuiltLoad(body, query);
-    const { then: resume, disksOnly } = body;
-    const id = asked.correlationId;
-    const how = given({ resume, disksOnly });
-    const command = { type: 'LoadSnapshot' as const, snapshotId, operationId: id, ...how };
-    const handled = await askWork(this.#house, vmId, command, asked);
-    return accepted(this.#house, handled, { id, kind: 'load', vmId, snapshotId });
+    const { then: resume, disksOnly, safety = 'disks', planHash } = body;
+    const work: Work = {
+      vmId,
+      isIdGiven: false,
+      command({ operationId, pinId }) {
+        const pin = safety === 'none' ? undefined : { snapshotId: pinId, what: safety };
+        return { type: 'LoadSnapshot', snapshotId, operationId, ...given({ resume, disksOnly, pin }) };
+      },
+    };
+    return askForWork(this.#house, work, asked, { ...query, planHash });
   }
 
   @Post(':id/unretire')

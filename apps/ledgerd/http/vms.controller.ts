@@ -1,10 +1,11 @@
 import { Body, Controller, Delete, Get, Inject, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Asked } from '#event-store';
+import { Refusal } from '#ledger';
 import { frozen, streamOf } from '../ledger.ts';
 import { changeVm, forgetVm } from '../registration.ts';
 import { Answer } from './answer.ts';
-import { AskedBy, unconditional } from './asked.ts';
+import { AskedBy, unconditional, withoutKey } from './asked.ts';
 import { ChangeVmBody, NoBody, RegisterVmBody, ReleaseHoldBody } from './bodies.ts';
 import { requireBuiltRegistration } from './built.ts';
 import { ask, counted } from './commands.ts';
@@ -89,10 +90,22 @@ export class VmsController {
   @Get(':vm/status')
   @ApiOperation({ summary: 'Look whether the VM can be snapshotted, and what stands in the way' })
   @Answers(200, 'Status')
-  async status(@VmId() vmId: string, @Query() _query: NoQuery): Promise<object> {
+  async status(@VmId() vmId: string, @Query() _query: NoQuery, @AskedBy() asked: Asked): Promise<object> {
     const { body } = found(this.#house.views.vm(vmId), 'vm-unknown', vmId);
     const { state } = await this.#house.ledgers.vms.state(streamOf(vmId));
-    return hypervisorOf(this.#house, body.host).status(frozen(state));
+    const seen = await hypervisorOf(this.#house, body.host).status(frozen(state));
+    const { isOnWrongChain, ...status } = seen;
+    if (isOnWrongChain) await this.#stop(vmId, asked);
+    return status;
+  }
+
+  /** Whoever works on the VM sees for himself where it stands, and stops it. */
+  async #stop(vmId: string, asked: Asked): Promise<void> {
+    try {
+      await this.#house.worker.reconcile(vmId, withoutKey(unconditional(asked)));
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'vm-busy') throw error;
+    }
   }
 
   @Get(':vm/history')

@@ -1,10 +1,13 @@
+import type { Asked, Handled } from '#event-store';
 import { Fenced, type Hypervisor, type Journal, NotNow } from '#hypervisor';
-import { type FailureCode, Refusal, type OpenOperation, type Report, type Vm } from '#ledger';
+import { type FailureCode, Refusal, type OpenOperation, type Report, type Vm, type VmEvent } from '#ledger';
 import type { World } from '#world';
 import { frozen, type Ledgers, streamOf } from '../ledger.ts';
+import { claimWhatItIs } from '../registration.ts';
 import { Backoff } from './backoff.ts';
 import type { WorkerLog } from './log.ts';
 import type { Places } from './places.ts';
+import { busyWith, reconcile } from './reconcile.ts';
 
 /** How long an operation may wait for its machine before it ends as `expired`. Nothing was touched until then. */
 const START_DEADLINE_MS = 120_000;
@@ -35,6 +38,13 @@ export interface Progress {
   readonly percent: number | null;
 }
 
+/** Somebody wants to know whether the VM is what the ledger believes. */
+interface Wish {
+  readonly asked: Asked;
+  readonly resolve: (handled: Handled<VmEvent>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** Whether to go on at once, and if not, how long to wait. */
 type Next = 'again' | 'rest' | { readonly afterMs: number };
 
@@ -49,6 +59,9 @@ export class Lane {
   #met: { readonly operationId: string; readonly at: number } | null = null;
   #lastObstacle = 'no worker came to it in time';
   #leftoverBackoff: Backoff | null = null;
+  #wishes: Wish[] = [];
+  /** What is being carried out right now, or waits for its place. */
+  #current: OpenOperation | null = null;
   progress: Progress | null = null;
   isOverdue = false;
 
@@ -62,6 +75,18 @@ export class Lane {
     this.#isWoken = true;
     this.#nap?.abort('woken');
     this.#running ??= this.#run();
+  }
+
+  /**
+   * Looks at the whole VM, never while something is carried out on it: nobody waits for that. Throws as `reconcile`
+   * does.
+   */
+  reconcile(asked: Asked): Promise<Handled<VmEvent>> {
+    if (this.#current) return Promise.reject(busyWith(this.#current));
+    return new Promise((resolve, reject) => {
+      this.#wishes.push({ asked, resolve, reject });
+      this.wake();
+    });
   }
 
   /** Resolves when nothing is being carried out. */
@@ -87,17 +112,41 @@ export class Lane {
       }
     }
     this.#running = null;
+    const stopping = new Refusal('host-unreachable', 'this worker is stopping');
+    for (const { reject } of this.#wishes.splice(0)) reject(stopping);
   }
 
   async #round(backoff: Backoff): Promise<Next> {
     const { ledgers, host } = this.#options;
+    await this.#lookAround();
     const { state } = await ledgers.vms.state(streamOf(this.vmId));
     if (state.host !== host || state.life !== 'registered') return 'rest';
     if (state.operation) return this.#carryOut(frozen(state), state.operation, backoff);
     this.#forget();
+    await this.#claim(state);
     if (state.hold && state.hold.leftovers.length > 0) return this.#removeLeftovers(frozen(state));
     this.#leftoverBackoff = null;
     return 'rest';
+  }
+
+  /** What another VM has is told to the operator: nobody can take it away from either. */
+  async #claim(vm: Readonly<Vm>): Promise<void> {
+    const { ledgers, host, world, log } = this.#options;
+    const by = { actor: `worker:${host}`, request: { by: 'claim' } };
+    try {
+      await claimWhatItIs(ledgers, vm, () => ({ ...by, correlationId: world.ids.uuid() }));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      log.told('a VM stands on files that are claimed for another', { vmId: this.vmId, why: error.message });
+    }
+  }
+
+  async #lookAround(): Promise<void> {
+    for (const { asked, resolve, reject } of this.#wishes.splice(0)) {
+      const leave = await this.#options.places.take();
+      await reconcile(this.#options, this.vmId, asked).then(resolve, reject);
+      leave();
+    }
   }
 
   async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
@@ -107,9 +156,10 @@ export class Lane {
       await this.#report(operation, expired(operation.id, this.#lastObstacle));
       return 'again';
     }
+    this.#occupy(operation);
     const leave = await this.#options.places.take();
     try {
-      const report = await this.#options.hypervisor.carryOut(vm, { ...operation }, this.#journal(operation));
+      const report = await this.#carriedOut(vm, operation);
       await this.#report(operation, report);
       backoff.reset();
       return 'again';
@@ -117,6 +167,20 @@ export class Lane {
       return this.#afterTrouble(error, operation, backoff);
     } finally {
       leave();
+    }
+  }
+
+  /** Whoever wants a look from here on would wait for as long as this takes. */
+  #occupy(operation: OpenOperation): void {
+    this.#current = operation;
+    for (const { reject } of this.#wishes.splice(0)) reject(busyWith(operation));
+  }
+
+  async #carriedOut(vm: Vm, operation: OpenOperation): Promise<Report> {
+    try {
+      return await this.#options.hypervisor.carryOut(vm, { ...operation }, this.#journal(operation));
+    } finally {
+      this.#current = null;
     }
   }
 
@@ -139,17 +203,22 @@ export class Lane {
       },
       begin: async (start) => {
         if (this.#options.signal.aborted) throw new Fenced('this worker is stopping');
-        try {
-          await this.#ask(operation, { type: 'StartOperation', start });
-        } catch (error) {
-          if (error instanceof Refusal) throw new Fenced(error.message);
-          throw error;
-        }
+        await this.#askOrFenced(operation, { type: 'StartOperation', start });
       },
+      pinned: (pinned) => this.#askOrFenced(operation, { type: 'ReportPinned', pinned }),
       progress: ({ phase, percent }) => {
         this.progress = { operationId: operation.id, phase, percent };
       },
     };
+  }
+
+  async #askOrFenced(operation: OpenOperation, report: Report): Promise<void> {
+    try {
+      await this.#ask(operation, report);
+    } catch (error) {
+      if (error instanceof Refusal) throw new Fenced(error.message);
+      throw error;
+    }
   }
 
   async #report(operation: OpenOperation, report: Report): Promise<void> {
@@ -159,6 +228,14 @@ export class Lane {
     await world.fault('worker.after-report');
     log.told('an operation ended', { vmId: this.vmId, operationId: operation.id, how: report.type });
     this.#forget();
+    if (report.type === 'ReportFailed' && report.failed.reason === 'vm-held') this.#suspect();
+  }
+
+  /** What an operation found wrong is recorded with all else that a look finds. */
+  #suspect(): void {
+    this.reconcile(this.#asked(this.vmId, '')).catch((error: unknown) => {
+      this.#options.log.trouble('a VM could not be looked at', error, { vmId: this.vmId });
+    });
   }
 
   async #removeLeftovers(vm: Vm): Promise<Next> {
@@ -176,6 +253,7 @@ export class Lane {
     }
     return { afterMs: backoff.nextMs() };
   }
+
   async #ask(operation: OpenOperation, report: Report): Promise<void> {
     const asked = this.#asked(operation.id, operation.requestId);
     await this.#options.ledgers.vms.handle(streamOf(this.vmId), report, asked);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openMemoryStore } from '#event-store';
 import { Fenced, type Hypervisor, type Journal, NotNow } from '#hypervisor';
-import type { Command, OpenOperation, Report, Vm } from '#ledger';
+import type { Command, Finding, OpenOperation, Report, Vm } from '#ledger';
 import { realWorld, type World } from '#world';
 import { openLedgers, streamOf } from '../ledger.ts';
 import { registerVm } from '../registration.ts';
@@ -43,7 +43,18 @@ async function settled({ turn }: World): Promise<void> {
 
 type CarryOut = (vm: Readonly<Vm>, operation: OpenOperation, journal: Journal) => Promise<Report>;
 
-async function house(carryOut: CarryOut, world = handWorld()) {
+/** What a look at the machine finds, and how often somebody looked. */
+interface Found {
+  readonly findings: Finding[];
+  readonly stopped: boolean;
+  looks?: number;
+}
+
+async function house(
+  carryOut: CarryOut,
+  world = handWorld(),
+  found: Found = { findings: [], stopped: false },
+) {
   const store = openMemoryStore(world);
   const ledgers = openLedgers({ world, store });
   const disks = [
@@ -61,13 +72,18 @@ async function house(carryOut: CarryOut, world = handWorld()) {
   };
   await registerVm(ledgers, registration, asked());
   const expected: string[] = [];
+  const survey = async ({ disks }: Vm): ReturnType<Hypervisor['survey']> => {
+    found.looks = (found.looks ?? 0) + 1;
+    return { disks: [...disks], foreignTags: [], findings: [...found.findings], stopped: found.stopped };
+  };
   const hypervisor = {
-    carryOut,
+    ...{ carryOut, survey },
     removeLeftovers: () => Promise.resolve([]),
     expect: ({ monitor }: Vm) => void expected.push(monitor),
   } as unknown as Hypervisor;
   const log = { told: () => undefined, trouble: () => undefined };
-  const start = (): Worker => startWorker({ world, store, ledgers, hypervisor, host: 'here', log });
+  const start = (reconcileEveryMs = 0): Worker =>
+    startWorker({ world, store, ledgers, hypervisor, host: 'here', log, reconcileEveryMs });
   const ask = (command: Command) => ledgers.vms.handle(streamOf(VM), command, asked());
   const types = async (): Promise<string[]> =>
     (await store.read(streamOf(VM))).events.map(
@@ -80,10 +96,10 @@ const create = (n: number): Command => ({
   type: 'CreateSnapshot',
   snapshotId: `00000000-0000-7000-8000-00000000010${n}`,
   operationId: `00000000-0000-7000-8000-00000000020${n}`,
-  limits: { snapshotsMax: 9 },
+  limits: { snapshotsMax: 9, chainMax: 64 },
 });
 
-const failedBecause = (operationId: string, reason: 'refused-by-qemu'): Report => ({
+const failedBecause = (operationId: string, reason: 'refused-by-qemu' | 'vm-held'): Report => ({
   type: 'ReportFailed',
   failed: {
     operationId,
@@ -222,4 +238,56 @@ test('a machine is looked at early while nothing is open on it, and only then', 
   worker.expect(VM);
   await settled(world);
   expect(expected).toEqual(['/m']);
+});
+
+test('an operation that finds a wrong chain is followed by a look that is recorded, and holds the VM', async () => {
+  const wrong: Finding = { kind: 'wrong-chain', device: 'vda', message: 'wrong', evidence: [] };
+  const { world, start, ask, types } = await house(
+    async (_vm, { id }) => failedBecause(id, 'vm-held'),
+    handWorld(),
+    { findings: [wrong], stopped: true },
+  );
+  const worker = start();
+  await worker.ready;
+  await ask(create(1));
+  await settled(world);
+  expect(await types()).toEqual(['VmRegistered', 'SnapshotRequested', 'CreateFailed', 'DriftFound']);
+  await worker.stop();
+});
+
+test('every machine that nobody works on is looked at now and then, and what differs is recorded once', async () => {
+  const stray: Finding = { kind: 'orphan', file: '/x', message: 'left', evidence: [] };
+  const found = { findings: [stray], stopped: false, looks: 0 };
+  const { world, start, types } = await house(() => Promise.reject(new Error('unasked')), handWorld(), found);
+  const worker = start(600_000);
+  await worker.ready;
+  await settled(world);
+  expect(found.looks).toBe(0); // Nobody is in a hurry at the start.
+  for (let hour = 0; hour < 6; hour += 1) await world.pass(600_000);
+  expect(found.looks).toBeGreaterThan(2);
+  expect(await types()).toEqual(['VmRegistered', 'DriftFound']);
+  await worker.stop();
+});
+
+test('nobody waits for a look that was wished for just before something is carried out', async () => {
+  const { world, start, ask } = await house(() => new Promise<never>(() => undefined));
+  await ask(create(1));
+  const worker = start();
+  const wishes: Promise<unknown>[] = [];
+  for (let turn = 0; turn < 30; turn += 1) {
+    wishes.push(worker.reconcile(VM, asked()).catch((error: unknown) => error));
+    await Promise.resolve(); // Somewhere in here the lane has looked around, and has not begun yet.
+  }
+  await settled(world);
+  const told = await Promise.all(wishes.map((wish) => Promise.race([wish, settled(world)])));
+  expect(told).toEqual(told.map(() => expect.objectContaining({ code: 'vm-busy' })));
+});
+
+test('nobody waits for a look while something is carried out', async () => {
+  const { world, start, ask } = await house(() => new Promise<never>(() => undefined));
+  const worker = start();
+  await worker.ready;
+  await ask(create(1));
+  await settled(world);
+  await expect(worker.reconcile(VM, asked())).rejects.toMatchObject({ code: 'vm-busy' });
 });

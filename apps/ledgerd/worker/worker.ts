@@ -1,8 +1,10 @@
-import { type EventStore, follow, type FollowedBatch } from '#event-store';
+import { type Asked, type EventStore, follow, type FollowedBatch, type Handled } from '#event-store';
 import type { Hypervisor } from '#hypervisor';
+import type { VmEvent } from '#ledger';
 import type { World } from '#world';
 import { type Ledgers, REGISTRY_STREAM, streamOf, vmOf } from '../ledger.ts';
 import { Lane, type Progress } from './lane.ts';
+import { patrol } from './patrol.ts';
 import type { WorkerLog } from './log.ts';
 import { Places } from './places.ts';
 
@@ -28,6 +30,8 @@ export interface WorkerOptions {
   /** Only the VMs of this host are ours. */
   readonly host: string;
   readonly log: WorkerLog;
+  /** How often each VM that nobody works on is looked at for drift; 0: never. */
+  readonly reconcileEveryMs: number;
 }
 
 export interface Worker {
@@ -39,6 +43,12 @@ export interface Worker {
   overdue(): ReadonlySet<string>;
   /** Live progress of a VM's operation; null when none is being carried out here. */
   progressOf(vmId: string): Progress | null;
+  /**
+   * Looks whether a VM is what the ledger believes, and records what is different.
+   *
+   * @throws {Refusal} `vm-unknown`, `vm-busy`, and what keeps it from being looked at
+   */
+  reconcile(vmId: string, asked: Asked): Promise<Handled<VmEvent>>;
   /** Lets go: what is not finished stays open in the log, and the next worker finishes it. */
   stop(): Promise<void>;
 }
@@ -55,14 +65,14 @@ export function startWorker(options: WorkerOptions): Worker {
   const places = new Places(OPERATIONS_AT_ONCE_MAX);
   const lanes = new Map<string, Lane>();
 
-  const wake = (vmId: string): void => {
-    let lane = lanes.get(vmId);
-    if (!lane) {
-      lane = new Lane({ ...options, vmId, places, signal: stopping.signal });
-      lanes.set(vmId, lane);
-    }
-    lane.wake();
+  const laneOf = (vmId: string): Lane => {
+    const known = lanes.get(vmId);
+    if (known) return known;
+    const lane = new Lane({ ...options, vmId, places, signal: stopping.signal });
+    lanes.set(vmId, lane);
+    return lane;
   };
+  const wake = (vmId: string): void => laneOf(vmId).wake();
 
   /** What goes wrong here goes wrong for whoever asks as well, and is told to them. */
   const expectOperation = async (vmId: string): Promise<void> => {
@@ -99,18 +109,30 @@ export function startWorker(options: WorkerOptions): Worker {
     });
   };
   const started = start();
+  const visit = (vmId: string): Promise<Handled<VmEvent>> => laneOf(vmId).reconcile(byPatrol(options));
+  const patrolled = started.then(() =>
+    patrol({ ...options, everyMs: options.reconcileEveryMs, signal: stopping.signal, visit }),
+  );
 
   return {
     ready: started.then(() => undefined),
     expect: (vmId) => void expectOperation(vmId).catch(() => undefined),
     overdue: () => new Set([...lanes.values()].filter((lane) => lane.isOverdue).map((lane) => lane.vmId)),
+    reconcile: (vmId, asked) => laneOf(vmId).reconcile(asked),
     progressOf: (vmId) => lanes.get(vmId)?.progress ?? null,
     stop: async () => {
       stopping.abort();
       await started.then(({ stopped }) => stopped);
+      await patrolled;
       await Promise.all([...lanes.values()].map((lane) => lane.idle()));
     },
   };
 }
+
+const byPatrol = ({ world, host }: WorkerOptions): Asked => ({
+  actor: `worker:${host}`,
+  correlationId: world.ids.uuid(),
+  request: { by: 'patrol' },
+});
 
 type Followed = ReturnType<typeof follow>;

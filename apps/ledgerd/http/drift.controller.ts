@@ -1,0 +1,106 @@
+import { Body, Controller, Inject, Post, Query } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Asked, Handled } from '#event-store';
+import type { Finding, VmEvent } from '#ledger';
+import { streamOf } from '../ledger.ts';
+import { Answer } from './answer.ts';
+import { AskedBy, unconditional, withoutKey } from './asked.ts';
+import { AdoptBody, NoBody } from './bodies.ts';
+import { ask, counted } from './commands.ts';
+import { Answers } from './documented.ts';
+import { HOUSE, type House } from './house.ts';
+import { VmId } from './ids.ts';
+import { given, NoQuery } from './queries.ts';
+import { factsAfter, found, requireVm } from './shown.ts';
+
+/** What a look at a whole VM has found. */
+export interface ShownDrift {
+  readonly vmId: string;
+  readonly stopped: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** Where the disks are not what the ledger believes, and what becomes of what nobody knew. */
+@ApiTags('vms')
+@Controller('v1/vms')
+export class DriftController {
+  readonly #house: House;
+
+  constructor(@Inject(HOUSE) house: House) {
+    this.#house = house;
+  }
+
+  @Post(':vm/reconcile')
+  @ApiOperation({ summary: 'Look whether the disks are what the ledger believes, and record what is not' })
+  @Answers(200, 'Drift')
+  async reconcile(
+    @VmId() vmId: string,
+    @Body() _body: NoBody,
+    @Query() _query: NoQuery,
+    @AskedBy() asked: Asked,
+  ): Promise<Answer> {
+    requireVm(this.#house, vmId);
+    const { ledgers } = this.#house;
+    const handled = (await ledgers.vms.answered(streamOf(vmId), asked)) ?? (await this.#look(vmId, asked));
+    const { findings, stopped } = await this.#driftAfter(vmId, handled);
+    const drift: ShownDrift = { vmId, stopped, findings };
+    return new Answer(200, drift, await factsAfter(this.#house, handled));
+  }
+
+  @Post(':vm/adopt')
+  @ApiOperation({ summary: 'Make snapshots of foreign ones that are on every disk; they keep their tags' })
+  @Answers(200, 'Adoption')
+  async adopt(
+    @VmId() vmId: string,
+    @Body() { names }: AdoptBody,
+    @Query() _query: NoQuery,
+    @AskedBy() asked: Asked,
+  ): Promise<Answer> {
+    requireVm(this.#house, vmId);
+    const handled = await this.#adopted(vmId, names, asked);
+    const facts = await factsAfter(this.#house, handled);
+    const { views } = this.#house;
+    const { version } = handled;
+    const snapshots = handled.events.flatMap(({ type, data }) =>
+      type === 'SnapshotAdopted'
+        ? [
+            found(views.snapshot(vmId, data.snapshotId, { version }), 'snapshot-unknown', data.snapshotId)
+              .body,
+          ]
+        : [],
+    );
+    const { findings } = await this.#driftAfter(vmId, handled);
+    return new Answer(200, { snapshots, left: findings.filter(isForeign) }, facts);
+  }
+
+  /** The look comes first, and is recorded: what is adopted is what stands in the log. The key is the adoption's. */
+  async #adopted(vmId: string, names: string[] | undefined, asked: Asked): Promise<Handled<VmEvent>> {
+    const { ledgers, world } = this.#house;
+    const again = await ledgers.vms.answered(streamOf(vmId), asked);
+    if (again) return again;
+    await this.#look(vmId, withoutKey(asked));
+    const { state } = await ledgers.vms.state(streamOf(vmId));
+    const ids = state.drift.map(() => world.ids.uuid());
+    const command = { type: 'AdoptSnapshots' as const, ...given({ names }), ids };
+    return ask(this.#house, vmId, command, unconditional(asked));
+  }
+
+  #look(vmId: string, asked: Asked): Promise<Handled<VmEvent>> {
+    const { worker } = this.#house;
+    return counted(this.#house, 'ReportDrift', () => worker.reconcile(vmId, asked));
+  }
+
+  /** A look that found what was known has recorded nothing. */
+  async #driftAfter(
+    vmId: string,
+    { events }: Handled<VmEvent>,
+  ): Promise<{ findings: readonly Finding[]; stopped: boolean }> {
+    const recorded = events.findLast(({ type }) => type === 'DriftFound');
+    if (recorded?.type === 'DriftFound') return recorded.data;
+    const { state } = await this.#house.ledgers.vms.state(streamOf(vmId));
+    return { findings: state.drift, stopped: false };
+  }
+}
+
+const isForeign = ({ kind, snapshotId }: Finding): boolean =>
+  kind === 'foreign' || (kind === 'duplicate' && snapshotId === undefined);

@@ -1,0 +1,145 @@
+import { ANSWERS } from '../../apps/ledgerd/http/answer-schemas.ts';
+import type { Finding } from '#ledger';
+import { expect, test } from 'vitest';
+import { ledgerd, snapshotOn, vmOn } from './ledgerd.ts';
+
+const lost = (snapshotId: string): Finding => ({
+  ...{ kind: 'missing', snapshotId, message: 'it is gone', evidence: [] },
+});
+const wrong: Finding = { kind: 'wrong-chain', device: 'vda', message: 'started from /a', evidence: [] };
+
+/** On both disks of the machines of these tests. */
+const foreign = (tag: string, devices = ['vda', 'vdb']): Finding => ({
+  ...{ kind: 'foreign', tag, message: `${tag} is nobody's` },
+  evidence: devices.map((device) => ({
+    ...{ device, file: `/${device}`, tag, nativeId: '1', date: 0, vmClockNs: 0, vmStateSizeBytes: 0 },
+  })),
+});
+
+test('a look that finds nothing says so, and records nothing', async () => {
+  const { ask, ...daemon } = await ledgerd();
+  const vmId = await vmOn({ ask, ...daemon });
+  const before = (await ask('GET', '/v1/events')).text;
+  const { status, body } = await ask('POST', `/v1/vms/${vmId}/reconcile`);
+  expect({ status, body }).toEqual({ status: 200, body: { vmId, stopped: false, findings: [] } });
+  expect((await ask('GET', '/v1/events')).text).toBe(before);
+});
+
+test('what a look finds is answered, recorded once, and shown on the VM, its snapshot and in its history', async () => {
+  const daemon = await ledgerd();
+  const { ask, machines } = daemon;
+  const vmId = await vmOn(daemon);
+  const id = await snapshotOn(daemon, vmId, 'a');
+  machines.found.findings = [lost(id)];
+  for (let look = 0; look < 2; look += 1) {
+    const { body } = await ask('POST', `/v1/vms/${vmId}/reconcile`);
+    expect(body['findings']).toEqual([lost(id)]);
+    expect(ANSWERS.Drift.safeParse(body).error?.message).toBeUndefined();
+  }
+  expect((await ask('GET', `/v1/vms/${vmId}`)).body['conditions']).toEqual([
+    { type: 'Drift', reason: 'missing', message: 'it is gone' },
+  ]);
+  expect((await ask('GET', `/v1/vms/${vmId}/snapshots/${id}`)).body['status']).toBe('lost');
+  const { body } = await ask('GET', `/v1/vms/${vmId}/history`);
+  const actions = (body['entries'] as { action: string }[]).map(({ action }) => action);
+  expect(actions).toEqual(['registered', 'created', 'drift-found']);
+});
+
+test('the same key is answered as the first time, and looks no more', async () => {
+  const daemon = await ledgerd();
+  const vmId = await vmOn(daemon);
+  daemon.machines.found.findings = [wrong];
+  const key = { 'idempotency-key': 'k' };
+  const first = await daemon.ask('POST', `/v1/vms/${vmId}/reconcile`, {}, key);
+  daemon.machines.found.findings = [];
+  const again = await daemon.ask('POST', `/v1/vms/${vmId}/reconcile`, {}, key);
+  expect(again.text).toBe(first.text);
+  expect(again.headers.get('idempotency-replayed')).toBe('true');
+});
+
+test('a VM that is worked on is busy', async () => {
+  const daemon = await ledgerd();
+  const vmId = await vmOn(daemon);
+  daemon.machines.next.end = 'never';
+  await daemon.ask('POST', `/v1/vms/${vmId}/snapshots`, { name: 'a' });
+  const { status, body } = await daemon.ask('POST', `/v1/vms/${vmId}/adopt`);
+  expect({ status, reason: body.reason }).toEqual({ status: 409, reason: 'vm-busy' });
+});
+
+test('a machine on a wrong chain is held until a look finds it right', async () => {
+  const daemon = await ledgerd();
+  const { ask, machines } = daemon;
+  const vmId = await vmOn(daemon);
+  Object.assign(machines.found, { findings: [wrong], stopped: true });
+  const { body: status } = await ask('GET', `/v1/vms/${vmId}/status`);
+  expect(status).not.toHaveProperty('isOnWrongChain');
+  const { body: vm } = await ask('GET', `/v1/vms/${vmId}`);
+  expect(vm['conditions']).toMatchObject([{ type: 'WrongChain', message: 'started from /a' }]);
+  expect(await ask('POST', `/v1/vms/${vmId}/snapshots`)).toMatchObject({
+    status: 409,
+    body: { reason: 'vm-held' },
+  });
+  Object.assign(machines.found, { findings: [], stopped: false });
+  await ask('POST', `/v1/vms/${vmId}/reconcile`);
+  expect((await ask('POST', `/v1/vms/${vmId}/snapshots`)).status).toBe(202);
+});
+
+test('a status of a machine on a wrong chain is told beside an operation, and binds no key', async () => {
+  const daemon = await ledgerd();
+  const { ask, machines } = daemon;
+  const vmId = await vmOn(daemon);
+  machines.found.findings = [wrong];
+  const key = { 'idempotency-key': 'k' };
+  expect((await ask('GET', `/v1/vms/${vmId}/status`, undefined, key)).status).toBe(200);
+  machines.found.findings = [];
+  expect((await ask('POST', `/v1/vms/${vmId}/reconcile`, {}, key)).body['findings']).toEqual([]);
+  machines.next.end = 'never';
+  await ask('POST', `/v1/vms/${vmId}/snapshots`, { name: 'a' });
+  machines.found.findings = [wrong];
+  expect(await ask('GET', `/v1/vms/${vmId}/status`)).toMatchObject({ status: 200, body: { reasons: [] } });
+});
+
+test('foreign snapshots are adopted, listed, and not adopted again', async () => {
+  const daemon = await ledgerd();
+  const { ask, machines } = daemon;
+  const vmId = await vmOn(daemon);
+  const half = foreign('half', ['vda']);
+  machines.found.findings = [foreign('old'), half];
+  const { status, body } = await ask('POST', `/v1/vms/${vmId}/adopt`, {});
+  expect(status).toBe(200);
+  expect(body['snapshots']).toMatchObject([{ name: 'old', parentId: null, status: 'complete' }]);
+  expect(body['left']).toEqual([half]);
+  expect(ANSWERS.Adoption.safeParse(body).error?.message).toBeUndefined();
+  const { body: list } = await ask('GET', `/v1/vms/${vmId}/snapshots`);
+  expect(list['snapshots']).toMatchObject([{ name: 'old', consistency: 'offline' }]);
+  machines.found.findings = [half];
+  expect((await ask('POST', `/v1/vms/${vmId}/adopt`)).body['snapshots']).toEqual([]);
+  expect(await ask('POST', `/v1/vms/${vmId}/adopt`, { names: ['half'] })).toMatchObject({
+    status: 409,
+    body: { reason: 'snapshot-damaged', devices: ['vdb'] },
+  });
+  expect((await ask('POST', `/v1/vms/${vmId}/adopt`, { names: ['nobody'] })).status).toBe(404);
+  expect((await ask('POST', `/v1/vms/${vmId}/adopt`, { names: 'half' })).status).toBe(400);
+});
+
+test('an adoption under the same key is answered as the first time, whatever was found since', async () => {
+  const daemon = await ledgerd();
+  const vmId = await vmOn(daemon);
+  daemon.machines.found.findings = [foreign('old'), foreign('half', ['vda'])];
+  const key = { 'idempotency-key': 'k' };
+  const first = await daemon.ask('POST', `/v1/vms/${vmId}/adopt`, {}, key);
+  daemon.machines.found.findings = [foreign('new')];
+  const again = await daemon.ask('POST', `/v1/vms/${vmId}/adopt`, {}, key);
+  expect({ status: again.status, text: again.text }).toEqual({ status: 200, text: first.text });
+  expect(again.headers.get('idempotency-replayed')).toBe('true');
+  const other = await daemon.ask('POST', `/v1/vms/${vmId}/adopt`, { names: ['new'] }, key);
+  expect(other.body.reason).toBe('key-reused');
+  const stale = await daemon.ask('POST', `/v1/vms/${vmId}/adopt`, {}, { 'if-match': '"1"' });
+  expect(stale.body.reason).toBe('stale-version');
+});
+
+test('without a worker nobody looks', async () => {
+  const daemon = await ledgerd({ roles: 'http' });
+  const { status } = await daemon.ask('POST', `/v1/vms/00000000-0000-7000-8000-000000000000/reconcile`);
+  expect(status).toBe(404);
+});
