@@ -25,9 +25,12 @@ const KINDS: readonly Kind[] = [
   { name: 'a delete', method: 'DELETE', path: (before) => `/snapshots/${before}?strategy=merge` },
 ];
 
+/** So many points of each kind, by chance; `FAULT_POINTS=1000` is all of them. */
+const POINTS_MAX = Number(process.env['FAULT_POINTS'] ?? '8');
+
 afterAll(cleanUp);
 
-describe.runIf(needsQemu())('ledgerd killed with -9 at every fault point it passes in', () => {
+describe.runIf(needsQemu())('ledgerd killed with -9 at the fault points it passes in', () => {
   for (const kind of KINDS) {
     test(
       `${kind.name}: the next one ends it once, and the disks are what the ledger says`,
@@ -35,7 +38,6 @@ describe.runIf(needsQemu())('ledgerd killed with -9 at every fault point it pass
       async () => {
         const subject = await bootSubject(2);
         const points = await rehearse(subject, kind);
-        expect(points.length).toBeGreaterThan(5);
         for (const bomb of points) await killAndRecover(subject, kind, bomb);
       },
     );
@@ -45,7 +47,7 @@ describe.runIf(needsQemu())('ledgerd killed with -9 at every fault point it pass
 const countOf = (passed: readonly string[], point: string): number =>
   passed.filter((other) => other === point).length;
 
-/** Which points are passed when nothing dies; each is to die at one of the times it is passed. */
+/** Which points are passed when nothing dies; some of them are to be died at, each at one of the times it is passed. */
 async function rehearse(subject: Subject, kind: Kind): Promise<Bomb[]> {
   const daemon = await DaemonProcess.start(subject.directory);
   await register(subject, daemon);
@@ -55,7 +57,10 @@ async function rehearse(subject: Subject, kind: Kind): Promise<Bomb[]> {
   await daemon.quiet(subject.vmId);
   const passed = daemon.passed();
   await daemon.kill();
-  return [...new Set(passed)].map((point) => ({
+  const points = [...new Set(passed)].map((point) => ({ point, rank: Math.random() }));
+  expect(points.length).toBeGreaterThan(5);
+  const chosen = points.toSorted((one, other) => one.rank - other.rank).slice(0, POINTS_MAX);
+  return chosen.map(({ point }) => ({
     point,
     nth: 1 + Math.floor(Math.random() * countOf(passed, point)),
   }));

@@ -68,7 +68,7 @@ export async function take(
 export async function differences({ disks, vmId }: Subject, daemon: DaemonProcess): Promise<string[]> {
   const { snapshots } = await daemon.ask<{ snapshots: ShownSnapshot[] }>(
     'GET',
-    `/vms/${vmId}/snapshots?pageSize=1000`,
+    `/vms/${vmId}/snapshots?pageSize=1000&implicit=true`,
   );
   const said = snapshots.map(({ id }) => `sl-${id}`).sort();
   return disks.flatMap(({ node, file }) => {

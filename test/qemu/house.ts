@@ -22,33 +22,38 @@ export interface HouseOptions extends Pick<RigOptions, 'memoryMb' | 'extraArgs'>
   readonly blkdebug?: Readonly<Record<string, readonly string[]>>;
   /** Letters of those that are raw. */
   readonly raw?: string;
+  readonly sizeMb?: number;
   readonly fault?: World['fault'];
+  /** The world as the hypervisor finds it. */
+  readonly world?: (real: World) => World;
 }
 
 /** One machine with what belongs to it. */
 export class House {
   readonly dir = makeDirectory();
   readonly disks: RigDisk[];
-  readonly hypervisor: Hypervisor;
-  readonly book: Notebook;
+  hypervisor: Hypervisor;
+  book: Notebook;
   readonly #options: HouseOptions;
   #vm: RigMachine | null = null;
 
   constructor(options: HouseOptions) {
-    const { letters = 'ab', blkdebug = {}, raw = '' } = options;
+    const { letters = 'ab', blkdebug = {}, raw = '', sizeMb = 8 } = options;
+    const { world = (real: World): World => real } = options;
     this.#options = options;
     this.disks = [...letters].map((letter) => {
       const format = raw.includes(letter) ? 'raw' : 'qcow2';
-      const file = makeDisk(join(this.dir, `${letter}.${format}`), { format });
+      const file = makeDisk(join(this.dir, `${letter}.${format}`), { format, sizeMb });
       const debug = blkdebug[letter];
       return { node: `d${letter}`, file, format, ...(debug && { blkdebug: debug }) };
     });
     this.hypervisor = openHypervisor({
-      world: realWorld(options.fault),
+      world: world(realWorld(options.fault)),
       monitorRoots: [this.dir],
       imageRoots: [this.dir],
       worker: 'w1',
       transcriptsDir: join(this.dir, 'transcripts'),
+      socketsDir: join(this.dir, 'sockets'),
     });
     this.book = new Notebook(this.hypervisor);
   }
@@ -57,6 +62,36 @@ export class House {
   get vm(): RigMachine {
     if (!this.#vm) throw new Error('the machine is off');
     return this.#vm;
+  }
+
+  get isOn(): boolean {
+    return this.#vm !== null;
+  }
+
+  /** Ends it, as a host that shuts down does. */
+  async off(): Promise<void> {
+    await this.vm.stop();
+    this.#vm = null;
+  }
+
+  /** It has been killed. */
+  forget(): void {
+    this.#vm = null;
+  }
+
+  /** Another worker takes over. */
+  succeed(hypervisor: Hypervisor): void {
+    this.hypervisor = hypervisor;
+    this.book = this.book.heir(hypervisor);
+  }
+
+  /** The disks to start it from, as the ledger says. */
+  present(): RigDisk[] {
+    return this.disks.map(({ node, file, format }) => {
+      const disk = this.book.vm.disks.find(({ device }) => device === `dev-${node}`);
+      if (!disk) return { node, file, format };
+      return { node, file: disk.file, format: disk.format };
+    });
   }
 
   /** Starts it, or starts it anew: then without blkdebug. */

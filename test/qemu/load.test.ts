@@ -69,13 +69,6 @@ describe.runIf(needsQemu())('on a running QEMU', () => {
     expect(await stateOf(home)).toBe('paused');
   });
 
-  test('disks alone are not loaded under it', async () => {
-    const home = await house();
-    const { snapshotId } = await home.book.create({ diskOnly: true });
-    expect((await home.book.load(snapshotId)).end).toBe('undone: needs-power-off');
-    expect(await stateOf(home)).toBe('running');
-  });
-
   test('a dirty bitmap keeps a load from beginning', async () => {
     const home = await house();
     const snapshotId = await captured(home);
@@ -102,6 +95,7 @@ describe.runIf(needsQemu())('on a running QEMU', () => {
     const snapshotId = await captured(home);
     await home.vm.stop();
     await home.boot({ memoryMb: 128 });
+    delete home.book.snapshot(snapshotId).memory.config; // As in a log of old, which does not tell of it.
     expect((await home.book.load(snapshotId)).end).toBe('held: config-mismatch');
     expect(await stateOf(home)).toBe('restore-vm');
     await home.vm.stop();

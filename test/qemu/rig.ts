@@ -12,7 +12,8 @@ export interface RigDisk {
   /** The node of the disk's format. Its file is `<node>_f`, blkdebug `<node>_d`, the guest's device `dev-<node>`. */
   readonly node: string;
   readonly file: string;
-  readonly format: 'qcow2' | 'raw';
+  /** Of the image: `qcow2`, `raw`, `qed` … */
+  readonly format: string;
   /** Puts blkdebug between format and file, with these options, e.g. `inject-error.0.event=cluster_alloc`. */
   readonly blkdebug?: readonly string[];
 }
@@ -144,6 +145,24 @@ export async function guestWrite(
   const said = await qemuIo(vm, node, `write -P ${pattern} ${offset} ${length}`);
   if (!said.startsWith('wrote ')) throw new Error(`the guest could not write: ${said}`);
   await vm.monitor.execute('human-monitor-command', { 'command-line': `qemu-io -d ${deviceOf(node)} flush` });
+}
+
+/** The little-endian 32-bit number that the guest would read there. */
+export async function guestReadNumber(vm: RigMachine, node: string, offset: number): Promise<number> {
+  const said = await qemuIo(vm, node, `read -v ${offset} 4`);
+  return numberIn(said);
+}
+
+/** The same from an image that nobody has open. */
+export const imageNumber = (file: string, offset: number): number =>
+  numberIn(
+    execFileSync('qemu-io', ['-r', '-f', 'qcow2', '-c', `read -v ${offset} 4`, file], { encoding: 'utf8' }),
+  );
+
+function numberIn(said: string): number {
+  const bytes = /^[0-9a-f]{8}:\s+((?:[0-9a-f]{2} ){4})/m.exec(said)?.[1];
+  if (bytes === undefined) throw new Error(`nothing to read: ${said}`);
+  return Buffer.from(bytes.replaceAll(' ', ''), 'hex').readUInt32LE();
 }
 
 /** Whether the guest reads nothing but `pattern`. */

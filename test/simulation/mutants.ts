@@ -73,6 +73,7 @@ const reporting = (hypervisor: Hypervisor, carryOut: Hypervisor['carryOut']): Hy
 const journalOf = (journal: Journal): Journal => ({
   disks: (found) => journal.disks(found),
   begin: (start) => journal.begin(start),
+  pinned: (pinned) => journal.pinned(pinned),
   progress: (now) => journal.progress(now),
 });
 

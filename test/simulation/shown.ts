@@ -70,7 +70,7 @@ const foldedOf = (folded: Snapshot): unknown[] => [
   ...[
     folded.isProtected,
     folded.vmState,
-    folded.memory,
+    folded.memory.mode,
     folded.disks.map(({ device, mode }) => [device, mode]),
   ],
 ];

@@ -47,6 +47,19 @@ export class FileTree {
       .map((name) => name.slice(prefix.length));
   }
 
+  rename(from: string, to: string): void {
+    const node = this.#nodes.get(from);
+    if (!node) throw new FileTrouble('ENOENT', from, `ENOENT: no such file or directory, rename '${from}'`);
+    this.#nodes.delete(from);
+    this.#nodes.set(to, node);
+  }
+
+  text(path: string): string {
+    const node = this.#nodes.get(path);
+    if (!node) throw new FileTrouble('ENOENT', path, `ENOENT: no such file or directory, open '${path}'`);
+    return node.text;
+  }
+
   unlink(path: string): boolean {
     return this.#nodes.delete(path);
   }

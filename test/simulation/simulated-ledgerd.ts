@@ -82,7 +82,10 @@ export class Core {
     );
     await finishHalfDone(ledgers, () => askedBySweep(world));
     const log = { told: () => undefined, trouble: () => undefined };
-    const worker = startWorker({ world, store, ledgers, hypervisor, host: HOST, log });
+    const worker = startWorker({
+      ...{ world, store, ledgers, hypervisor, host: HOST, log },
+      reconcileEveryMs: 0,
+    });
     await worker.ready;
     return new Core({ world, store, ledgers, views, hypervisor, worker });
   }
@@ -150,7 +153,7 @@ export class Core {
       case 'create': {
         const { what: _, ...rest } = wish;
         const snapshotId = this.#world.ids.uuid();
-        const limits = { snapshotsMax: SNAPSHOTS_MAX };
+        const limits = { snapshotsMax: SNAPSHOTS_MAX, chainMax: 64 };
         return { type: 'CreateSnapshot', snapshotId, operationId, limits, ...rest };
       }
       case 'load': {

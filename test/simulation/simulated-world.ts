@@ -1,5 +1,16 @@
 import { v7 } from 'uuid';
-import type { Connection, Files, Finished, RunOptions, World } from '#world';
+import {
+  type Connection,
+  ConnectTrouble,
+  type Files,
+  FileTrouble,
+  type Finished,
+  type Measure,
+  type RunOptions,
+  type Streams,
+  type World,
+} from '#world';
+import { createHash } from 'node:crypto';
 import type { Chance } from './chance.ts';
 import type { Timer } from './scheduler.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -50,6 +61,7 @@ export class SimulatedProcess {
       files: this.#files(),
       run: (program, args, options) => this.#run(program, args, options),
       connect: (path) => this.#connect(path),
+      streams: this.#streams(),
       turn: () => this.#later(TURN_MS, 'turn', () => undefined),
       fault: (point) => this.#later(0, point, () => this.#atPoint(point, this)),
     };
@@ -117,11 +129,39 @@ export class SimulatedProcess {
       stat: (path) => io(`stat ${path}`, () => files.stat(path)),
       realpath: (path) => io(`realpath ${path}`, () => (files.stat(path) ? path : null)),
       append: (path, text) => io(`append ${path}`, () => files.append(path, text)),
+      makeNew: (path) =>
+        io(`make ${path}`, () => {
+          const isNew = files.stat(path) === null;
+          files.make(path, 'file');
+          return isNew;
+        }),
       makeDirectory: (path) => io(`mkdir ${path}`, () => files.makeDirectory(path)),
+      makePrivateDirectory: (path) => io(`mkdir ${path}`, () => files.makeDirectory(path)),
+      rename: (from, to) => io(`rename ${from}`, () => files.rename(from, to)),
       list: (path) => io(`list ${path}`, () => files.list(path)),
       unlink: (path) => io(`unlink ${path}`, () => files.unlink(path)),
       syncDirectory: (path) => io(`sync ${path}`, () => undefined),
+      syncFile: (path) => io(`sync ${path}`, () => undefined),
       freeBytes: (path) => io(`df ${path}`, () => (files.isFull ? 0 : DISK_FREE_BYTES)),
+    };
+  }
+
+  /** This host's QEMU migrates nowhere: nobody calls, and nobody listens. */
+  #streams(): Streams {
+    const { files } = this.#host;
+    return {
+      receive: (_, file) =>
+        this.#later(CONNECT_MS, `receives into ${file}`, () => {
+          files.append(file, '');
+          const { promise: received, reject: closed } = Promise.withResolvers<Measure>();
+          received.catch(() => undefined); // Whoever closes need not wait for it.
+          return { received, close: () => closed(new FileTrouble('ECANCELED', file, 'nobody listens')) };
+        }),
+      send: (_, path) =>
+        this.#later(CONNECT_MS, `sends to ${path}`, () => {
+          throw new ConnectTrouble('ENOENT', path, `connect ENOENT ${path}`);
+        }),
+      measure: (file) => this.#later(FILE_MS, `measures ${file}`, () => measureOf(files.text(file))),
     };
   }
 
@@ -141,10 +181,15 @@ export class SimulatedProcess {
     this.#sockets.add(socket);
     socket.onClose(() => this.#sockets.delete(socket));
     return {
-      write: (text) => socket.send(text),
+      write: (data) => socket.send(typeof data === 'string' ? data : Buffer.from(data).toString()),
       onText: (listener) => socket.onText(listener),
       onClose: (listener) => socket.onClose(listener),
       close: () => socket.close(),
     };
   }
 }
+
+const measureOf = (text: string): Measure => ({
+  sizeBytes: Buffer.byteLength(text),
+  sha256: createHash('sha256').update(text).digest('hex'),
+});

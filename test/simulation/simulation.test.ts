@@ -14,6 +14,8 @@ const OTHER_POINTS = [
   'worker.before-report',
   'worker.after-report',
 ];
+/** Points that need a guest agent, copies of disks, layers or a launcher, which the QEMU model lacks: test/qemu dies there. */
+const ELSEWHERE = /-(freeze|thaw|copy|fold|pivot|unlink|launch)$/;
 
 describe(`in ${SEEDS} simulated worlds`, () => {
   const tally = new Tally();
@@ -34,7 +36,7 @@ describe(`in ${SEEDS} simulated worlds`, () => {
   });
 
   test('every named point of the program is passed, and it dies at most of them', () => {
-    const points = [...FAULT_POINTS, ...OTHER_POINTS];
+    const points = [...FAULT_POINTS, ...OTHER_POINTS].filter((point) => !ELSEWHERE.test(point));
     expect(points.filter((point) => !tally.points.has(point))).toEqual([]);
     const deadly = points.filter((point) => (tally.points.get(point)?.killed ?? 0) > 0);
     expect(deadly.length).toBeGreaterThan(points.length / 2);

@@ -1,0 +1,153 @@
+/* Does a delete of layers keep its hands off what is not as the ledger left it, and what others use? */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, describe, expect, test } from 'vitest';
+import { NotNow } from '#hypervisor';
+import type { World } from '#world';
+import { contents, expectWhole, goBackTo, topOf, write } from './branches.ts';
+import { type House, house } from './house.ts';
+import { cleanUp, needsQemu } from './rig.ts';
+
+afterAll(cleanUp);
+
+const external = [{ device: 'dev-da', mode: 'external' as const }];
+
+/** Two external snapshots of one disk, each with a cluster of its own. */
+async function twoLayers(options: Parameters<typeof house>[0] = {}) {
+  const home = await house({ letters: 'a', ...options });
+  const ids: string[] = [];
+  for (const step of [0, 1]) {
+    await write(home, 'a', 0x10 + step, step);
+    const { snapshotId, end } = await home.book.create({ disks: external, diskOnly: true });
+    expect(end).toBe('created');
+    ids.push(snapshotId);
+  }
+  await write(home, 'a', 0x20, 2);
+  const [first = '', second = ''] = ids;
+  return { home, first, second, middle: home.book.snapshot(second).disks[0]?.file ?? '' };
+}
+
+/** Works on the operation once; the words of what stood in the way. */
+async function obstacle(home: House): Promise<string> {
+  try {
+    return (await home.book.work()).type;
+  } catch (error) {
+    if (error instanceof NotNow) return `${error.reason}: ${error.message}`;
+    throw error;
+  }
+}
+
+describe.runIf(needsQemu())('a delete of layers', () => {
+  test('whose file has vanished is refused, and nothing is touched', async () => {
+    const { home, second, middle } = await twoLayers();
+    await home.off();
+    renameSync(middle, `${middle}.away`);
+    expect((await home.book.delete(second)).end).toBe('undone: snapshot-damaged');
+    renameSync(`${middle}.away`, middle);
+    const before = contents(home);
+    expect((await home.book.delete(second)).end).toBe('deleted');
+    await expectWhole(home, before);
+  });
+
+  test('that stand on something else than they were left on is refused', async () => {
+    const { home, first, second } = await twoLayers();
+    await home.off();
+    const foreign = join(home.dir, 'foreign.img');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', foreign, '8M']);
+    const top = topOf(home, 'a').file;
+    execFileSync('qemu-img', ['rebase', '-u', '-f', 'qcow2', '-b', foreign, '-F', 'qcow2', top]);
+    expect((await home.book.delete(second)).end).toBe('undone: snapshot-damaged');
+    expect([...home.book.vm.snapshots.keys()]).toEqual([first, second]);
+  });
+
+  test('of a machine that runs on another chain is refused', async () => {
+    const { home, second } = await twoLayers();
+    await home.off();
+    await home.boot(); // On the image that it came with, which is the first snapshot by now.
+    expect((await home.book.delete(second)).end).toBe('undone: vm-held');
+  });
+
+  test('waits for another process that uses a branch, and then goes on', async () => {
+    const { home, second, middle } = await twoLayers();
+    const branch = topOf(home, 'a').file;
+    await goBackTo(home, second);
+    const hold = spawn('qemu-io', ['-f', 'qcow2', branch], { stdio: ['pipe', 'ignore', 'ignore'] });
+    await setTimeout(300);
+    home.book.vm.layers.set(branch, {
+      device: 'dev-da',
+      file: branch,
+      format: 'qcow2',
+      backing: middle,
+      origin: 'given',
+    });
+    home.book.askDelete(second);
+    expect(await obstacle(home)).toMatch(/^machine-busy: /);
+    expect(home.book.vm.operation?.started).not.toBeNull();
+    hold.kill();
+    await once(hold, 'exit');
+    const before = contents(home);
+    expect((await home.finish()).end).toBe('deleted');
+    await expectWhole(home, before);
+  });
+
+  test('never takes a file away under a process that stands on it', async () => {
+    const { home, second } = await twoLayers();
+    const leaf = topOf(home, 'a').file;
+    await goBackTo(home, second);
+    const foreign = join(home.dir, 'foreign.img');
+    execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', leaf, '-F', 'qcow2', foreign, '8M']);
+    const { snapshotId } = await home.book.create({ disks: external, diskOnly: true });
+    const hold = spawn('qemu-io', ['-f', 'qcow2', foreign], { stdio: ['pipe', 'ignore', 'ignore'] });
+    await setTimeout(300);
+    home.book.askDelete(snapshotId);
+    expect(await obstacle(home)).toMatch(/^machine-busy: somebody else has/);
+    hold.kill();
+    await once(hold, 'exit');
+    expect((await home.finish()).end).toBe('deleted');
+  });
+
+  test('that would not fit on the file system is refused', async () => {
+    let freeBytes = 1024 ** 3;
+    const { home, second } = await twoLayers({
+      world: (real) => ({ ...real, files: { ...real.files, freeBytes: async () => freeBytes } }),
+    });
+    freeBytes = FREE_BYTES_LEFT;
+    const before = contents(home);
+    expect((await home.book.delete(second)).end).toBe('undone: no-space');
+    await expectWhole(home, before);
+  });
+
+  test('can be canceled while it copies upwards, and the snapshot stays whole', async () => {
+    const { home, second } = await twoLayers({ world: slowStreams });
+    const before = contents(home);
+    home.book.askDelete(second);
+    const working = home.finish();
+    await until(async () => JSON.stringify(await home.vm.monitor.execute('query-jobs')).includes('stream'));
+    const { operation } = home.book.vm;
+    await home.hypervisor.cancel(home.book.vm, { id: operation?.id ?? '' });
+    expect((await working).end).toBe('undone: canceled');
+    await expectWhole(home, before);
+    expect(home.book.snapshot(second).status).toBe('complete');
+  });
+});
+
+const FREE_BYTES_LEFT = 1024 ** 2;
+
+const slower = (line: string): string =>
+  line.replace('"execute":"block-stream","arguments":{', '$&"speed":65536,');
+
+/** QEMU copies one cluster a second. */
+const slowStreams = (real: World): World => ({
+  ...real,
+  connect: async (path) => {
+    const { write, ...rest } = await real.connect(path);
+    return { ...rest, write: (said) => write(typeof said === 'string' ? slower(said) : said) };
+  },
+});
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await setTimeout(5);
+}

@@ -1,0 +1,195 @@
+/* Does to the real machine and to the model what is asked for, and compares what came of it. */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { Refusal, type Report } from '#ledger';
+import { v7 } from 'uuid';
+import { disagreements } from './agreement.ts';
+import { DISK_MB, Model } from './model.ts';
+import {
+  type Create,
+  type DiskWish,
+  memoryOf,
+  modesOf,
+  type Operation,
+  type OperationOf,
+  wordsFor,
+} from './operations.ts';
+import { Subject } from './subject.ts';
+
+export class SideBySide {
+  readonly model: Model;
+  readonly subject: Subject;
+  /** What happened, line by line. */
+  readonly story: string[];
+
+  constructor(letters: string, raw: string) {
+    this.model = new Model(letters, raw);
+    this.subject = new Subject(letters, raw);
+    this.story = [`disks ${letters}, raw: ${raw || 'none'}`];
+  }
+
+  async begin(): Promise<void> {
+    await this.subject.boot();
+    await this.subject.home.book.register(this.subject.home.vm.monitorPath);
+  }
+
+  /** How it ended: `created`, `refused: in-use`, `undone: needs-power-on` … The model follows. */
+  async carryOut(operation: Operation): Promise<string> {
+    try {
+      return await this.#ask(operation);
+    } catch (error) {
+      if (error instanceof Refusal) return `refused: ${error.code}`;
+      throw error;
+    }
+  }
+
+  #ask(operation: Operation): Promise<string> | string {
+    switch (operation.do) {
+      case 'create':
+        return this.#create(operation);
+      case 'load':
+        return this.#load(operation);
+      case 'delete':
+      case 'delete-all':
+        return this.#delete(operation);
+      case 'rename':
+        return this.#rename(operation);
+      case 'retire':
+      case 'unretire':
+        return this.#retire(operation);
+      case 'power':
+        return this.#turn();
+      case 'pause':
+        return this.#pause();
+    }
+  }
+
+  async #create(create: Create): Promise<string> {
+    const { home } = this.subject;
+    const { memory, namesMemoryFile, isStream, diskOnly, takenName } = create;
+    const id = v7();
+    home.book.ask({
+      snapshotId: id,
+      disks: [...create.disks].flatMap(([letter, wish]) => this.#captureOf(id, letter, wish)),
+      diskOnly,
+      ...(memory && { memory }),
+      ...(isStream && { memoryFormat: 'stream' as const }),
+      ...(namesMemoryFile && { memoryFile: join(home.dir, `memory-${id}.qcow2`) }),
+      ...(takenName !== undefined && { name: takenName }),
+    });
+    const { end, report } = await home.finish();
+    if (end !== 'created') return this.#told(end, report);
+    for (const file of this.subject.callers) if (file.includes(id)) this.subject.callers.delete(file);
+    this.model.create({
+      id,
+      name: home.book.snapshot(id).name,
+      hasMemory: memoryOf(create, home.isOn) !== 'none',
+      isStream,
+      modes: modesOf(create),
+      canHold: (letter) => create.disks.get(letter)?.isQed !== true,
+    });
+    this.story.push(`   ${wordsFor(this.model.snapshot(id))}`);
+    return end;
+  }
+
+  #captureOf(id: string, letter: string, { mode, fileMode, isQed }: DiskWish) {
+    if (mode === null) return [];
+    const format = isQed ? 'qed' : 'qcow2';
+    const file = join(this.subject.home.dir, `named-${id}-${letter}.${format}`);
+    if (fileMode === 'existing') this.#makeOverlay(letter, file, format);
+    const where = { ...(isQed && { format }), ...(fileMode && { file, fileMode }) };
+    return [{ device: `dev-d${letter}`, mode, ...where }];
+  }
+
+  #makeOverlay(letter: string, file: string, format: string): void {
+    const top = this.subject.top(letter);
+    const backing = ['-b', top.file, '-F', top.format];
+    execFileSync('qemu-img', ['create', '-q', '-u', '-f', format, ...backing, file, `${DISK_MB}M`]);
+    this.subject.callers.add(file);
+  }
+
+  async #load({ id, safety, goesOn, disksOnly }: OperationOf<'load'>): Promise<string> {
+    const { model } = this;
+    const { home } = this.subject;
+    const { hasMemory, power } = model.snapshot(id);
+    const pin = safety === 'none' ? null : { snapshotId: v7(), what: safety };
+    home.book.askLoad(id, { resume: goesOn, disksOnly, ...(pin && { pin }) });
+    const before = [...home.book.vm.snapshots.keys()];
+    const { end, report } = await home.finish();
+    if (end !== 'loaded') return this.#told(end, report);
+    const asCaptured = power === 'running' ? 'running' : 'paused';
+    const wrong = model.load({
+      id,
+      withMemory: hasMemory && !disksOnly,
+      goesOn: goesOn === 'as-captured' ? asCaptured : goesOn,
+      pin: pin && {
+        id: pin.snapshotId,
+        name: home.book.snapshot(pin.snapshotId).name,
+        hasMemory: pin.what === 'memory' && home.isOn,
+      },
+      gone: before.filter((other) => !home.book.vm.snapshots.has(other)),
+    });
+    if (wrong.length > 0) throw new Error(`the wrong pins have gone or stayed: ${wrong.join(', ')}`);
+    if (pin) this.story.push(`   ${wordsFor(model.snapshot(pin.snapshotId))}`);
+    return end;
+  }
+
+  #told(end: string, report: Report): string {
+    this.story.push(`   ${JSON.stringify(report)}`);
+    return end;
+  }
+
+  async #delete(operation: OperationOf<'delete' | 'delete-all'>): Promise<string> {
+    const { model } = this;
+    const { home } = this.subject;
+    if (operation.do === 'delete-all') home.book.handle({ type: 'DeleteAllSnapshots', operationId: v7() });
+    else home.book.askDelete(operation.id, operation.strategy);
+    const { end, report } = await home.finish();
+    if (end !== 'deleted') return this.#told(end, report);
+    if (operation.do === 'delete-all') model.remove([...model.snapshots.keys()], 'all');
+    else if (operation.strategy.startsWith('discard')) model.remove(model.subtree(operation.id), 'discarded');
+    else model.remove([...model.losers(operation.id).map(({ id }) => id), operation.id], 'merged');
+    return end;
+  }
+
+  #rename({ id, name }: OperationOf<'rename'>): string {
+    this.subject.home.book.handle({ type: 'PatchSnapshot', snapshotId: id, name });
+    this.model.snapshot(id).name = name;
+    return 'done';
+  }
+
+  #retire(operation: OperationOf<'retire' | 'unretire'>): string {
+    const { book } = this.subject.home;
+    const { id: snapshotId } = operation;
+    if (operation.do === 'unretire') book.handle({ type: 'UnretireSnapshot', snapshotId });
+    else book.handle({ type: 'DeleteSnapshot', snapshotId, operationId: v7() });
+    this.model.snapshot(snapshotId).isRetired = operation.do === 'retire';
+    return 'done';
+  }
+
+  async #turn(): Promise<string> {
+    const isOn = this.model.power !== 'off';
+    if (isOn) await this.subject.home.off();
+    else await this.subject.boot();
+    this.model.power = isOn ? 'off' : 'running';
+    this.model.memory = null;
+    return 'done';
+  }
+
+  async #pause(): Promise<string> {
+    const isPaused = this.model.power === 'paused';
+    await this.subject.home.vm.monitor.execute(isPaused ? 'cont' : 'stop');
+    this.model.power = isPaused ? 'running' : 'paused';
+    return 'done';
+  }
+
+  /** @throws {Error} in words, where the machine or its ledger is not what the model says */
+  async expectAgreement(): Promise<void> {
+    const { memory, disks } = this.model;
+    const wrong = await disagreements(this.subject.home, this.model);
+    for (const { letter, content } of disks) wrong.push(...(await this.subject.whyNot(letter, content)));
+    const seen = this.subject.home.isOn && memory !== null ? this.subject.memory() : memory;
+    if (seen !== memory) wrong.push(`the memory is ${seen}, not ${memory}`);
+    if (wrong.length > 0) throw new Error(wrong.join('\n'));
+  }
+}
