@@ -1,112 +1,164 @@
-import { Agent, type IncomingMessage, request } from 'node:http';
-import { text } from 'node:stream/consumers';
-import { DaemonProcess, type OperationAnswer } from '../crash/daemon-process.ts';
-import { bootSubject, register, type Subject } from '../crash/machine.ts';
+import { ledgerTaker } from './ledger-taker.ts';
+import { libvirtTaker, needsLibvirt } from './libvirt-taker.ts';
+import { rawTaker } from './raw-taker.ts';
 import { median, type Row, timed } from './row.ts';
+import type { Kind, Taker, Verb } from './taker.ts';
 
-const ROUNDS = 30;
-const WARM_UP = 5;
+const ROUNDS = 20;
+const WARM_UP = 4;
 const EXTRA_MS = 3;
+const LOAD_MS = 25;
 
-/** A create of two disks and a load with memory, from the HTTP request to the terminal event, beside raw QMP. */
+/** In ms. */
+interface Medians {
+  readonly ours: number;
+  readonly raw: number;
+  /** Null where libvirt is not installed, or cannot do it. */
+  readonly libvirt: number | null;
+}
+
+interface Wanted {
+  readonly verb: Verb;
+  readonly what: string;
+  readonly raw: string;
+  readonly goal: string | null;
+  readonly isReached: (medians: Medians) => boolean;
+}
+
+const isCloseToRaw = ({ ours, raw }: Medians): boolean => ours <= 1.5 * raw;
+const beatsLibvirt = ({ ours, libvirt }: Medians): boolean => libvirt === null || ours < libvirt;
+
+const CREATE = {
+  verb: 'create',
+  goal: '≤ 1.5×, < libvirt',
+  isReached: (medians: Medians) => isCloseToRaw(medians) && beatsLibvirt(medians),
+} as const;
+
+const REMOVE = { verb: 'remove', goal: null, isReached: () => true } as const;
+
+const WANTED: Readonly<Record<Kind, readonly Wanted[]>> = {
+  internal: [
+    {
+      verb: 'create',
+      what: 'create, 2 disks internal (p50)',
+      raw: 'raw transaction',
+      goal: `≤ raw + ${EXTRA_MS} ms and ≤ 1.5×`,
+      isReached: (medians) => isCloseToRaw(medians) && medians.ours <= medians.raw + EXTRA_MS,
+    },
+    { ...REMOVE, what: 'delete, 2 disks internal (p50)', raw: 'raw deletes' },
+  ],
+  memory: [
+    { ...CREATE, what: 'create, memory and 2 disks internal (p50)', raw: 'raw snapshot-save' },
+    {
+      verb: 'load',
+      what: 'load of a running machine, memory and 2 disks internal (p50)',
+      raw: 'raw snapshot-load',
+      goal: `≤ ${LOAD_MS} ms and ≤ 1.5×`,
+      isReached: (medians) => isCloseToRaw(medians) && medians.ours <= LOAD_MS,
+    },
+    { ...REMOVE, what: 'delete, memory and 2 disks internal (p50)', raw: 'raw deletes' },
+  ],
+  external: [
+    { ...CREATE, what: 'create, 2 disks external (p50)', raw: 'raw overlays, transaction' },
+    {
+      verb: 'load',
+      what: 'load of a running machine, 2 disks external (p50)',
+      raw: 'raw overlays, qom-set',
+      goal: `≤ ${LOAD_MS} ms`,
+      isReached: ({ ours }) => ours <= LOAD_MS,
+    },
+    { ...REMOVE, what: 'delete by merge, 2 disks external (p50)', raw: 'raw block-stream' },
+  ],
+};
+
+/**
+ * Snapshots of running machines with two disks: ours from the HTTP request to the terminal event, beside raw QMP and
+ * libvirt, in turns and each on a machine of its own.
+ */
 export async function machineRows(): Promise<Row[]> {
-  const subject = await bootSubject(2);
-  const daemon = await DaemonProcess.start(subject.directory);
-  await register(subject, daemon);
-  const rows = [await createRow(subject, daemon), await loadRow(subject, daemon)];
-  await daemon.kill();
-  await subject.qemu.kill();
+  const hasLibvirt = needsLibvirt();
+  const rows: Row[] = [];
+  for (const kind of ['internal', 'memory', 'external'] as const) {
+    console.error(`  ${kind}`);
+    const takers: Takers = {
+      raw: await rawTaker(kind),
+      ours: await ledgerTaker(kind),
+      libvirt: hasLibvirt ? await libvirtTaker(kind) : null,
+    };
+    for (const [wanted, medians] of await measured(kind, takers)) {
+      const { what, raw, goal, isReached } = wanted;
+      const { libvirt } = medians;
+      rows.push({
+        what,
+        ours: { label: '', value: medians.ours, unit: 'ms' },
+        baseline: { label: raw, value: medians.raw, unit: 'ms' },
+        libvirt: libvirt === null ? whyNot(hasLibvirt) : { label: 'virsh', value: libvirt, unit: 'ms' },
+        goal,
+        reached: isReached(medians),
+      });
+    }
+  }
   return rows;
 }
 
-async function createRow(subject: Subject, daemon: DaemonProcess): Promise<Row> {
-  const ours: number[] = [];
-  const raw: number[] = [];
-  for (let round = 0; round < ROUNDS + WARM_UP; round += 1) {
-    const theirs = await timed(() => rawCreate(subject, `raw-${round}`));
-    await rawDelete(subject, `raw-${round}`);
-    let snapshotId = '';
-    const mine = await timed(async () => {
-      snapshotId = await done(daemon, 'POST', `/vms/${subject.vmId}/snapshots`, { diskOnly: true });
-    });
-    await done(daemon, 'DELETE', `/vms/${subject.vmId}/snapshots/${snapshotId}?strategy=discard`);
-    if (round < WARM_UP) continue;
-    raw.push(theirs);
-    ours.push(mine);
+const whyNot = (hasLibvirt: boolean): string => (hasLibvirt ? 'cannot' : 'libvirt not installed');
+
+interface Takers {
+  readonly raw: Taker;
+  readonly ours: Taker;
+  readonly libvirt: Taker | null;
+}
+
+async function measured(kind: Kind, { raw, ours, libvirt }: Takers): Promise<[Wanted, Medians][]> {
+  const all = [raw, ours, ...(libvirt ? [libvirt] : [])].map((taker) => new Stopwatch(taker, kind));
+  try {
+    for (const one of all) await one.begin();
+    for (let round = 0; round < WARM_UP + ROUNDS; round += 1) {
+      for (const one of all) await one.round(round >= WARM_UP);
+    }
+  } finally {
+    for (const one of all) await one.end();
   }
-  const [mine, theirs] = [median(ours), median(raw)];
-  return {
-    what: 'create, 2 disks, disk-only (p50)',
-    ours: { label: '', value: mine, unit: 'ms' },
-    baseline: { label: 'raw transaction', value: theirs, unit: 'ms' },
-    goal: '≤ raw + 3 ms and ≤ 1.5×',
-    reached: mine <= theirs + EXTRA_MS && mine <= 1.5 * theirs,
-  };
+  const [rawTimes, ourTimes, libvirtTimes] = all;
+  return WANTED[kind].map((wanted) => {
+    const of = (times: Stopwatch | undefined): number => median(times?.taken.get(wanted.verb) ?? []);
+    const theirs = libvirt?.verbs.includes(wanted.verb) ? of(libvirtTimes) : null;
+    return [wanted, { raw: of(rawTimes), ours: of(ourTimes), libvirt: theirs }];
+  });
 }
 
-async function loadRow(subject: Subject, daemon: DaemonProcess): Promise<Row> {
-  const ours: number[] = [];
-  const raw: number[] = [];
-  const snapshotId = await done(daemon, 'POST', `/vms/${subject.vmId}/snapshots`, {});
-  const tag = `sl-${snapshotId}`;
-  for (let round = 0; round < ROUNDS + WARM_UP; round += 1) {
-    const theirs = await timed(() => rawLoad(subject, tag, `raw-load-${round}`));
-    const mine = await timed(() =>
-      done(daemon, 'POST', `/vms/${subject.vmId}/snapshots/${snapshotId}/load`, {}),
-    );
-    if (round < WARM_UP) continue;
-    raw.push(theirs);
-    ours.push(mine);
+/** One taker, and how long it took, in ms. */
+class Stopwatch {
+  readonly taken = new Map<Verb, number[]>();
+  readonly #taker: Taker;
+  readonly #verbs: readonly Verb[];
+  #first = '';
+
+  constructor(taker: Taker, kind: Kind) {
+    this.#taker = taker;
+    this.#verbs = WANTED[kind].map(({ verb }) => verb).filter((verb) => taker.verbs.includes(verb));
   }
-  const [mine, theirs] = [median(ours), median(raw)];
-  return {
-    what: 'load of a running machine with memory (p50)',
-    ours: { label: '', value: mine, unit: 'ms' },
-    baseline: { label: 'raw snapshot-load', value: theirs, unit: 'ms' },
-    goal: '≤ 25 ms and ≤ 1.5×',
-    reached: mine <= 25 && mine <= 1.5 * theirs,
-  };
-}
 
-/** Asks, waits for the terminal event, and gives back the snapshot. */
-async function done({ url }: DaemonProcess, method: string, path: string, body?: object): Promise<string> {
-  const { id, snapshotId } = await asked(`${url}/v1${path}`, method, body);
-  const { outcome, error } = await asked(`${url}/v1/operations/${id}?wait=20s`, 'GET');
-  if (outcome !== 'succeeded') throw new Error(`${method} ${path}: ${error?.message}`);
-  return snapshotId;
-}
-
-const connections = new Agent({ keepAlive: true });
-
-/** Over a connection that stays, and without `fetch`, whose own work takes as long as half a commit. */
-async function asked(url: string, method: string, body?: object): Promise<OperationAnswer> {
-  const content = body && JSON.stringify(body);
-  const headers = content === undefined ? {} : { 'content-type': 'application/json' };
-  const answered = Promise.withResolvers<IncomingMessage>();
-  const sent = request(url, { method, headers, agent: connections }, answered.resolve);
-  sent.on('error', answered.reject).end(content);
-  const answer = await answered.promise;
-  const said = await text(answer);
-  if ((answer.statusCode ?? 0) >= 400) throw new Error(`${method} ${url}: ${answer.statusCode} ${said}`);
-  return JSON.parse(said) as OperationAnswer;
-}
-
-async function rawCreate({ qemu, disks }: Subject, name: string): Promise<void> {
-  const actions = disks.map(({ node }) => ({
-    type: 'blockdev-snapshot-internal-sync',
-    data: { device: node, name },
-  }));
-  await qemu.monitor.execute('transaction', { actions });
-}
-
-async function rawDelete({ qemu, disks }: Subject, name: string): Promise<void> {
-  for (const { node } of disks) {
-    await qemu.monitor.execute('blockdev-snapshot-delete-internal-sync', { device: node, name });
+  /** The snapshot that stays, and is loaded again and again. */
+  async begin(): Promise<void> {
+    this.#first = await this.#taker.create();
   }
-}
 
-async function rawLoad({ qemu, disks }: Subject, tag: string, job: string): Promise<void> {
-  const devices = disks.map(({ node }) => node);
-  const vmstate = devices.at(-1) ?? '';
-  await qemu.monitor.runJob('snapshot-load', { 'job-id': job, tag, vmstate, devices });
+  async round(counts: boolean): Promise<void> {
+    let made = '';
+    const doing: Record<Verb, () => Promise<void>> = {
+      create: async () => void (made = await this.#taker.create()),
+      remove: () => this.#taker.remove(made),
+      load: () => this.#taker.load(this.#first),
+    };
+    for (const verb of ['create', 'remove', 'load'] as const) {
+      if (!this.#verbs.includes(verb)) continue;
+      const ms = await timed(doing[verb]);
+      if (counts) this.taken.set(verb, [...(this.taken.get(verb) ?? []), ms]);
+    }
+  }
+
+  end(): Promise<void> {
+    return this.#taker.end();
+  }
 }

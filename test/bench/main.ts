@@ -26,7 +26,7 @@ const parts: Readonly<Record<string, Part>> = {
   rename: { what: 'renames over HTTP', measure: renameRows },
   history: { what: 'VMs with a long history', measure: historyRows },
   log: { what: 'a log of a million events', measure: largeLogRows },
-  ...(needsQemu() && { machine: { what: 'create and load on real QEMU', measure: machineRows } }),
+  ...(needsQemu() && { machine: { what: 'snapshots on real QEMU', measure: machineRows } }),
 };
 
 const wanted = values.only ?? Object.keys(parts);

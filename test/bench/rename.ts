@@ -71,7 +71,7 @@ async function seeded(file: string): Promise<string[]> {
       };
       await registerVm(ledgers, registration, asked);
       const stream = streamOf(vmId);
-      const limits = { snapshotsMax: 200 };
+      const limits = { snapshotsMax: 200, chainMax: 64 };
       await ledgers.vms.handle(stream, { type: 'CreateSnapshot', snapshotId, operationId, limits }, asked);
       const ended = { steps: [], transcriptDigest: '' };
       const taken = {

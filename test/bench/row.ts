@@ -4,7 +4,10 @@ export interface Row {
   readonly ours: Figure;
   /** Null where there is nothing to compare with: then the goal is absolute. */
   readonly baseline: Figure | null;
-  readonly goal: string;
+  /** What libvirt does in the same time; in words where it cannot be asked. */
+  readonly libvirt?: Figure | string;
+  /** Null where nobody has set one. */
+  readonly goal: string | null;
   readonly reached: boolean;
 }
 
@@ -37,15 +40,16 @@ export const shown = ({ value, unit }: Figure): string => {
 
 /** The rows as a table for people. */
 export function table(rows: readonly Row[]): string {
-  const cells = rows.map(({ what, ours, baseline, goal, reached }) => [
+  const cells = rows.map(({ what, ours, baseline, libvirt = '–', goal, reached }) => [
     what,
     `${shown(ours)} ${ours.label}`,
     baseline ? `${shown(baseline)} ${baseline.label}` : '–',
     baseline ? `${(ours.value / baseline.value).toFixed(2)}×` : '–',
-    goal,
-    reached ? 'reached' : 'MISSED',
+    typeof libvirt === 'string' ? libvirt : `${shown(libvirt)} ${libvirt.label}`,
+    goal ?? '–',
+    goal === null ? '' : reached ? 'reached' : 'MISSED',
   ]);
-  const lines = [['what', 'ours', 'baseline of this run', 'ratio', 'goal', ''], ...cells];
+  const lines = [['what', 'ours', 'baseline of this run', 'ratio', 'libvirt', 'goal', ''], ...cells];
   const widths =
     lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   return lines

@@ -107,7 +107,7 @@ function live(machine: Machine, kept: number, world: Surroundings): void {
 
 function create(machine: Machine, world: Surroundings): void {
   const [snapshotId, operationId] = [world.ids(), world.ids()];
-  const limits = { snapshotsMax: Number.MAX_SAFE_INTEGER };
+  const limits = { snapshotsMax: Number.MAX_SAFE_INTEGER, chainMax: 64 };
   ask(machine, { type: 'CreateSnapshot', snapshotId, operationId, labels: { tier: 'bench' }, limits }, world);
   start(machine, operationId, world);
   const evidence = machine.vm.disks.map(({ device, file }) => ({
