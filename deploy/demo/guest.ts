@@ -4,17 +4,9 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Monitor, openMonitor, parseHumanText } from '#qmp';
 import type { World } from '#world';
+import { BOOT_SECTOR } from './boot-sector.ts';
 import { commandLine } from './command-line.ts';
 
-/** `witness.s`, assembled: a boot sector that counts in memory and on both disks. */
-const BOOT_SECTOR = Buffer.concat([
-  Buffer.from(
-    'McCO2I7AjtC8AHBmxwYAkAAAAAD79Gb/BgCQZqEAkGajAICygOgHALKB6AIA6+a+OHy4AEPNE8MQAAEAAIAAAGQA',
-    'base64',
-  ),
-  Buffer.alloc(510 - 66),
-  Buffer.from([0x55, 0xaa]),
-]);
 const DISK_BYTES = 16 * 1024 * 1024;
 const COUNTER_ADDRESS = '0x9000';
 const START_TIMEOUT_MS = 10_000;
