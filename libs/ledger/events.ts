@@ -185,6 +185,8 @@ export const VmEvent = z.discriminatedUnion('type', [
     launch: z.enum(['before', 'after']).optional(),
     /** Files that will be unlinked: none that is not named here. */
     unlinks: z.array(z.string()).optional(),
+    /** Layers that another VM reads: they stay as they are, whatever becomes of the snapshots in them. */
+    spared: z.array(z.object({ file: z.string(), vmId: z.string() })).optional(),
   }),
   /** A load has saved the present first. The snapshot is nobody's child, and hidden unless asked for. */
   of('SnapshotPinned', {
@@ -274,6 +276,8 @@ export const RegistryEvent = z.discriminatedUnion('type', [
     name: z.string(),
     monitor: z.string(),
     files: z.array(z.string()),
+    /** Files that the machine reads and does not write. Any number of VMs may stand on one. */
+    below: z.array(z.string()).optional(),
     /** All that is needed to finish a registration that died half-way; null when a registered VM claims anew. */
     registration: z.object(registration).nullable(),
   }),

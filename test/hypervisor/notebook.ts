@@ -42,7 +42,11 @@ export class Notebook {
 
   /** Registers the machine behind a monitor. */
   async register(monitor: string, disks?: { device: string; file: string; format: string }[]): Promise<void> {
-    const { power: _, ...found } = await this.#hypervisor.discover({ monitor, ...(disks && { disks }) });
+    const {
+      power: _,
+      below: __,
+      ...found
+    } = await this.#hypervisor.discover({ monitor, ...(disks && { disks }) });
     const registration = { vmId: v7(), name: 'box', host: 'here', guestAgent: null, labels: {}, ...found };
     this.handle({ type: 'RegisterVm', registration });
   }

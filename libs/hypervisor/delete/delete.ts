@@ -24,6 +24,7 @@ import { nameTops } from './name-tops.ts';
 import { observe, observeTrouble, powerNow, withUnplugged } from '../look/observe.ts';
 import { closeIdle, lookAtOpenImages } from '../look/open-images.ts';
 import { letRunOn as letMachineRunOn } from '../qemu/power.ts';
+import { type Spared, sparedAmong } from './spared.ts';
 import { removeTags, type Rest, standing } from './removal.ts';
 import { ending, failed, held } from '../report.ts';
 import { requireAtRest } from '../look/run-states.ts';
@@ -45,21 +46,26 @@ interface Deletion {
 /** Over several disks a delete can never be one step of QEMU's, so it rolls forward. A missing tag is a success. */
 export function deleting(errand: Errand, operation: Delete): Way {
   return {
-    admit: (sight) => admit(errand, deletionOf(errand, operation), sight),
+    async admit(sight) {
+      const spared = await sparedAmong(errand, errand.vm);
+      return { ...(await admit(errand, deletionOf(errand, operation, spared), sight)), ...told(spared) };
+    },
     async act(start, sight) {
-      const deletion = deletionOf(errand, operation);
+      const deletion = deletionOf(errand, operation, start.spared);
       return act(errand, start, deletion, await fullSight(errand, deletion, start, sight));
     },
-    recover: (start) => recover(errand, start, deletionOf(errand, operation)),
+    recover: (start) => recover(errand, start, deletionOf(errand, operation, start.spared)),
   };
 }
 
+const told = (spared: Spared): Pick<Start, 'spared'> => (spared.length > 0 ? { spared } : {});
+
 /** A delete of the machine as it is: what the look found otherwise than the ledger believed counts as recorded. */
-export function deletionOf({ vm, place }: Errand, operation: Delete): Deletion {
+export function deletionOf({ vm, place }: Errand, operation: Delete, spared: Spared = []): Deletion {
   const { disks } = place;
   const data = { disks: [...disks], foreignTags: [...vm.foreignTags] };
   const present = evolve({ ...vm, layers: new Map(vm.layers) }, { type: 'DisksChanged', data, id: '' });
-  return { operation, vm: present, plan: planDelete(present, operation) };
+  return { operation, vm: present, plan: planDelete(present, operation, spared) };
 }
 
 /** The disks that the targets stood on go along, though they may be unplugged by now. */

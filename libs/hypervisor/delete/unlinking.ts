@@ -17,8 +17,8 @@ export function requireNamed({ unlinks = [] }: Start, files: readonly string[]):
 }
 
 /**
- * Unlinks what may go, each file only when no layer that stays and nobody's device stands on it. Returns what could
- * not be unlinked, and why. A file that is gone already is a success.
+ * Unlinks what may go, each file only when no layer that stays, no other VM and nobody's device stands on it. Returns
+ * what could not be unlinked, and why. A file that is gone already is a success.
  *
  * @throws {NotNow} when somebody else has a file open
  */
@@ -30,6 +30,7 @@ export async function unlinkAll(
   if (plan.unlinks.length === 0) return [];
   const staying = [...layers.values()].filter(({ file }) => !plan.change.gone.includes(file));
   const heirs = await heirsOf(errand, staying);
+  for (const { file, vmId } of await errand.place.claimedBesides(errand.vm.id)) heirs.set(file, `VM ${vmId}`);
   const leftovers: Leftover[] = [];
   for (const file of plan.unlinks) {
     const { device, format } = layers.get(file) ?? { device: '', format: undefined };
@@ -48,7 +49,7 @@ export async function unlinkAll(
 }
 
 /** By file, a layer whose header names it. */
-async function heirsOf({ place }: Errand, layers: readonly Layer[]): Promise<ReadonlyMap<string, string>> {
+async function heirsOf({ place }: Errand, layers: readonly Layer[]): Promise<Map<string, string>> {
   const heirs = new Map<string, string>();
   for (const layer of layers) {
     const backing = await headerBacking(place, layer);

@@ -27,6 +27,12 @@ import { closeAndUnlink, type Unlinking } from '../delete/unlinking.ts';
 /* What nobody needs any more once a load is done: the tops that were left, and earlier pins. Whatever of it cannot be
    removed stays where it is and keeps its place in the ledger: the next load tries again. */
 
+/** What the disks go on in, and what others read of that which they leave. */
+export interface LeftBehind {
+  readonly tops: readonly PlannedLayer[];
+  readonly spared?: Start['spared'];
+}
+
 /** What could go after a load. */
 export interface Free {
   /** Files that nothing needs, nobody before those that stand on it. */
@@ -38,11 +44,11 @@ export interface Free {
 type Asked = Pick<OperationOf<'load'>, 'snapshotId' | 'request'>;
 
 /** What will be free when all disks stand on these tops. */
-export function whatBecomesFree(vm: Readonly<Vm>, operation: Asked, tops: readonly PlannedLayer[]): Free {
+export function whatBecomesFree(vm: Readonly<Vm>, operation: Asked, { tops, spared = [] }: LeftBehind): Free {
   let pins = earlierPins(vm, operation);
   for (;;) {
     const going = pins;
-    const files = freeFiles(vm, operation, tops, going);
+    const files = freeFiles(vm, operation, { tops, spared }, going);
     pins = going.filter((pin) => isRemovable(pin, files, standingOn(vm, tops)));
     if (pins.length === going.length) return { files: [...files, ...going.flatMap(memoryFileOf)], pins };
   }
@@ -62,20 +68,22 @@ function earlierPins(vm: Readonly<Vm>, { snapshotId, request }: Asked): Snapshot
 function freeFiles(
   vm: Readonly<Vm>,
   { request }: Asked,
-  tops: readonly PlannedLayer[],
+  { tops, spared = [] }: LeftBehind,
   going: readonly Snapshot[],
 ): string[] {
   const staying = [...vm.snapshots.values()].filter((snapshot) => !going.includes(snapshot));
   const kept = request.pin ? [pinOf(vm, request.pin, tops)] : [];
-  return planLayers(standingOn(vm, tops), [...staying, ...kept]).unneeded.map(({ file }) => file);
+  const read = new Set(spared.map(({ file }) => file));
+  const { unneeded } = planLayers(standingOn(vm, tops), [...staying, ...kept], new Set(), read);
+  return unneeded.map(({ file }) => file);
 }
 
 const memoryFileOf = ({ memory }: Snapshot): string[] => (memory.file === undefined ? [] : [memory.file]);
 
-type Machine = Pick<Vm, 'layers' | 'disks'>;
+type Machine = Pick<Vm, 'layers' | 'disks' | 'backups'>;
 
 /** The machine once it stands on these tops. */
-function standingOn({ layers, disks }: Readonly<Vm>, tops: readonly PlannedLayer[]): Machine {
+function standingOn({ layers, disks, backups }: Readonly<Vm>, tops: readonly PlannedLayer[]): Machine {
   const all = new Map(layers);
   for (const { device, file, format, backing } of tops) {
     const layer: Layer = { device, file, format, backing, origin: 'ours' };
@@ -84,6 +92,7 @@ function standingOn({ layers, disks }: Readonly<Vm>, tops: readonly PlannedLayer
   const fileOf = new Map(tops.map(({ device, file }) => [device, file]));
   return {
     layers: all,
+    backups,
     disks: disks.map((disk) => ({ ...disk, file: fileOf.get(disk.device) ?? disk.file })),
   };
 }
@@ -159,7 +168,8 @@ async function hasWrittenInto(errand: Errand, tops: readonly PlannedLayer[]): Pr
 async function clearAway(errand: Errand, { operation, start }: Loading): Promise<Aftermath> {
   const { vm } = errand;
   const tops = topsOf(start);
-  const { pins, files } = whatBecomesFree(vm, operation, tops);
+  const left = { tops, spared: start.spared };
+  const { pins, files } = whatBecomesFree(vm, operation, left);
   if (tops.length === 0 && pins.length === 0 && files.length === 0)
     return { layers: undefined, replaced: [] };
   const sight = await observe(errand, 'listed');
@@ -167,7 +177,7 @@ async function clearAway(errand: Errand, { operation, start }: Loading): Promise
   const replaced: Snapshot[] = [];
   for (const pin of pins) if (await untag(errand, pin, sight)) replaced.push(pin);
   const gone = await unlinkNamed(errand, start, sight.power, [
-    ...freeFiles(vm, operation, tops, replaced),
+    ...freeFiles(vm, operation, left, replaced),
     ...replaced.flatMap(memoryFileOf),
   ]);
   const isSame = tops.length === 0 && gone.length === 0;

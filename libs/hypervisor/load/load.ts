@@ -3,6 +3,7 @@ import { behindPlaceholders, isClosed } from './closed-disk.ts';
 import type { Errand, OperationOf, Way } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import { whatBecomesFree } from './load-aftermath.ts';
+import { sparedAmong } from '../delete/spared.ts';
 import { type LoadAsk, requireSameDisks, whyNotLoadable } from './load-check.ts';
 import { loadImages, recoverImages } from './load-images.ts';
 import { launchFor, launchWords } from './load-launch.ts';
@@ -106,7 +107,8 @@ async function admit(
   const obstacle = whyNotLoadable(sight, needsOf(ask, { files, ...(memoryFile && { memoryFile }) }));
   if (obstacle) throw new Refusal(obstacle.reason, obstacle.message);
   const moved = [...plan.inPlace, ...tops.flatMap(({ device }) => diskOf(sight, device) ?? [])];
-  const { files: unlinks } = whatBecomesFree(vm, operation, tops);
+  const spared = await sparedAmong(errand, vm);
+  const { files: unlinks } = whatBecomesFree(vm, operation, { tops, spared });
   return {
     operationId,
     snapshotId: ask.snapshot.id,
@@ -121,6 +123,7 @@ async function admit(
     ...(tops.length > 0 && { overlays: [...tops] }),
     ...(memoryFile && { memoryFile }),
     ...(unlinks.length > 0 && { unlinks: [...unlinks] }),
+    ...(spared.length > 0 && { spared }),
     ...(launch && { launch }),
   };
 }

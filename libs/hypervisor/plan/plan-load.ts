@@ -26,7 +26,9 @@ export async function foreseeLoad(
   const isStopped = sight.power === 'running';
   const isOn = sight.power !== 'off' || start.launch !== undefined;
   const runs = isOn && goesOn(operation, snapshot) === 'running';
-  const replaced = whatBecomesFree(errand.vm, operation, tops).pins.map(({ id }) => id);
+  const replaced = whatBecomesFree(errand.vm, operation, { tops, spared: start.spared }).pins.map(
+    ({ id }) => id,
+  );
   return {
     commands: commandsOf(start, pin, { isStopped, runs }),
     filesCreated: [...tops, ...(pin?.memoryFile ? [pin.memoryFile] : [])].map(({ file }) => file),

@@ -98,7 +98,8 @@ async function requireNobodys(
   { identity }: FileStat,
 ): Promise<void> {
   const memories = [...snapshots.values()].flatMap(({ memory }) => memory.file ?? []);
-  for (const file of [...layers.keys(), ...memories, ...(await claimedBesides(id))]) {
+  const others = (await claimedBesides(id)).map(({ file }) => file);
+  for (const file of [...layers.keys(), ...memories, ...others]) {
     const known = await world.files.stat(file);
     if (known?.identity === identity) throw notAllowed(`${path} is ${file}, which a VM has already`);
   }
