@@ -88,6 +88,36 @@ describe.runIf(needsQemu())('an overlay that a caller has made', () => {
   });
 });
 
+describe.runIf(needsQemu()).each(['on', 'off'])(
+  'an overlay of format qed, of a machine that is %s,',
+  (power) => {
+    async function overlay(belowFormat: string) {
+      const home = await house({ letters: 'a', ...(belowFormat === 'raw' && { raw: 'a' }) });
+      if (power === 'off') await home.off();
+      const file = join(home.dir, 'mine.qed');
+      const below = ['-b', home.fileOf('a'), '-F', belowFormat];
+      execFileSync('qemu-img', ['create', '-q', '-f', 'qed', ...below, file]);
+      const disks = [
+        { device: 'dev-da', mode: 'external' as const, format: 'qed', file, fileMode: 'existing' as const },
+      ];
+      return { home, file, wish: { disks, ...(power === 'on' && { diskOnly: true }) } };
+    }
+
+    test.each(['qcow2', 'raw'])('may stand on %s, though its header does not name that', async (format) => {
+      const { home, file, wish } = await overlay(format);
+      expect((await home.book.create(wish)).end).toBe('created');
+      expect(home.book.vm.disks[0]).toMatchObject({ file, format: 'qed' });
+    });
+
+    test('whose header leaves the format below to be guessed does not stand on raw bytes', async () => {
+      const { home, file, wish } = await overlay('raw');
+      const guessing = ['rebase', '-u', '-f', 'qed', '-b', home.fileOf('a'), '-F', 'qcow2', file];
+      execFileSync('qemu-img', guessing);
+      expect((await home.book.create(wish)).end).toBe('undone: path-not-allowed');
+    });
+  },
+);
+
 describe.runIf(needsQemu())('a worker that dies', () => {
   test.each(['on', 'off'])(
     'before its overlays are images leaves nothing: the machine is %s',

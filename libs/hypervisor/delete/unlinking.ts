@@ -1,7 +1,9 @@
 import { posix } from 'node:path';
 import type { Layer, Leftover, Vm } from '#ledger';
 import { headerBacking } from '../look/chain-check.ts';
+import { holdsMemoryOf } from '../create/memory-files.ts';
 import type { DeletePlan } from './delete-plan.ts';
+import { bearsName } from '../qemu/named-files.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import type { Start } from '../journal.ts';
@@ -33,6 +35,7 @@ export async function unlinkAll(
   for (const { file, vmId } of await errand.place.claimedBesides(errand.vm.id)) heirs.set(file, `VM ${vmId}`);
   const leftovers: Leftover[] = [];
   for (const file of plan.unlinks) {
+    if (await isReplaced(errand, plan, file)) continue;
     const { device, format } = layers.get(file) ?? { device: '', format: undefined };
     const heir = heirs.get(file);
     const trouble = heir
@@ -46,6 +49,19 @@ export async function unlinkAll(
     if (trouble) leftovers.push({ device, file, tag: '', why: `it could not be unlinked: ${trouble.words}` });
   }
   return leftovers;
+}
+
+/** Whether a caller's memory file is another one by now, which is told and left alone. */
+async function isReplaced(
+  { place, steps }: Errand,
+  { targets }: Pick<DeletePlan, 'targets'>,
+  file: string,
+): Promise<boolean> {
+  const snapshot = targets.find(({ memory }) => memory.file === file);
+  if (!snapshot || bearsName(file, snapshot.id) || (await holdsMemoryOf(place, snapshot)) !== false)
+    return false;
+  steps.skip(`leave ${file}: it is not what the memory of snapshot ${snapshot.id} was saved into`, null);
+  return true;
 }
 
 /** By file, a layer whose header names it. */

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { Vm } from '#ledger';
+import { tagOf, type Vm } from '#ledger';
 import type { ImageInfo } from '#qmp';
 import type { FileStat } from '#world';
 import type { Errand } from '../errand.ts';
@@ -50,6 +50,10 @@ export async function takeNames(
   }
 }
 
+/** Whether a file is called as only what is made for this snapshot is. */
+export const bearsName = (file: string, snapshotId: string): boolean =>
+  posix.basename(file).startsWith(tagOf(snapshotId));
+
 /** Whether a file that the operation was to make is somebody else's. */
 export const isStrange = ({ memory, operationId }: Errand, file: string): boolean =>
   memory.strange.get(operationId)?.includes(file) ?? false;
@@ -81,7 +85,7 @@ export async function requireExistingImage(
   await requireNobodys(place, vm, path, found);
   const seen = await place.images.info({ file: resolved, format }, 'alone');
   if (seen.kind !== 'seen') throw notAllowed(`${path} cannot be used as ${format}: ${seen.words}`);
-  await requireBacking(place, path, { info: seen.info, wanted: wanted.backing });
+  await requireBacking(place, { path, format }, { info: seen.info, wanted: wanted.backing });
   const { virtualSizeBytes, snapshots } = seen.info;
   if (virtualSizeBytes !== wanted.virtualSizeBytes) {
     throw notAllowed(`${path} has ${virtualSizeBytes} bytes, the disk has ${wanted.virtualSizeBytes}`);
@@ -107,7 +111,7 @@ async function requireNobodys(
 
 async function requireBacking(
   { world }: Place,
-  path: string,
+  { path, format }: { path: string; format: string },
   { info, wanted }: { info: ImageInfo; wanted: ImageAt | null },
 ): Promise<void> {
   const { backingFile, backingFormat } = info;
@@ -117,6 +121,8 @@ async function requireBacking(
       `${path} stands on ${backing ?? 'nothing'}, not on ${wanted?.file ?? 'nothing'}, as it must`,
     );
   }
+  // The header of a qed image only tells whether what lies below is raw; all else begins with bytes of its own.
+  if (format === 'qed' && wanted && wanted.format !== 'raw' && backingFormat === null) return;
   // QEMU would guess, by bytes that a guest may have written.
   if (wanted && backingFormat !== wanted.format) {
     throw notAllowed(
