@@ -152,9 +152,10 @@ describe('a snapshot inside a layer reads what it lacks from below:', () => {
   });
 });
 
-describe('a layer that somebody else reads', () => {
-  const spared = (file: string, gone: string[]) => told(without(chain, gone, { spared: [file] }).plan);
+const spared = (file: string, gone: string[]): string[] =>
+  told(without(chain, gone, { spared: [file] }).plan);
 
+describe('a layer that somebody else reads', () => {
   test('is kept, and nothing is copied into it from above', () => {
     expect(spared('G', ['g'])).toEqual([]);
     expect(spared('G', ['g', 'a', 'b'])).toEqual(['pull B A into C on G']);

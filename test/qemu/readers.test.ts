@@ -161,16 +161,17 @@ const cloneOf = (file: string, name: string): string => {
   return name;
 };
 
-describe.runIf(needsQemu())('a machine that is off and stands on a layer of another one', () => {
-  async function pair() {
-    const directory = makeDirectory();
-    const config = configOf({ args: ['--monitor-root', directory, '--image-root', directory] });
-    daemon = await startDaemon({ config, world: realWorld(), log: pino({ level: 'silent' }) });
-    const base = makeDisk(join(directory, 'base.qcow2'));
-    imageWrite(base, 0x11);
-    return { directory, base, vm: await machine(directory, 'one', base) };
-  }
+/** A machine that is off, and a directory for one that stands on its layers. */
+async function pair() {
+  const directory = makeDirectory();
+  const config = configOf({ args: ['--monitor-root', directory, '--image-root', directory] });
+  daemon = await startDaemon({ config, world: realWorld(), log: pino({ level: 'silent' }) });
+  const base = makeDisk(join(directory, 'base.qcow2'));
+  imageWrite(base, 0x11);
+  return { directory, base, vm: await machine(directory, 'one', base) };
+}
 
+describe.runIf(needsQemu())('a machine that is off and stands on a layer of another one', () => {
   test.each(['by its image', 'read-only, through another image'])(
     'reads the same when that one goes back into its own image: %s',
     async (how) => {

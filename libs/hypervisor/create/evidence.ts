@@ -38,7 +38,7 @@ export async function findCapture(errand: Errand, start: Start, sight: Sight): P
   const tag = tagOf(start.snapshotId ?? '');
   const evidence = evidenceOf(start, sight);
   const tops = await topsInUse(errand, start, sight);
-  const saved = await memoryFound(errand, start, evidence);
+  const saved = await memoryFound(errand, start, { evidence, tops });
   const memory = saved && { ...saved, ...(start.machine && { config: start.machine }) };
   const isOnEveryDisk = Object.keys(start.files).every((device) => {
     const disk = diskOf(sight, device);
@@ -93,15 +93,17 @@ export async function contentOf(
 
 async function memoryFound(
   errand: Errand,
-  { memory: mode, memoryFile, snapshotId }: Start,
-  evidence: readonly DiskEvidence[],
+  start: Start,
+  { evidence, tops }: Pick<Found, 'evidence' | 'tops'>,
 ): Promise<SnapshotMemory | null> {
+  const { memory: mode, memoryFile, snapshotId } = start;
   if (mode === 'none') return { mode };
   if (!memoryFile) {
     const marker = evidence.find(({ vmStateSizeBytes }) => vmStateSizeBytes > 0);
     return marker ? { mode, device: marker.device, sizeBytes: marker.vmStateSizeBytes } : null;
   }
-  if (memoryFile.format === 'stream') return streamFound(errand, memoryFile, mode);
+  if (memoryFile.format === 'stream')
+    return streamFound(errand, start, { memoryFile, isBegun: evidence.length + tops.length > 0 });
   const { file, format } = memoryFile;
   const seen = await errand.place.images.info({ file, format: 'qcow2' }, 'shared');
   const saved =

@@ -50,6 +50,38 @@ export async function takeNames(
   }
 }
 
+/** A file that is to be made, and the node that it is to be. */
+export interface NamedFile {
+  readonly file: string;
+  readonly node: string;
+}
+
+/**
+ * What a file is called while it is made. What a caller has named may be somebody else's by the time that a successor
+ * finds it, so it is made under a name of ours, and gets the caller's in one step: where there is a draft, the file is
+ * not ours.
+ */
+export function draftOf(snapshotId: string, { file, node }: NamedFile): string {
+  if (bearsName(file, snapshotId)) return file;
+  const number = node.slice(node.lastIndexOf('-'));
+  return posix.join(posix.dirname(file), `${tagOf(snapshotId)}${number}.part`);
+}
+
+/** Gives drafts the names that their callers have chosen. Safe to repeat. Throws `Thwarted` where something lies. */
+export async function publish(
+  errand: Errand,
+  snapshotId: string,
+  files: readonly NamedFile[],
+): Promise<void> {
+  const { world } = errand.place;
+  for (const named of files) {
+    const draft = draftOf(snapshotId, named);
+    if (draft === named.file || (await world.files.stat(draft)) === null) continue;
+    await takeNames(errand, [named.file]); // A renaming would wipe what lies there.
+    await world.files.rename(draft, named.file);
+  }
+}
+
 /** Whether a file is called as only what is made for this snapshot is. */
 export const bearsName = (file: string, snapshotId: string): boolean =>
   posix.basename(file).startsWith(tagOf(snapshotId));
@@ -121,15 +153,17 @@ async function requireBacking(
       `${path} stands on ${backing ?? 'nothing'}, not on ${wanted?.file ?? 'nothing'}, as it must`,
     );
   }
-  // The header of a qed image only tells whether what lies below is raw; all else begins with bytes of its own.
-  if (format === 'qed' && wanted && wanted.format !== 'raw' && backingFormat === null) return;
   // QEMU would guess, by bytes that a guest may have written.
-  if (wanted && backingFormat !== wanted.format) {
+  if (wanted && !isSaid(format, backingFormat, wanted)) {
     throw notAllowed(
       `${path} says that ${backing} is ${backingFormat ?? 'of no format'}, and it is ${wanted.format}`,
     );
   }
 }
+
+/** The header of a qed image only tells whether what lies below is raw; all else begins with bytes of its own. */
+const isSaid = (format: string, said: string | null, below: ImageAt): boolean =>
+  said === below.format || (said === null && format === 'qed' && below.format !== 'raw');
 
 async function requireInside({ world, imageRoots }: Place, vm: Readonly<Vm>, path: string): Promise<string> {
   requirePlain(path);
