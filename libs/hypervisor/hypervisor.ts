@@ -219,6 +219,7 @@ const NO_JOURNAL: Journal = {
   disks: recordsNothing,
   begin: recordsNothing,
   pinned: recordsNothing,
+  loaded: recordsNothing,
   progress: recordsNothing,
 };
 

@@ -16,6 +16,7 @@ import {
   MemoryFormat,
   Outcome,
   PinWish,
+  PlannedPin,
   Quiesce,
   Quiesced,
   SnapshotMemory,
@@ -185,6 +186,8 @@ export const VmEvent = z.discriminatedUnion('type', [
     launch: z.enum(['before', 'after']).optional(),
     /** Files that will be unlinked: none that is not named here. */
     unlinks: z.array(z.string()).optional(),
+    /** What a load saves of the present before it leaves it, and where that will stand. */
+    pin: PlannedPin.optional(),
   }),
   /** A load has saved the present first. The snapshot is nobody's child, and hidden unless asked for. */
   of('SnapshotPinned', {
@@ -194,6 +197,15 @@ export const VmEvent = z.discriminatedUnion('type', [
     parentId: z.string().nullable(),
     disks: z.array(DiskCapture),
     ...captured,
+  }),
+  /**
+   * All that a load was to bring back is in place, and nothing has run on it yet. From here on it is never done again:
+   * what the guest writes next is its own.
+   */
+  of('ContentLoaded', {
+    snapshotId: z.string(),
+    operationId: z.string(),
+    layers: LayerChange.optional(),
   }),
   of('SnapshotCreated', {
     snapshotId: z.string(),

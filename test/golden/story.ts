@@ -159,7 +159,14 @@ async function loaded(tell: Teller): Promise<void> {
     const overlays = [overlay(n, raw.file, 'copy')];
     await tell.report(WEB, {
       type: 'StartOperation',
-      start: { ...started(n, snapshotId), overlays, launch: 'before', unlinks: [scratch(n - 1)] },
+      start: {
+        ...{ ...started(n, snapshotId), overlays, launch: 'before', unlinks: [scratch(n - 1)] },
+        pin: {
+          snapshotId: pinId,
+          files: { vdb: traceOf('vdb', '').file },
+          memoryFile: `${SNAPSHOTS}/memory-${n}.qcow2`,
+        },
+      },
     });
     const pinned = {
       ...({ operationId, vmState: 'paused', consistency: 'memory' } as const),
@@ -168,6 +175,8 @@ async function loaded(tell: Teller): Promise<void> {
       ...{ evidence: inside(tagOf(pinId)), layers: NO_CHANGE },
     };
     await tell.report(WEB, { type: 'ReportPinned', pinned });
+    const content = { operationId, layers: goesOnIn(n, raw.file) };
+    await tell.report(WEB, { type: 'ReportContentLoaded', content });
     const layers = { ...goesOnIn(n, raw.file), gone: n === 6 ? [scratch(5)] : [] };
     const report = { operationId, runs: false, layers, ...tell.done('load') };
     await tell.report(WEB, { type: 'ReportLoaded', loaded: report, replaced: earlier });

@@ -12,7 +12,8 @@ import { loadMachine, recoverMachine } from './load-machine.ts';
 import { machineConfig, requireSameConfig } from '../look/machine-config.ts';
 import { Pin } from './load-pin.ts';
 import { type LoadPlan, needsOf, planLoad } from './load-plan.ts';
-import { loadAnew } from './load-restart.ts';
+import { restLoaded } from './load-loaded.ts';
+import { loadAnew, startLoaded, startsLast } from './load-restart.ts';
 import { loadStarted } from './load-started.ts';
 import { topsOf } from './load-tops.ts';
 import { requireAtRest, requireResumable } from '../look/run-states.ts';
@@ -37,7 +38,7 @@ export function loading(errand: Errand, operation: OperationOf<'load'>, snapshot
   return {
     admit: (sight) => admit(errand, operation, ask, sight),
     act: (start, sight) => act(errand, begun(start), sight),
-    recover: (start) => recover(errand, begun(start)),
+    recover: (start) => (operation.isLoaded ? rest(errand, begun(start)) : recover(errand, begun(start))),
   };
 }
 
@@ -76,6 +77,10 @@ function recover(errand: Errand, begun: Loading): Promise<Report> {
       return recoverLive(errand, begun);
   }
 }
+
+/** All is in place. A machine that is off may still have to be started on it. */
+const rest = (errand: Errand, begun: Loading): Promise<Report> =>
+  restLoaded(errand, begun, startsLast(begun) ? (loading) => startLoaded(errand, loading) : null);
 
 /**
  * By what a load is carried out: by qemu-img, by one job of QEMU's, by moving images under a machine that stands, or

@@ -93,7 +93,8 @@ export class Operations implements View {
       const row = this.find(operationId);
       if (row) this.#unwritten.set(row.id, { ...row, phase: 'working', version });
     },
-    SnapshotPinned: ({ operationId }, at) => this.#pinned(operationId, at),
+    SnapshotPinned: ({ operationId }, at) => this.#came(operationId, 'pin', at),
+    ContentLoaded: ({ operationId }, at) => this.#came(operationId, 'content', at),
     SnapshotCreated: (data, at) => this.#succeeded(data, at),
     CreateFailed: (data, at) => this.#failed(data, at),
     SnapshotLoaded: (data, at) => this.#succeeded(data, at),
@@ -138,10 +139,10 @@ export class Operations implements View {
   }
 
   /** A step that stands in the log by itself; in the end the worker tells all of them. */
-  #pinned(operationId: string, { version, recordedAt }: Happening): void {
+  #came(operationId: string, name: string, { version, recordedAt }: Happening): void {
     const row = this.find(operationId);
     if (!row) return;
-    const step: Step = { name: 'pin', state: 'done', startedAt: recordedAt, endedAt: recordedAt };
+    const step: Step = { name, state: 'done', startedAt: recordedAt, endedAt: recordedAt };
     const steps = JSON.stringify([...(JSON.parse(row.steps) as Step[]), step]);
     this.#unwritten.set(row.id, { ...row, steps, version });
   }
