@@ -10,7 +10,7 @@ import { loadLive, recoverLive } from './load-live.ts';
 import type { Loading } from './load-loading.ts';
 import { loadMachine, recoverMachine } from './load-machine.ts';
 import { machineConfig, requireSameConfig } from '../look/machine-config.ts';
-import { Pin } from './load-pin.ts';
+import { Pin, planSaving } from './load-pin.ts';
 import { type LoadPlan, needsOf, planLoad } from './load-plan.ts';
 import { restLoaded } from './load-loaded.ts';
 import { loadAnew, startLoaded, startsLast } from './load-restart.ts';
@@ -112,6 +112,7 @@ async function admit(
   if (obstacle) throw new Refusal(obstacle.reason, obstacle.message);
   const moved = [...plan.inPlace, ...tops.flatMap(({ device }) => diskOf(sight, device) ?? [])];
   const { files: unlinks } = whatBecomesFree(vm, operation, tops);
+  const saving = planSaving(operation.request.pin, tops, sight);
   return {
     operationId,
     snapshotId: ask.snapshot.id,
@@ -119,14 +120,15 @@ async function admit(
     wasRunning: sight.power === 'running',
     nodes: Object.fromEntries(moved.map(({ device, node }) => [device, node])),
     files,
-    plan: wordsFor(ask, plan, { unlinks, launching: launchWords(launch, sight.power) }),
-    undo: [],
+    plan: [...saving.plan, ...wordsFor(ask, plan, { unlinks, launching: launchWords(launch, sight.power) })],
+    undo: [...saving.undo, ...tops.map(({ file }) => `unlink ${file}, unless the machine goes on in it`)],
     vmState: vmStateOf(sight.power),
     memory: ask.withMemory ? ask.snapshot.memory.mode : 'none',
     ...(tops.length > 0 && { overlays: [...tops] }),
     ...(memoryFile && { memoryFile }),
     ...(unlinks.length > 0 && { unlinks: [...unlinks] }),
     ...(launch && { launch }),
+    ...saving.pinned,
   };
 }
 
