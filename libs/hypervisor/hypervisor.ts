@@ -207,6 +207,7 @@ const nothingKnown = (): Memory => ({
   strange: new Map(),
   copied: new Set(),
   streamed: new Map(),
+  stopped: new Map(),
   launched: new Map(),
 });
 

@@ -33,6 +33,9 @@ const of = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
 /** What the worker leaves behind when an operation ends well. */
 const done = { steps: z.array(Step), transcriptDigest: z.string() };
 
+/** False: it was made to stand still, and QEMU would not let it run on. Absent: it is as it was. */
+const stuck = { runs: z.boolean().optional() };
+
 /** What a capture has come to. */
 const captured = {
   vmState: VmState,
@@ -213,6 +216,7 @@ export const VmEvent = z.discriminatedUnion('type', [
     ...captured,
     backups: z.array(MadeBackup).optional(),
     quiesce: Quiesced.optional(),
+    ...stuck,
     ...done,
   }),
   of('CreateFailed', { snapshotId: z.string(), operationId: z.string(), ...failed }),
@@ -228,6 +232,7 @@ export const VmEvent = z.discriminatedUnion('type', [
     snapshotId: z.string().nullable(),
     operationId: z.string(),
     layers: LayerChange.optional(),
+    ...stuck,
     ...done,
   }),
   of('DeleteFailed', { snapshotId: z.string().nullable(), operationId: z.string(), ...failed }),

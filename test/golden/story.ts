@@ -101,6 +101,7 @@ async function taken(tell: Teller): Promise<void> {
     memory: { mode: 'external' as const, ...memory, config },
     ...{ evidence: inside(tagOf(snapshotId)), layers: goesOnIn(2, raw.file, snapshotId) },
     backups: [{ ...backup, sizeBytes: 196_608 }],
+    runs: false,
     quiesce: { asked: 'try', achieved: 'none', why: 'the memory is of the same instant' } as const,
     ...tell.done('capture', 'vda'),
   };
@@ -223,7 +224,10 @@ async function deleted(tell: Teller): Promise<void> {
     }
     const left: Layer = { ...layerOf(7, raw.file), origin: 'given' };
     const change = { ...NO_CHANGE, set: [layerOf(4, raw.file), left], gone: [scratch(2)] };
-    await tell.report(WEB, { type: 'ReportDeleted', deleted: { operationId, layers: change, ...done } });
+    await tell.report(WEB, {
+      type: 'ReportDeleted',
+      deleted: { operationId, layers: change, runs: false, ...done },
+    });
   }
 }
 

@@ -85,7 +85,7 @@ describe.runIf(needsQemu())('a load that saves the present first', () => {
     const [pin = ''] = pins(home);
     const start = home.book.events.findLast(({ type }) => type === 'OperationStarted')?.data as Start;
     const undo = start.undo.join('\n');
-    const made = readdirSync(home.dir).filter((name) => /qcow2$/.test(name) && !before.includes(name));
+    const made = readdirSync(home.dir).filter((name) => name.endsWith('qcow2') && !before.includes(name));
     for (const name of made) expect(undo).toContain(`unlink ${home.dir}/${name}`);
     for (const { device, mode } of home.book.snapshot(pin).disks)
       if (mode === 'internal') expect(undo).toContain(`remove ${tagOf(pin)} from ${device}`);

@@ -28,6 +28,9 @@ export const OPERATIONS: ViewTables = {
   ],
 };
 
+/** Said of an operation that has succeeded. */
+const STUCK = 'the machine stands still: QEMU would not let it run on';
+
 /** A row of `operations`. */
 export interface OperationRow {
   readonly number: number;
@@ -95,11 +98,11 @@ export class Operations implements View {
     },
     SnapshotPinned: ({ operationId }, at) => this.#came(operationId, 'pin', at),
     ContentLoaded: ({ operationId }, at) => this.#came(operationId, 'content', at),
-    SnapshotCreated: (data, at) => this.#succeeded(data, at),
+    SnapshotCreated: (data, at) => this.#succeeded(data, at, data.runs === false),
     CreateFailed: (data, at) => this.#failed(data, at),
     SnapshotLoaded: (data, at) => this.#succeeded(data, at),
     LoadFailed: (data, at) => this.#failed(data, at),
-    SnapshotDeleted: (data, at) => this.#succeeded(data, at),
+    SnapshotDeleted: (data, at) => this.#succeeded(data, at, data.runs === false),
     DeleteFailed: (data, at) => this.#failed(data, at),
     SnapshotDiscarded: ignore,
     SnapshotRenamed: ignore,
@@ -147,8 +150,8 @@ export class Operations implements View {
     this.#unwritten.set(row.id, { ...row, steps, version });
   }
 
-  #succeeded(ended: Ended, at: Happening): void {
-    this.#end(ended, at, { outcome: 'succeeded' });
+  #succeeded(ended: Ended, at: Happening, isStuck = false): void {
+    this.#end(ended, at, { outcome: 'succeeded', ...(isStuck && { message: STUCK }) });
   }
 
   #failed(ended: Ended & DataOf<'CreateFailed' | 'DeleteFailed'>, at: Happening): void {
