@@ -207,6 +207,7 @@ const nothingKnown = (): Memory => ({
   strange: new Map(),
   copied: new Set(),
   streamed: new Map(),
+  stopped: new Map(),
   launched: new Map(),
 });
 
@@ -219,6 +220,7 @@ const NO_JOURNAL: Journal = {
   disks: recordsNothing,
   begin: recordsNothing,
   pinned: recordsNothing,
+  loaded: recordsNothing,
   progress: recordsNothing,
 };
 

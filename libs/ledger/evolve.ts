@@ -36,6 +36,9 @@ export function evolve(vm: Vm, event: VmEvent & { readonly id: string }): Vm {
       return vm;
     case 'SnapshotPinned':
       return pinned(vm, event.data);
+    case 'ContentLoaded':
+      if (vm.operation?.kind === 'load') vm.operation.isLoaded = true;
+      return relayered(vm, event.data.layers);
     case 'SnapshotCreated':
     case 'SnapshotLoaded':
     case 'SnapshotDeleted':
@@ -192,7 +195,7 @@ function opened(vm: Vm, event: Opening): Vm {
   if (event.type === 'LoadRequested') {
     const { snapshotId } = event.data;
     const asked = { id, requestId: event.id, snapshotId, request: event.data };
-    vm.operation = { ...asked, kind: 'load', isPinned: false, started: null };
+    vm.operation = { ...asked, kind: 'load', isPinned: false, isLoaded: false, started: null };
     return vm;
   }
   const { snapshotId, strategy, targets, plan } = event.data;

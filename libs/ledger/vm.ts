@@ -67,6 +67,8 @@ export type OpenOperation = {
       readonly request: DataOf<'LoadRequested'>;
       /** Whether the present is saved already. */
       isPinned: boolean;
+      /** Whether everything is in place already, so that the machine may have run on it. */
+      isLoaded: boolean;
     }
   | {
       readonly kind: 'delete';

@@ -98,6 +98,7 @@ export class Notebook {
         this.handle({ type: 'StartOperation', start });
       },
       pinned: async (pinned) => void this.handle({ type: 'ReportPinned', pinned }),
+      loaded: async (content) => void this.handle({ type: 'ReportContentLoaded', content }),
       progress: ({ phase }) => void this.progress.push(phase),
     };
   }
@@ -154,6 +155,7 @@ export function outcomeOf(report: Report): Omit<Outcome, 'snapshotId'> {
     case 'ReportDrift':
     case 'StartOperation':
     case 'ReportPinned':
+    case 'ReportContentLoaded':
     case 'ReportLeftoverRemoved':
       throw new Error(`an operation cannot end in ${report.type}`);
   }

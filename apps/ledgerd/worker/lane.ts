@@ -203,14 +203,13 @@ export class Lane {
 
   #journal(operation: OpenOperation): Journal {
     return {
-      disks: async (found) => {
-        await this.#ask(operation, { type: 'ReportDisks', ...found });
-      },
+      disks: (found) => this.#ask(operation, { type: 'ReportDisks', ...found }),
       begin: async (start) => {
         if (this.#options.signal.aborted) throw new Fenced('this worker is stopping');
         await this.#askOrFenced(operation, { type: 'StartOperation', start });
       },
       pinned: (pinned) => this.#askOrFenced(operation, { type: 'ReportPinned', pinned }),
+      loaded: (content) => this.#askOrFenced(operation, { type: 'ReportContentLoaded', content }),
       progress: ({ phase, percent }) => {
         this.progress = { operationId: operation.id, phase, percent };
       },

@@ -11,7 +11,7 @@ import {
 import type { Errand } from '../errand.ts';
 import { backupActions, copyImages, finishBackups, makeTargets, openTargets, targetsOf } from './backup.ts';
 import { pass } from '../fault-points.ts';
-import { addNode, removeNode } from '../qemu/graph.ts';
+import { addNode, openNodes, removeNode } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
 import { memoryBytes } from '../look/machine-config.ts';
 import { type MemoryStream, whileReceiving } from './memory-stream.ts';
@@ -53,6 +53,18 @@ const isInDisks = ({ memory, memoryFile }: Start): boolean => memory === 'intern
 /** Whether the machine is made to stand still, so that its memory is of the same instant as its disks. */
 export const standsStill = ({ memory, memoryFile, backups, wasRunning }: Start): boolean =>
   wasRunning && (memoryFile !== undefined || (memory !== 'none' && backups !== undefined));
+
+/**
+ * Whether the machine may stand still because of the capture, whoever took it: the last thing that is opened before it
+ * has to is still open. What its owner has stopped is not ours to let run. Of a stream nothing tells. Throws as
+ * `Monitor.execute` does.
+ */
+export async function mayHaveStopped({ place, memory, operationId }: Errand, start: Start): Promise<boolean> {
+  if (!standsStill(start)) return false;
+  if (memory.stopped.get(operationId) || start.memoryFile?.format === 'stream') return true;
+  const last = start.memoryFile?.node ?? start.backups?.at(-1)?.node;
+  return (await openNodes(place)).some(({ nodeName }) => nodeName === last);
+}
 
 /** The images that the machine is to find under their names. */
 const imagesOf = ({ overlays = [], memoryFile }: Start): NamedFile[] => [
@@ -186,11 +198,13 @@ async function transact(
   return seen;
 }
 
-async function power({ place, steps }: Errand, command: 'stop' | 'cont'): Promise<void> {
+async function power({ place, steps, memory, operationId }: Errand, command: 'stop' | 'cont'): Promise<void> {
+  if (command === 'stop') memory.stopped.set(operationId, true);
   await pass(place.world, 'hypervisor.before-power');
   await steps.take(command === 'cont' ? 'let the machine run' : 'stop the machine', null, () =>
     place.line.held.execute(command, {}, { timeoutMs: POWER_TIMEOUT_MS }),
   );
+  if (command === 'cont') memory.stopped.set(operationId, false);
   await pass(place.world, 'hypervisor.after-power');
 }
 

@@ -113,8 +113,13 @@ async function memoryFound(
   return saved && saved.vmStateSize > 0 ? { mode, file, format, sizeBytes: saved.vmStateSize } : null;
 }
 
-/** The end of a create that is all there, whoever took it and however it went. */
-export async function reportCreated(errand: Errand, start: Start, found: Found): Promise<Report> {
+/** The end of a create that is all there, whoever took it and however it went. Not `runs`: QEMU would not let it. */
+export async function reportCreated(
+  errand: Errand,
+  start: Start,
+  found: Found,
+  runs = true,
+): Promise<Report> {
   const { snapshotId } = start;
   const layers = found.tops.length === 0 ? null : layersWith(found.tops, snapshotId);
   const quiesce = quiescedOf(errand, start);
@@ -127,6 +132,7 @@ export async function reportCreated(errand: Errand, start: Start, found: Found):
     ...(layers && { layers }),
     ...(start.backups && { backups: await madeBackups(errand, start) }),
     ...(quiesce && { quiesce }),
+    ...(!runs && { runs }),
   };
   return { type: 'ReportCreated', created };
 }

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { type FailureCode, type Leftover, type PlannedLayer, type Report, tagOf } from '#ledger';
-import { standsStill, STATE_FILE_BYTES } from './capture.ts';
+import { mayHaveStopped, STATE_FILE_BYTES } from './capture.ts';
 import type { Errand } from '../errand.ts';
 import { contentOf, type Found, layersWith } from './evidence.ts';
 import { pass } from '../fault-points.ts';
@@ -37,6 +37,7 @@ export async function undo(
   const { world } = errand.place;
   const tags = [tagOf(start.snapshotId ?? '')];
   const why = whyFailed(start, sight, trouble, standing(sight, tags).length > 0);
+  const stands = sight.power !== 'off' && (await mayHaveStopped(errand, start)); // What tells of it is closed next.
   await pass(world, 'hypervisor.before-undo');
   errand.journal.progress({ phase: 'undoing', percent: null });
   const { leftovers } = await removeTags(errand, { start, tags, trust: 'in-files' }, sight);
@@ -45,7 +46,7 @@ export async function undo(
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
   const kept = await pushAllBack(errand, tops, sight);
-  const runsOn = sight.power === 'off' || !standsStill(start) || (await letRunOn(errand));
+  const runsOn = !stands || (await letRunOn(errand));
   await pass(world, 'hypervisor.after-undo');
   const layers = kept.length === 0 ? undefined : layersWith(kept, null);
   const left = { leftovers: [...leftovers, ...files], layers };

@@ -11,7 +11,9 @@ import {
   type Vm,
 } from '#ledger';
 import { closeChain } from './closed-disk.ts';
-import { contentOf, layersWith } from '../create/evidence.ts';
+import { openNodes } from '../qemu/graph.ts';
+import { realFile } from '../look/devices.ts';
+import { layersWith } from '../create/evidence.ts';
 import type { Errand, OperationOf } from '../errand.ts';
 import { NotNow } from '../not-now.ts';
 import type { Start } from '../journal.ts';
@@ -142,28 +144,6 @@ export async function reportLoaded(errand: Errand, loading: Loading, runs: boole
   return { type: 'ReportLoaded', loaded, ...(replaced.length > 0 && { replaced }) };
 }
 
-/**
- * Whether every new top is there, and one that was to be left is gone or the guest has written into a new one. That
- * comes after everything else: the load was over, and what a guest wrote since is never thrown away.
- */
-export async function isLeftBehind(errand: Errand, start: Start): Promise<boolean> {
-  const { place, vm } = errand;
-  const tops = topsOf(start);
-  const left = vm.disks.filter(({ device }) => tops.some((top) => top.device === device));
-  const unlinked = left.filter(({ file }) => start.unlinks?.includes(file));
-  const isGone = async ({ file }: { readonly file: string }): Promise<boolean> =>
-    (await place.world.files.stat(file)) === null;
-  const [gone, missing] = await Promise.all([unlinked, tops].map((files) => Promise.all(files.map(isGone))));
-  if (missing?.includes(true)) return false;
-  return (gone?.includes(true) ?? false) || hasWrittenInto(errand, tops);
-}
-
-/** A copy holds data from the beginning, so that of it nothing can be told. */
-async function hasWrittenInto(errand: Errand, tops: readonly PlannedLayer[]): Promise<boolean> {
-  for (const top of tops) if (top.by === 'create' && (await contentOf(errand, top)) === 'data') return true;
-  return false;
-}
-
 /** Closes what the disks have left, and removes what nobody needs. */
 async function clearAway(errand: Errand, { operation, start }: Loading): Promise<Aftermath> {
   const { vm } = errand;
@@ -173,7 +153,7 @@ async function clearAway(errand: Errand, { operation, start }: Loading): Promise
   if (tops.length === 0 && pins.length === 0 && files.length === 0)
     return { layers: undefined, replaced: [] };
   const sight = await observe(errand, 'listed');
-  if (sight.power !== 'off') await closeLeft(errand, tops);
+  if (sight.power !== 'off') await closeLeft(errand, start);
   const replaced: Snapshot[] = [];
   for (const pin of pins) if (await untag(errand, pin, sight)) replaced.push(pin);
   const gone = await unlinkNamed(errand, start, sight.power, [
@@ -189,11 +169,15 @@ async function clearAway(errand: Errand, { operation, start }: Loading): Promise
   };
 }
 
-/** What still stays open costs nothing but a file descriptor. */
-async function closeLeft({ place, vm }: Errand, tops: readonly PlannedLayer[]): Promise<void> {
-  for (const { device } of tops) {
-    const left = vm.disks.find((disk) => disk.device === device);
-    if (left) await troubleIn(() => closeChain(place, left.file));
+/** By the names that QEMU knew them by. What still stays open costs nothing but a file descriptor. */
+async function closeLeft({ place }: Errand, start: Start): Promise<void> {
+  const tops = topsOf(start);
+  if (tops.length === 0) return;
+  const open = await openNodes(place);
+  for (const { device, file } of tops) {
+    const left = open.find(({ nodeName }) => nodeName === start.nodes[device]);
+    const at = left && (await realFile(place.world.files, left.file));
+    if (at !== undefined && at !== file) await troubleIn(() => closeChain(place, at));
   }
 }
 

@@ -11,9 +11,10 @@ import { loadLive, recoverLive } from './load-live.ts';
 import type { Loading } from './load-loading.ts';
 import { loadMachine, recoverMachine } from './load-machine.ts';
 import { machineConfig, requireSameConfig } from '../look/machine-config.ts';
-import { Pin } from './load-pin.ts';
+import { Pin, planSaving } from './load-pin.ts';
 import { type LoadPlan, needsOf, planLoad } from './load-plan.ts';
-import { loadAnew } from './load-restart.ts';
+import { restLoaded } from './load-loaded.ts';
+import { loadAnew, startLoaded, startsLast } from './load-restart.ts';
 import { loadStarted } from './load-started.ts';
 import { topsOf } from './load-tops.ts';
 import { requireAtRest, requireResumable } from '../look/run-states.ts';
@@ -38,7 +39,7 @@ export function loading(errand: Errand, operation: OperationOf<'load'>, snapshot
   return {
     admit: (sight) => admit(errand, operation, ask, sight),
     act: (start, sight) => act(errand, begun(start), sight),
-    recover: (start) => recover(errand, begun(start)),
+    recover: (start) => (operation.isLoaded ? rest(errand, begun(start)) : recover(errand, begun(start))),
   };
 }
 
@@ -78,6 +79,10 @@ function recover(errand: Errand, begun: Loading): Promise<Report> {
   }
 }
 
+/** All is in place. A machine that is off may still have to be started on it. */
+const rest = (errand: Errand, begun: Loading): Promise<Report> =>
+  restLoaded(errand, begun, startsLast(begun) ? (loading) => startLoaded(errand, loading) : null);
+
 /**
  * By what a load is carried out: by qemu-img, by one job of QEMU's, by moving images under a machine that stands, or
  * with a QEMU that is started for it.
@@ -109,6 +114,7 @@ async function admit(
   const moved = [...plan.inPlace, ...tops.flatMap(({ device }) => diskOf(sight, device) ?? [])];
   const spared = await sparedAmong(errand, vm);
   const { files: unlinks } = whatBecomesFree(vm, operation, { tops, spared });
+  const saving = planSaving(operation.request.pin, tops, sight);
   return {
     operationId,
     snapshotId: ask.snapshot.id,
@@ -116,8 +122,8 @@ async function admit(
     wasRunning: sight.power === 'running',
     nodes: Object.fromEntries(moved.map(({ device, node }) => [device, node])),
     files,
-    plan: wordsFor(ask, plan, { unlinks, launching: launchWords(launch, sight.power) }),
-    undo: [],
+    plan: [...saving.plan, ...wordsFor(ask, plan, { unlinks, launching: launchWords(launch, sight.power) })],
+    undo: [...saving.undo, ...tops.map(({ file }) => `unlink ${file}, unless the machine goes on in it`)],
     vmState: vmStateOf(sight.power),
     memory: ask.withMemory ? ask.snapshot.memory.mode : 'none',
     ...(tops.length > 0 && { overlays: [...tops] }),
@@ -125,6 +131,7 @@ async function admit(
     ...(unlinks.length > 0 && { unlinks: [...unlinks] }),
     ...(spared.length > 0 && { spared }),
     ...(launch && { launch }),
+    ...saving.pinned,
   };
 }
 
