@@ -6,8 +6,9 @@ import { frozen, type Ledgers, streamOf } from '../ledger.ts';
 import { claimWhatItIs } from '../registration.ts';
 import { Backoff } from './backoff.ts';
 import type { WorkerLog } from './log.ts';
-import type { Places } from './places.ts';
+import type { Places } from '../places.ts';
 import { busyWith, reconcile } from './reconcile.ts';
+import { Wishes } from './wishes.ts';
 
 /** How long an operation may wait for its machine before it ends as `expired`. Nothing was touched until then. */
 const START_DEADLINE_MS = 120_000;
@@ -19,7 +20,6 @@ const RETRY_MAX_MS = 2_000;
 /** What a held operation left behind is tried again ever more seldom, for as long as the hold lasts. */
 const LEFTOVER_FIRST_MS = 5_000;
 const LEFTOVER_MAX_MS = 600_000;
-
 export interface LaneOptions {
   readonly vmId: string;
   readonly world: World;
@@ -38,13 +38,6 @@ export interface Progress {
   readonly percent: number | null;
 }
 
-/** Somebody wants to know whether the VM is what the ledger believes. */
-interface Wish {
-  readonly asked: Asked;
-  readonly resolve: (handled: Handled<VmEvent>) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** Whether to go on at once, and if not, how long to wait. */
 type Next = 'again' | 'rest' | { readonly afterMs: number };
 
@@ -59,7 +52,7 @@ export class Lane {
   #met: { readonly operationId: string; readonly at: number } | null = null;
   #lastObstacle = 'no worker came to it in time';
   #leftoverBackoff: Backoff | null = null;
-  #wishes: Wish[] = [];
+  readonly #wishes = new Wishes();
   /** What is being carried out right now, or waits for its place. */
   #current: OpenOperation | null = null;
   progress: Progress | null = null;
@@ -72,6 +65,7 @@ export class Lane {
 
   /** Looks at the to-do list now, or again as soon as the present round is over. */
   wake(): void {
+    if (this.#options.signal.aborted) return;
     this.#isWoken = true;
     this.#nap?.abort('woken');
     this.#running ??= this.#run();
@@ -79,14 +73,14 @@ export class Lane {
 
   /**
    * Looks at the whole VM, never while something is carried out on it: nobody waits for that. Throws as `reconcile`
-   * does.
+   * does, and `host-unreachable` when too many wait for the same, or the worker stops.
    */
   reconcile(asked: Asked): Promise<Handled<VmEvent>> {
     if (this.#current) return Promise.reject(busyWith(this.#current));
-    return new Promise((resolve, reject) => {
-      this.#wishes.push({ asked, resolve, reject });
-      this.wake();
-    });
+    if (this.#options.signal.aborted) return Promise.reject(stopping());
+    const looked = this.#wishes.add(asked);
+    this.wake();
+    return looked;
   }
 
   /** Resolves when nothing is being carried out. */
@@ -112,8 +106,7 @@ export class Lane {
       }
     }
     this.#running = null;
-    const stopping = new Refusal('host-unreachable', 'this worker is stopping');
-    for (const { reject } of this.#wishes.splice(0)) reject(stopping);
+    this.#wishes.refuse(stopping());
   }
 
   async #round(backoff: Backoff): Promise<Next> {
@@ -142,11 +135,8 @@ export class Lane {
   }
 
   async #lookAround(): Promise<void> {
-    for (const { asked, resolve, reject } of this.#wishes.splice(0)) {
-      const leave = await this.#options.places.take();
+    for (const { asked, resolve, reject } of this.#wishes.take())
       await reconcile(this.#options, this.vmId, asked).then(resolve, reject);
-      leave();
-    }
   }
 
   async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
@@ -173,7 +163,7 @@ export class Lane {
   /** Whoever wants a look from here on would wait for as long as this takes. */
   #occupy(operation: OpenOperation): void {
     this.#current = operation;
-    for (const { reject } of this.#wishes.splice(0)) reject(busyWith(operation));
+    this.#wishes.refuse(busyWith(operation));
   }
 
   async #carriedOut(vm: Vm, operation: OpenOperation): Promise<Report> {
@@ -285,6 +275,8 @@ export class Lane {
     this.#nap = null;
   }
 }
+
+const stopping = (): Refusal => new Refusal('host-unreachable', 'this worker is stopping');
 
 const expired = (operationId: string, obstacle: string): Report => ({
   type: 'ReportFailed',

@@ -5,6 +5,7 @@ import type { Command, Finding, OpenOperation, Report, Vm } from '#ledger';
 import { realWorld, type World } from '#world';
 import { openLedgers, streamOf } from '../ledger.ts';
 import { registerVm } from '../registration.ts';
+import { WISHES_MAX } from './wishes.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 const VM = '00000000-0000-7000-8000-000000000001';
@@ -48,6 +49,8 @@ interface Found {
   readonly findings: Finding[];
   readonly stopped: boolean;
   looks?: number;
+  /** When a look ends. */
+  readonly wait?: Promise<void>;
 }
 
 async function house(
@@ -74,6 +77,7 @@ async function house(
   const expected: string[] = [];
   const survey = async ({ disks }: Vm): ReturnType<Hypervisor['survey']> => {
     found.looks = (found.looks ?? 0) + 1;
+    await found.wait;
     return { disks: [...disks], foreignTags: [], findings: [...found.findings], stopped: found.stopped };
   };
   const hypervisor = {
@@ -290,4 +294,25 @@ test('nobody waits for a look while something is carried out', async () => {
   await ask(create(1));
   await settled(world);
   await expect(worker.reconcile(VM, asked())).rejects.toMatchObject({ code: 'vm-busy' });
+});
+
+test('nobody waits for a look of a worker that has stopped', async () => {
+  const { start } = await house(() => Promise.reject(new Error('unasked')));
+  const worker = start();
+  await worker.ready;
+  await worker.stop();
+  const refused = { code: 'host-unreachable', message: 'this worker is stopping' };
+  for (const _ of [1, 2]) await expect(worker.reconcile(VM, asked())).rejects.toMatchObject(refused);
+});
+
+test('a look waits for no place of an operation, and no more wait for one than a few', async () => {
+  const looking = { findings: [], stopped: false, wait: new Promise<void>(() => undefined) };
+  const { world, start } = await house(() => Promise.reject(new Error('unasked')), handWorld(), looking);
+  const worker = start();
+  await worker.ready;
+  const first = worker.reconcile(VM, asked());
+  await settled(world); // It is being looked at, and never comes to an end.
+  const wishes = Array.from({ length: WISHES_MAX }, () => worker.reconcile(VM, asked()));
+  await expect(worker.reconcile(VM, asked())).rejects.toMatchObject({ code: 'host-unreachable' });
+  for (const wish of [first, ...wishes]) void wish.catch(() => undefined);
 });
