@@ -8,7 +8,7 @@ export interface Machines extends Hypervisor {
   /** How often a machine was looked at for a registration. */
   readonly looks: { count: number };
   /** What a look at a whole machine finds from now on. */
-  readonly found: { findings: Finding[]; stopped: boolean };
+  readonly found: { findings: Finding[]; stopped: boolean; refusal: Refusal | null };
   /** What a plan finds when it looks at a machine. */
   readonly planned: { basis: string; refusal: Refusal | null };
 }
@@ -26,7 +26,7 @@ export function openMachines(): Machines {
   const next: Machines['next'] = { end: 'well' };
   const looks = { count: 0 };
   const planned: Machines['planned'] = { basis: 'as it was', refusal: null };
-  const found: Machines['found'] = { findings: [], stopped: false };
+  const found: Machines['found'] = { findings: [], stopped: false, refusal: null };
   return {
     next,
     looks,
@@ -52,11 +52,11 @@ export function openMachines(): Machines {
       isOnWrongChain: found.findings.some(({ kind }) => kind === 'wrong-chain'),
     }),
     expect: () => undefined,
-    survey: async ({ disks, foreignTags }) => ({
-      disks: [...disks],
-      foreignTags: [...foreignTags],
-      ...found,
-    }),
+    survey: async ({ disks, foreignTags }) => {
+      const { refusal, ...seen } = found;
+      if (refusal) throw refusal;
+      return { disks: [...disks], foreignTags: [...foreignTags], ...seen };
+    },
     plan: async (vm, operation) => {
       if (planned.refusal) throw planned.refusal;
       return planOf(vm, operation, planned.basis);

@@ -1,5 +1,5 @@
 import type { Handled } from '#event-store';
-import { Refusal, type RefusalCode, type RegistryEvent, type VmEvent } from '#ledger';
+import { type Drift, Refusal, type RefusalCode, type RegistryEvent, type VmEvent } from '#ledger';
 import { type Condition, operationFromRequest, type OperationView, type VmView } from '#views';
 import { Answer, type AnswerFacts } from './answer.ts';
 import { later, requireReached } from './freshness.ts';
@@ -19,6 +19,9 @@ export type ShownOperation = Omit<OperationView, 'phase' | 'percent'> & {
   readonly phase: string;
   readonly percent: number | null;
 };
+
+/** What a look at a whole VM has found. */
+export type ShownDrift = Drift & { readonly vmId: string };
 
 /** @throws {Refusal} with `code` when there is none */
 export function found<T>(thing: T | null, code: RefusalCode, id: string): T {

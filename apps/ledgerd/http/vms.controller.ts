@@ -8,12 +8,13 @@ import { Answer } from './answer.ts';
 import { AskedBy, unconditional, withoutKey } from './asked.ts';
 import { ChangeVmBody, NoBody, RegisterVmBody, ReleaseHoldBody } from './bodies.ts';
 import { requireBuiltRegistration } from './built.ts';
-import { ask, counted } from './commands.ts';
+import { counted } from './commands.ts';
 import { Answers, AnswersNothing } from './documented.ts';
 import { HOUSE, type House } from './house.ts';
 import { VmId } from './ids.ts';
 import { given, NoQuery, pageOf, PageQuery, VmsQuery } from './queries.ts';
 import { changeOf, hypervisorOf, register } from './registering.ts';
+import { released } from './releasing.ts';
 import { found, positionAfter, registeredVm, vmAfter, withOverdue } from './shown.ts';
 
 /** Machines: registered, changed, looked at, forgotten. */
@@ -125,6 +126,6 @@ export class VmsController {
     @Query() _query: NoQuery,
     @AskedBy() asked: Asked,
   ): Promise<Answer> {
-    return vmAfter(this.#house, vmId, await ask(this.#house, vmId, { type: 'ReleaseHold', note }, asked));
+    return vmAfter(this.#house, vmId, await released(this.#house, vmId, note, asked));
   }
 }
