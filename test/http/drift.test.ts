@@ -202,3 +202,17 @@ test('a load that ends well lifts the wrong chain, without another look', async 
   await ask('GET', `/v1/operations/${body.id}?wait=10s`);
   expect((await ask('GET', `/v1/vms/${vmId}`)).body['conditions']).toEqual([]);
 });
+
+test('a monitor that another client holds is told for as long as looks find it so', async () => {
+  const daemon = await ledgerd();
+  const vmId = await vmOn(daemon, 'web');
+  const conditions = async () => (await daemon.ask('GET', `/v1/vms/${vmId}`)).body;
+  daemon.machines.found.heldMonitor = '/m/web.sock';
+  const held = await conditions();
+  expect(held['conditions']).toMatchObject([{ type: 'MonitorHeld', reason: 'occupied' }]);
+  expect(ANSWERS.Vm.safeParse(held).error?.message).toBeUndefined();
+  const { body: list } = await daemon.ask('GET', '/v1/vms');
+  expect(list['vms']).toMatchObject([{ conditions: [{ type: 'MonitorHeld' }] }]);
+  daemon.machines.found.heldMonitor = '';
+  expect((await conditions())['conditions']).toEqual([]);
+});

@@ -43,7 +43,7 @@ const Vm = z.strictObject({
   operationId: id.nullable(),
   conditions: z.array(
     z.strictObject({
-      type: z.enum(['Held', 'WrongChain', 'Drift', 'Overdue']),
+      type: z.enum(['Held', 'WrongChain', 'Drift', 'Overdue', 'MonitorHeld']),
       reason: z.string(),
       message: z.string(),
     }),

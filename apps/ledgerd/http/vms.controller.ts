@@ -15,7 +15,7 @@ import { VmId } from './ids.ts';
 import { given, NoQuery, pageOf, PageQuery, VmsQuery } from './queries.ts';
 import { changeOf, hypervisorOf, register } from './registering.ts';
 import { released } from './releasing.ts';
-import { found, positionAfter, registeredVm, vmAfter, withOverdue } from './shown.ts';
+import { found, positionAfter, registeredVm, vmAfter, withLive } from './shown.ts';
 
 /** Machines: registered, changed, looked at, forgotten. */
 @ApiTags('vms')
@@ -47,7 +47,7 @@ export class VmsController {
   @Answers(200, 'Vms')
   list(@Query() query: VmsQuery): object {
     const { vms, ...page } = this.#house.views.vms({ ...pageOf(query), ...given({ name: query.name }) });
-    return { vms: vms.map((vm) => withOverdue(this.#house, vm)), ...page };
+    return { vms: vms.map((vm) => withLive(this.#house, vm)), ...page };
   }
 
   @Get(':vm')
@@ -55,7 +55,7 @@ export class VmsController {
   @Answers(200, 'Vm')
   show(@VmId() vmId: string, @Query() _query: NoQuery): Answer {
     const { body, version } = found(this.#house.views.vm(vmId), 'vm-unknown', vmId);
-    return new Answer(200, withOverdue(this.#house, body), { version });
+    return new Answer(200, withLive(this.#house, body), { version });
   }
 
   @Patch(':vm')

@@ -1,4 +1,4 @@
-import { chainUnder, type Finding, type Snapshot, type SnapshotDisk, type Vm } from '#ledger';
+import { chainUnder, type Finding, type Snapshot, type Vm } from '#ledger';
 import { isClosed } from '../load/closed-disk.ts';
 import type { SeenDisk, Sight } from '../look/sight.ts';
 
@@ -32,24 +32,31 @@ function whyNot(
   const chain = chainUnder(vm, backing).map((layer) => layer.file);
   const isOnPresent = vm.disks.some((disk) => disk.device === device && chain.includes(disk.file));
   if (chain.length === 0 || isOnPresent) return null; // Of what lies below nothing is known, or it is as it should be.
-  const own = current?.disks.find((disk) => disk.device === device && disk.mode !== 'none');
-  if (current && own?.file === undefined) return null; // It holds nothing of this disk.
-  const left = current ? `and not what "${current.name}" left there` : 'and it should stand on no snapshot';
-  if (own?.file !== undefined && !chain.includes(own.file)) return left;
-  const other = [...vm.snapshots.values()].find((snapshot) => {
-    const frozen = above(chain, own).find((layer) => froze(snapshot, device, layer));
-    return snapshot !== current && frozen !== undefined;
-  });
-  return other ? `which holds "${other.name}", ${left}` : null;
+  if (!current) return wordsFor(otherOn(vm, null, device, chain), 'and it should stand on no snapshot');
+  const own = current.disks.find((disk) => disk.device === device && disk.mode !== 'none');
+  if (own?.file === undefined) return null; // It holds nothing of this disk.
+  const left = `and not what "${current.name}" left there`;
+  const at = chain.indexOf(own.file);
+  if (at === -1) return left;
+  // What was frozen later than the tag in it holds more than the tag.
+  const above = chain.slice(0, own.mode === 'internal' ? at + 1 : at);
+  return wordsFor(otherOn(vm, current, device, above), left);
 }
 
-/** The layers on which nobody can stand who goes on from what a snapshot left: all that is above it. */
-function above(chain: readonly string[], own: SnapshotDisk | undefined): readonly string[] {
-  const at = own?.file === undefined ? -1 : chain.indexOf(own.file);
-  if (at === -1) return chain;
-  return chain.slice(0, own?.mode === 'internal' ? at + 1 : at); // What was frozen later holds more than the tag in it.
-}
+const wordsFor = (other: Snapshot | undefined, left: string): string | null =>
+  other ? `which holds "${other.name}", ${left}` : null;
 
-/** Whether the file was left to it for good: whatever stands on it goes on from there. */
-const froze = ({ disks }: Snapshot, device: string, file: string): boolean =>
-  disks.some((disk) => disk.device === device && disk.mode === 'external' && disk.file === file);
+/** A snapshot that these layers were left to for good: whatever stands on them goes on from there. */
+const otherOn = (
+  { snapshots }: Readonly<Vm>,
+  current: Snapshot | null,
+  device: string,
+  layers: readonly string[],
+): Snapshot | undefined =>
+  [...snapshots.values()].find(
+    (snapshot) =>
+      snapshot !== current &&
+      snapshot.disks.some(
+        (disk) => disk.device === device && disk.mode === 'external' && layers.includes(disk.file ?? ''),
+      ),
+  );
