@@ -13,6 +13,7 @@ import { EarlyLooks } from './look/early-looks.ts';
 import type { Errand, Memory } from './errand.ts';
 import type { Plan } from './plan/foreseen.ts';
 import { Images } from './qemu/images.ts';
+import { SoundImages } from './qemu/sound-images.ts';
 import type { Journal } from './journal.ts';
 import { commandLauncher, type LauncherCommands } from './qemu/launcher.ts';
 import { removeLeftovers } from './delete/leftovers.ts';
@@ -120,6 +121,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
   const { world, monitorRoots, imageRoots, worker, transcriptsDir, socketsDir = null } = options;
   const { launcher: commands, onWrongChain = 'stop', claimedBesides = nobodys } = options;
   const looks: LayerLooks = new Map();
+  const sound = new SoundImages(world);
   const monitors = new Monitors(world, monitorRoots);
   const earlyLooks = new EarlyLooks(world, monitors);
   const memory = nothingKnown();
@@ -132,7 +134,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
   ): Promise<T> {
     const line = monitors.line(monitor, transcript?.said ?? null);
     try {
-      const images = new Images(world, transcript?.ran);
+      const images = new Images(world, transcript?.ran, sound);
       const launcher = commands ? commandLauncher(world, commands, transcript?.ran) : null;
       const roots = { monitorRoots, imageRoots, claimedBesides, socketsDir, launcher };
       return await work({ world, monitor, line, images, ...roots, onWrongChain, disks });

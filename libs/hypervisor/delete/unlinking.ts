@@ -8,6 +8,7 @@ import type { Start } from '../journal.ts';
 import { NotNow } from '../not-now.ts';
 import { chainWith, closeFile, lookAtOpenImages } from '../look/open-images.ts';
 import type { Power } from '../look/sight.ts';
+import { together } from '../together.ts';
 import { troubleIn } from '../trouble.ts';
 
 /** @throws {Error} for a file that the log does not name: whoever planned it is not who wrote the log */
@@ -50,9 +51,10 @@ export async function unlinkAll(
 /** By file, a layer whose header names it. */
 async function heirsOf({ place }: Errand, layers: readonly Layer[]): Promise<ReadonlyMap<string, string>> {
   const heirs = new Map<string, string>();
-  for (const layer of layers) {
-    const backing = await headerBacking(place, layer);
-    if (typeof backing === 'string') heirs.set(backing, layer.file);
+  const backings = await together(layers.map((layer) => () => headerBacking(place, layer)));
+  for (const [index, { file }] of layers.entries()) {
+    const backing = backings[index];
+    if (typeof backing === 'string') heirs.set(backing, file);
   }
   return heirs;
 }
