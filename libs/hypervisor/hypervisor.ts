@@ -72,9 +72,10 @@ export interface Hypervisor {
 
   /**
    * Something is being asked of the machine: begins to look at it, so that its operation finds that done. Changes
-   * nothing, and nothing depends on it. Only for a machine on which no operation is open.
+   * nothing, and nothing depends on it. Only for a machine on which no operation is open. `withMemory`: what the machine
+   * consists of will matter.
    */
-  expect(vm: Pick<Vm, 'monitor'>): void;
+  expect(vm: Pick<Vm, 'monitor'>, withMemory?: boolean): void;
 
   /**
    * What carrying out the VM's open operation would do. Looks, and touches nothing.
@@ -167,7 +168,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
       return at(vm, null, (place) => planOf(errandOf({ place, ...surroundings }, vm, operation), operation));
     },
 
-    expect: ({ monitor }) => earlyLooks.begin(monitor),
+    expect: ({ monitor }, withMemory = false) => earlyLooks.begin(monitor, withMemory),
 
     carryOut(vm, operation, journal) {
       const transcript = new Transcript(world, transcriptsDir, operation.id);

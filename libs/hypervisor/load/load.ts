@@ -9,7 +9,7 @@ import { launchFor, launchWords } from './load-launch.ts';
 import { loadLive, recoverLive } from './load-live.ts';
 import type { Loading } from './load-loading.ts';
 import { loadMachine, recoverMachine } from './load-machine.ts';
-import { machineConfig, requireSameConfig } from '../look/machine-config.ts';
+import { machineIn, requireSameConfig } from '../look/machine-config.ts';
 import { Pin } from './load-pin.ts';
 import { type LoadPlan, needsOf, planLoad } from './load-plan.ts';
 import { loadAnew } from './load-restart.ts';
@@ -154,7 +154,7 @@ async function requireFitting(
 ): Promise<void> {
   if (!withMemory) return;
   if (snapshot.memory.format !== 'stream') requireResumable(sight);
-  requireSameConfig(snapshot.memory.config, await machineConfig(place.line.held));
+  requireSameConfig(snapshot.memory.config, await machineIn(place, sight));
   requireSameDisks(
     sight,
     [...snapshot.disks, ...snapshot.evidence].map(({ device }) => device),
