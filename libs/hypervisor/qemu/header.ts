@@ -1,6 +1,6 @@
 import type { ImageInfo } from '#qmp';
 import { type Files, FileTrouble } from '#world';
-import type { ImageAt } from './images.ts';
+import type { ImageAt } from './image.ts';
 
 /* The beginning of a qcow2 image (QEMU's docs/interop/qcow2.txt): all numbers are big-endian. */
 

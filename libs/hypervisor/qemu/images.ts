@@ -4,14 +4,11 @@ import type { Finished, World } from '#world';
 import { pass } from '../fault-points.ts';
 import { NotNow } from '../not-now.ts';
 import { readHeader } from './header.ts';
+import type { ImageAt, ImageHealth } from './image.ts';
 import { dataBytesIn, EMPTY_MAP_CHARACTERS_MAX, type Extent, isEmptyMap } from './image-map.ts';
 import { SoundImages } from './sound-images.ts';
 
-/** An image on this host's file system. The format is always told, never guessed: a guest can write any header. */
-export interface ImageAt {
-  readonly file: string;
-  readonly format: string;
-}
+export type { ImageAt, ImageHealth };
 
 /**
  * `alone` takes the image's lock while it reads: it fails while any QEMU has the image open, and a QEMU that starts
@@ -35,13 +32,6 @@ export type ImageSight =
   | { readonly kind: 'locked'; readonly words: string }
   /** Missing, damaged, or of another format. */
   | { readonly kind: 'unreadable'; readonly words: string };
-
-/** How an image's structure is: fit for use, in need of repair, or not to be told. */
-export type ImageHealth =
-  | { readonly kind: 'clean' }
-  | { readonly kind: 'leaking' }
-  | { readonly kind: 'damaged'; readonly words: string }
-  | { readonly kind: 'locked'; readonly words: string };
 
 /** Is told every call and how it ended. Must not throw. */
 export type ImageTranscript = (program: string, args: readonly string[], finished: Finished) => void;

@@ -1,5 +1,5 @@
 import type { World } from '#world';
-import type { ImageAt, ImageHealth } from './images.ts';
+import type { ImageAt, ImageHealth } from './image.ts';
 
 /** Images that are known to be sound; when they are forgotten, all at once, they are checked again. */
 const SOUND_IMAGES_MAX = 10_000;
