@@ -46,7 +46,7 @@ export class Pin {
     if (!this.#wish || !this.isDue) return;
     const errand = { ...this.#errand, operationId: this.#wish.snapshotId }; // Its jobs must not look like the load's.
     const planned = pinStart(start, this.#wish, sight);
-    const wanted = { ...planned, ...(await machineFor(errand.place, planned.memory, {})) };
+    const wanted = { ...planned, ...(await machineFor(errand.place, planned.memory)) };
     await removeHalf(errand, wanted, sight);
     if (wanted.memory !== 'none' || Object.keys(wanted.files).length > 0)
       await capture(errand, wanted, sight);

@@ -51,7 +51,7 @@ export const machineIn = async (
 export async function machineFor(
   place: Pick<Place, 'line'>,
   memory: CaptureMode,
-  sight: Pick<Sight, 'machine'>,
+  sight: Pick<Sight, 'machine'> = {},
 ): Promise<Pick<Start, 'machine'>> {
   const machine = memory === 'none' ? null : await machineIn(place, sight);
   return machine ? { machine } : {};
