@@ -184,7 +184,7 @@ async function openWorker({ log, ...parts }: WorkerParts, closers: Closers): Pro
   closers.add('the worker', () => worker.stop(), WORKER_CLOSE_WITHIN_MS);
   return {
     isReady: () => isReady,
-    expect: (vmId) => worker.expect(vmId),
+    expect: (vmId, command) => worker.expect(vmId, command),
     overdue: () => worker.overdue(),
     reconcile: (vmId, asked) => worker.reconcile(vmId, asked),
     progressOf: (vmId) => worker.progressOf(vmId),

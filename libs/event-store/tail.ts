@@ -51,6 +51,7 @@ export async function* tail(
     const end = events.at(-1);
     if (end === undefined) {
       await log.bell.next(signal); // Nothing can be recorded between the look and the wait: no await stands there.
+      await world.turn(); // Whoever recorded it goes on first: a machine may be waiting for that.
     } else {
       after = end.position;
       yield events;

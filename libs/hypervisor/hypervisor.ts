@@ -13,6 +13,7 @@ import { EarlyLooks } from './look/early-looks.ts';
 import type { Errand, Memory } from './errand.ts';
 import type { Plan } from './plan/foreseen.ts';
 import { Images } from './qemu/images.ts';
+import { SoundImages } from './qemu/sound-images.ts';
 import type { Journal } from './journal.ts';
 import { commandLauncher, type LauncherCommands } from './qemu/launcher.ts';
 import { removeLeftovers } from './delete/leftovers.ts';
@@ -77,9 +78,10 @@ export interface Hypervisor {
 
   /**
    * Something is being asked of the machine: begins to look at it, so that its operation finds that done. Changes
-   * nothing, and nothing depends on it. Only for a machine on which no operation is open.
+   * nothing, and nothing depends on it. Only for a machine on which no operation is open. `withMemory`: what the machine
+   * consists of will matter.
    */
-  expect(vm: Pick<Vm, 'monitor'>): void;
+  expect(vm: Pick<Vm, 'monitor'>, withMemory?: boolean): void;
 
   /**
    * What carrying out the VM's open operation would do. Looks, and touches nothing.
@@ -126,6 +128,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
   const { world, monitorRoots, imageRoots, worker, transcriptsDir, socketsDir = null } = options;
   const { launcher: commands, onWrongChain = 'stop', claimedBesides = nobodys } = options;
   const looks: LayerLooks = new Map();
+  const sound = new SoundImages(world);
   const monitors = new Monitors(world, monitorRoots);
   const earlyLooks = new EarlyLooks(world, monitors);
   const memory = nothingKnown();
@@ -138,7 +141,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
   ): Promise<T> {
     const line = monitors.line(monitor, transcript?.said ?? null);
     try {
-      const images = new Images(world, transcript?.ran);
+      const images = new Images(world, transcript?.ran, sound);
       const launcher = commands ? commandLauncher(world, commands, transcript?.ran) : null;
       const roots = { monitorRoots, imageRoots, claimedBesides, socketsDir, launcher };
       return await work({ world, monitor, line, images, ...roots, onWrongChain, disks });
@@ -172,7 +175,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
     },
 
     heldSince: ({ monitor }) => monitors.heldSince(monitor),
-    expect: ({ monitor }) => earlyLooks.begin(monitor),
+    expect: ({ monitor }, withMemory = false) => earlyLooks.begin(monitor, withMemory),
 
     carryOut(vm, operation, journal) {
       const transcript = new Transcript(world, transcriptsDir, operation.id);

@@ -15,7 +15,7 @@ test('transcripts that nobody has written to for thirty days go, and nothing els
   const gone: string[] = [];
   const statOf = (path: string): FileStat => {
     const modifiedAt = NOW - (ages[nameOf(path)] ?? 0);
-    return { kind: 'file', sizeBytes: 1, identity: path, modifiedAt };
+    return { kind: 'file', sizeBytes: 1, identity: path, modifiedAt, changedAt: modifiedAt };
   };
   const files: Pick<Files, 'list' | 'stat' | 'unlink'> = {
     list: async () => Object.keys(ages),

@@ -88,6 +88,7 @@ test('a job that concludes before its command is answered is not missed', async 
     },
   });
   await monitor.runJob('snapshot-save', SAVE);
+  await turn(); // Nobody waits for the last one.
   expect(sent()).toEqual(['snapshot-save', 'query-jobs', 'job-dismiss']);
 });
 

@@ -46,6 +46,8 @@ export interface FileStat {
   /** Device and inode: two paths with the same identity are one file. */
   readonly identity: string;
   readonly modifiedAt: number;
+  /** When its content, its size or its names changed last, in ms since 1970. Unlike `modifiedAt` nobody can set it. */
+  readonly changedAt: number;
 }
 
 /** Paths are absolute. What is not there is `null` or `false`; every other trouble throws a `FileTrouble`. */
@@ -54,6 +56,8 @@ export interface Files {
   stat(path: string): Promise<FileStat | null>;
   /** The path without symbolic links and `..`; null when it does not exist. */
   realpath(path: string): Promise<string | null>;
+  /** The first so many bytes of a regular file, or as many as it has; null when there is no such file. */
+  start(path: string, bytesMax: number): Promise<Uint8Array | null>;
   /** Adds to the end, creating the file when needed. Not synced. */
   append(path: string, text: string): Promise<void>;
   /** Creates an empty file; false when something bears the name already, be it a link that leads nowhere. */

@@ -23,6 +23,13 @@ describe('a machine of which something is being asked', () => {
     expect(heard()).toEqual([...LOOK, ...CREATE]);
   });
 
+  test('is asked what it consists of as well when its memory is captured, and no more afterwards', async () => {
+    stage.hypervisor.expect(stage.book.vm, true);
+    expect((await stage.book.create({})).end).toBe('created');
+    expect(heard().filter((command) => command === 'query-cpus-fast')).toHaveLength(1);
+    expect(heard().indexOf('query-cpus-fast')).toBeLessThan(heard().indexOf('snapshot-save'));
+  });
+
   test('is looked at before its operation is in the log', async () => {
     stage.hypervisor.expect(stage.book.vm);
     for (let turns = 0; turns < 5; turns += 1) await turn();

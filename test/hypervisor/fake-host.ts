@@ -101,14 +101,19 @@ export class FakeHost {
 
   #files(): Files {
     const modifiedAt = 0;
+    const changedAt = Number.POSITIVE_INFINITY; // A test may change it at any time.
     const exists = (path: string): boolean => path === MONITOR || this.images.has(path) || isDirectory(path);
     return {
       stat: async (path) => {
-        if (path === MONITOR) return { kind: 'socket', sizeBytes: 0, identity: path, modifiedAt };
-        if (isDirectory(path)) return { kind: 'directory', sizeBytes: 0, identity: path, modifiedAt };
-        return this.images.has(path) ? { kind: 'file', sizeBytes: 1, identity: path, modifiedAt } : null;
+        if (path === MONITOR) return { kind: 'socket', sizeBytes: 0, identity: path, modifiedAt, changedAt };
+        if (isDirectory(path))
+          return { kind: 'directory', sizeBytes: 0, identity: path, modifiedAt, changedAt };
+        return this.images.has(path)
+          ? { kind: 'file', sizeBytes: 1, identity: path, modifiedAt, changedAt }
+          : null;
       },
       realpath: async (path) => (exists(path) ? path : null),
+      start: async () => null, // Nobody but qemu-img can read a fake image.
       append: async (path, text) => {
         if (path.startsWith('/full/')) throw new FileTrouble('ENOSPC', path, 'no space left on device');
         this.texts.set(path, (this.texts.get(path) ?? '') + text);

@@ -23,6 +23,7 @@ export class FileTree {
         sizeBytes: node.text.length,
         identity: `1:${node.inode}`,
         modifiedAt: 0,
+        changedAt: Number.POSITIVE_INFINITY, // It may change at any time.
       }) ??
       null
     );

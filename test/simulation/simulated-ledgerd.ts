@@ -1,4 +1,6 @@
 import {
+  type Asked,
+  type Handled,
   type EventStore,
   KeyReused,
   type Json,
@@ -9,7 +11,7 @@ import {
   StoreTrouble,
 } from '#event-store';
 import { type Hypervisor, openHypervisor } from '#hypervisor';
-import { type Command, type DataOf, isRetryable, Refusal } from '#ledger';
+import { type Command, type DataOf, isRetryable, Refusal, type VmEvent } from '#ledger';
 import type { Views } from '#views';
 import type { World } from '#world';
 import { type Ledgers, openLedgers, REGISTRY_STREAM, streamOf } from '../../apps/ledgerd/ledger.ts';
@@ -39,7 +41,12 @@ export type Answer =
 
 export const HOST = 'host-1';
 const SNAPSHOTS_MAX = 200;
-const TAKES_A_MACHINE: ReadonlySet<Wish['what']> = new Set(['create', 'load', 'delete', 'delete-all']);
+const TAKES_A_MACHINE: ReadonlySet<Command['type']> = new Set([
+  'CreateSnapshot',
+  'LoadSnapshot',
+  'DeleteSnapshot',
+  'DeleteAllSnapshots',
+]);
 
 /** ledgerd without its doors: store, ledgers, views, hypervisor and worker as its `main.ts` puts them together. */
 export class Core {
@@ -109,12 +116,11 @@ export class Core {
   async ask(vmId: string, wish: Wish, key: string): Promise<Answer> {
     const operationId = this.#world.ids.uuid();
     const asked = { actor: 'http:caller', correlationId: operationId, key, request: wish as Json };
-    if (TAKES_A_MACHINE.has(wish.what)) this.#worker.expect(vmId);
     try {
       const { events } =
         wish.what === 'register'
           ? await this.#register(vmId, wish, asked)
-          : await this.#ledgers.vms.handle(streamOf(vmId), this.#commandOf(wish, operationId), asked);
+          : await this.#handle(vmId, this.#commandOf(wish, operationId), asked);
       const eventIds = events.map(({ id }) => id);
       return { kind: 'recorded', operationId: events[0]?.correlationId ?? operationId, eventIds };
     } catch (error) {
@@ -124,6 +130,11 @@ export class Core {
         return { kind: 'unavailable', why: error.message };
       return { kind: 'refused', code: error.code, operationId };
     }
+  }
+
+  #handle(vmId: string, command: Command, asked: Asked): Promise<Handled<VmEvent>> {
+    if (TAKES_A_MACHINE.has(command.type)) this.#worker.expect(vmId, command);
+    return this.#ledgers.vms.handle(streamOf(vmId), command, asked);
   }
 
   async #register(

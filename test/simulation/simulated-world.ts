@@ -128,6 +128,7 @@ export class SimulatedProcess {
     return {
       stat: (path) => io(`stat ${path}`, () => files.stat(path)),
       realpath: (path) => io(`realpath ${path}`, () => (files.stat(path) ? path : null)),
+      start: () => Promise.resolve(null), // Nobody but qemu-img can read a simulated image.
       append: (path, text) => io(`append ${path}`, () => files.append(path, text)),
       makeNew: (path) =>
         io(`make ${path}`, () => {

@@ -109,7 +109,13 @@ function statOf(path: string): FileStat | null {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found) return null;
   const identity = `${found.dev}:${found.ino}`;
-  return { kind: 'file', sizeBytes: found.size, identity, modifiedAt: found.mtimeMs };
+  return {
+    kind: 'file',
+    sizeBytes: found.size,
+    identity,
+    modifiedAt: found.mtimeMs,
+    changedAt: found.ctimeMs,
+  };
 }
 
 const misled = (store: EventStore, mislead: Mislead): EventStore => ({

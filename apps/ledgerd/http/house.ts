@@ -1,6 +1,6 @@
 import type { Asked, EventStore, Handled } from '#event-store';
 import type { Hypervisor } from '#hypervisor';
-import type { Limits, VmEvent } from '#ledger';
+import type { Command, Limits, VmEvent } from '#ledger';
 import type { Views } from '#views';
 import type { World } from '#world';
 import type { Ledgers } from '../ledger.ts';
@@ -35,7 +35,7 @@ export interface WorkerWindow {
   /** Whether every open operation of this host has been found; true where there is no worker. */
   isReady(): boolean;
   /** Something is about to be asked of the VM: the worker looks at its machine while the request becomes durable. */
-  expect(vmId: string): void;
+  expect(vmId: string, command: Command): void;
   /** VMs whose operation is past its deadline and not ended. */
   overdue(): ReadonlySet<string>;
   /**

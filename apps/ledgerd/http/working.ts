@@ -30,7 +30,7 @@ export async function askForWork(
   const { ids } = house.world;
   const operationId = asked.correlationId;
   const command = work.command({ operationId, snapshotId: ids.uuid(), pinId: ids.uuid() });
-  if (takesMachine(command)) house.worker.expect(vmId);
+  if (takesMachine(command)) house.worker.expect(vmId, command);
   const handled =
     planHash === undefined
       ? await ask(house, vmId, command, asked)

@@ -105,11 +105,11 @@ test('a machine is looked at early while nothing is open on it, and only then', 
   const { world, start, ask, expected } = await house(() => new Promise(() => undefined));
   const worker = start();
   await worker.ready;
-  worker.expect('00000000-0000-7000-8000-000000000009'); // Nobody knows of it.
-  worker.expect(VM);
+  worker.expect('00000000-0000-7000-8000-000000000009', create(1)); // Nobody knows of it.
+  worker.expect(VM, create(1));
   await ask(create(1));
   await settled(world);
-  worker.expect(VM);
+  worker.expect(VM, create(1));
   await settled(world);
   expect(expected).toEqual(['/m']);
 });

@@ -1,6 +1,6 @@
 import { type Asked, type EventStore, follow, type FollowedBatch, type Handled } from '#event-store';
 import type { Hypervisor } from '#hypervisor';
-import type { VmEvent } from '#ledger';
+import type { Command, Vm, VmEvent } from '#ledger';
 import type { World } from '#world';
 import { type Ledgers, REGISTRY_STREAM, streamOf, vmOf } from '../ledger.ts';
 import { Lane, type Progress } from './lane.ts';
@@ -38,7 +38,7 @@ export interface Worker {
   /** Resolves when every open operation of this host has been found and woken. */
   readonly ready: Promise<void>;
   /** Something is about to be asked of the VM: its machine is looked at already. Nothing depends on it. */
-  expect(vmId: string): void;
+  expect(vmId: string, command: Command): void;
   /** VMs whose operation is past its deadline and not ended. */
   overdue(): ReadonlySet<string>;
   /** Live progress of a VM's operation; null when none is being carried out here. */
@@ -75,10 +75,11 @@ export function startWorker(options: WorkerOptions): Worker {
   const wake = (vmId: string): void => laneOf(vmId).wake();
 
   /** What goes wrong here goes wrong for whoever asks as well, and is told to them. */
-  const expectOperation = async (vmId: string): Promise<void> => {
+  const expectOperation = async (vmId: string, command: Command): Promise<void> => {
     const { state: vm } = await ledgers.vms.state(streamOf(vmId));
     const isOurs = vm.host === host && vm.life === 'registered';
-    if (isOurs && !vm.operation && !vm.hold && !stopping.signal.aborted) hypervisor.expect(vm);
+    const isFree = !vm.operation && !vm.hold && !stopping.signal.aborted;
+    if (isOurs && isFree) hypervisor.expect(vm, isOfMemory(command, vm));
   };
 
   const findOpenOperations = async (): Promise<void> => {
@@ -116,7 +117,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
   return {
     ready: started.then(() => undefined),
-    expect: (vmId) => void expectOperation(vmId).catch(() => undefined),
+    expect: (vmId, command) => void expectOperation(vmId, command).catch(() => undefined),
     overdue: () => new Set([...lanes.values()].filter((lane) => lane.isOverdue).map((lane) => lane.vmId)),
     reconcile: (vmId, asked) => laneOf(vmId).reconcile(asked),
     progressOf: (vmId) => lanes.get(vmId)?.progress ?? null,
@@ -127,6 +128,13 @@ export function startWorker(options: WorkerOptions): Worker {
       await Promise.all([...lanes.values()].map((lane) => lane.idle()));
     },
   };
+}
+
+/** Whether it is likely to capture or load memory. */
+function isOfMemory(command: Command, { snapshots }: Pick<Vm, 'snapshots'>): boolean {
+  if (command.type === 'CreateSnapshot') return !command.diskOnly && command.memory !== 'none';
+  if (command.type !== 'LoadSnapshot' || command.disksOnly) return false;
+  return (snapshots.get(command.snapshotId)?.memory.mode ?? 'none') !== 'none';
 }
 
 const byPatrol = ({ world, host }: WorkerOptions): Asked => ({

@@ -17,6 +17,7 @@ import { realPathOf, takeLock } from './lock.ts';
 import { createFile, requireTrustedSqlite } from './schema.ts';
 import { Reading, writing } from './statements.ts';
 import { sqliteCode, told, translated, trouble } from './trouble.ts';
+import { WalRoom } from './wal-room.ts';
 
 /** Streams whose ids and versions are kept in memory, so that an append is one insert. */
 const HEADS_MAX = 100_000;
@@ -90,6 +91,7 @@ class SqliteStore implements EventStore {
   readonly #reading: Reading;
   readonly #writing: ReturnType<typeof writing>;
   readonly #commits: GroupCommit;
+  readonly #room: WalRoom;
   readonly #bell = new Bell();
   readonly #latest = new Latest();
   readonly #places = new Map<string, Place>();
@@ -102,6 +104,7 @@ class SqliteStore implements EventStore {
     this.#db = db;
     this.#reading = new Reading(db);
     this.#writing = writing(db);
+    this.#room = new WalRoom(file);
     this.#commits = new GroupCommit(world, (batch) => this.#commit(batch));
   }
 
@@ -142,6 +145,7 @@ class SqliteStore implements EventStore {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#bell.ring();
+    this.#room.close();
     this.#db.close();
     this.#lock.close();
   }
@@ -166,6 +170,7 @@ class SqliteStore implements EventStore {
       const verdicts = batch.map((append) => this.#write(append, stored));
       effect = 'unknown';
       this.#writing.commit.run();
+      this.#room.keep();
       this.#latest.keep(stored);
       this.#bell.ring();
       return verdicts;

@@ -216,13 +216,14 @@ function saveIntoDisks(errand: Errand, start: Start, disks: readonly SeenDisk[])
 
 async function saveInto(
   { place, steps, journal, operationId }: Errand,
-  { snapshotId }: Start,
+  { snapshotId, machine }: Start,
   { vmstate, nodes }: { vmstate: string; nodes: readonly string[] },
 ): Promise<void> {
   const tag = tagOf(snapshotId ?? '');
   const args: SnapshotSave = { 'job-id': jobIdOf(operationId, 1), tag, vmstate, devices: nodes };
   const monitor = place.line.held;
-  const timeoutMs = JOB_TIMEOUT_MS + (await memoryBytes(monitor)) / JOB_BYTES_PER_MS;
+  const ramBytes = machine?.facts.ramBytes ?? (await memoryBytes(monitor));
+  const timeoutMs = JOB_TIMEOUT_MS + ramBytes / JOB_BYTES_PER_MS;
   const onProgress = (percent: number): void => journal.progress({ phase: 'capturing', percent });
   await steps.take('save the memory', null, () =>
     monitor.runJob('snapshot-save', args, { timeoutMs, onProgress }),

@@ -115,12 +115,12 @@ function homeOf({ disks }: Sight): string {
 
 /** @throws {Refusal} `no-space` */
 export async function requireSpace({ place }: Errand, files: readonly string[]): Promise<void> {
-  for (const file of files) {
-    const freeBytes = await place.world.files.freeBytes(posix.dirname(file));
+  for (const directory of new Set(files.map((file) => posix.dirname(file)))) {
+    const freeBytes = await place.world.files.freeBytes(directory);
     if (freeBytes >= FREE_BYTES_MIN) continue;
     throw new Refusal(
       'no-space',
-      `${freeBytes} bytes are free where ${file} lies, ${FREE_BYTES_MIN} are needed`,
+      `${freeBytes} bytes are free in ${directory}, where ${FREE_BYTES_MIN} are needed`,
     );
   }
 }

@@ -94,7 +94,7 @@ async function admit(
     ...(memoryFile && { memoryFile }),
     ...(backups.length > 0 && { backups }),
     ...(quiesce && { quiesce }),
-    ...(await machineFor(errand.place, plan.memory)),
+    ...(await machineFor(errand.place, plan.memory, sight)),
   };
 }
 

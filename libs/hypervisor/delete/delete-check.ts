@@ -7,6 +7,7 @@ import type { Errand } from '../errand.ts';
 import { requireSound } from '../load/load-files.ts';
 import { lookAtOpenImages } from '../look/open-images.ts';
 import { countOf, diskOf, type Sight } from '../look/sight.ts';
+import { together } from '../together.ts';
 
 /**
  * Nothing is copied between layers that are not what the ledger believes, nor where the copy would not fit.
@@ -26,7 +27,7 @@ export async function requireFoldable(
   if (why !== null) throw new Refusal('snapshot-damaged', `the layers are not as they were left: ${why}`);
   // What the machine writes may need a repair, which its next start brings.
   const frozen = layers.filter(({ file }) => !vm.disks.some((disk) => disk.file === file));
-  for (const layer of frozen) await requireSound(errand.place, layer);
+  await together(frozen.map((layer) => () => requireSound(errand.place, layer)));
   await requireRoom(errand, plan.folds);
 }
 

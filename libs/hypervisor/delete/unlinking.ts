@@ -8,8 +8,10 @@ import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import type { Start } from '../journal.ts';
 import { NotNow } from '../not-now.ts';
-import { chainWith, closeFile, lookAtOpenImages } from '../look/open-images.ts';
+import { chainWith, closeFile, lookAtOpenImages, type OpenImages } from '../look/open-images.ts';
+import type { Place } from '../place.ts';
 import type { Power } from '../look/sight.ts';
+import { together } from '../together.ts';
 import { troubleIn } from '../trouble.ts';
 
 /** @throws {Error} for a file that the log does not name: whoever planned it is not who wrote the log */
@@ -33,16 +35,23 @@ export async function unlinkAll(
   const staying = [...layers.values()].filter(({ file }) => !plan.change.gone.includes(file));
   const heirs = await heirsOf(errand, staying);
   for (const { file, vmId } of await errand.place.claimedBesides(errand.vm.id)) heirs.set(file, `VM ${vmId}`);
+  const ours: string[] = [];
+  for (const file of plan.unlinks) if (!(await isReplaced(errand, plan, file))) ours.push(file);
+  const free = ours.filter((file) => !heirs.has(file));
+  const formatOf = (file: string): string | undefined => layers.get(file)?.format;
+  const closed = await closeForGood(
+    errand.place,
+    free.map((file) => ({ file, format: formatOf(file), power })),
+  );
   const leftovers: Leftover[] = [];
-  for (const file of plan.unlinks) {
-    if (await isReplaced(errand, plan, file)) continue;
-    const { device, format } = layers.get(file) ?? { device: '', format: undefined };
+  for (const file of ours) {
+    const device = layers.get(file)?.device ?? '';
     const heir = heirs.get(file);
     const trouble = heir
       ? { kind: 'refused', words: `${heir} stands on it` }
       : await troubleIn(() =>
           errand.steps.take('unlink the file', device || null, () =>
-            closeAndUnlink(errand, { file, format, power }),
+            unlinkClosed(errand.place, file, closed),
           ),
         );
     if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
@@ -67,9 +76,10 @@ async function isReplaced(
 /** By file, a layer whose header names it. */
 async function heirsOf({ place }: Errand, layers: readonly Layer[]): Promise<Map<string, string>> {
   const heirs = new Map<string, string>();
-  for (const layer of layers) {
-    const backing = await headerBacking(place, layer);
-    if (typeof backing === 'string') heirs.set(backing, layer.file);
+  const backings = await together(layers.map((layer) => () => headerBacking(place, layer)));
+  for (const [index, { file }] of layers.entries()) {
+    const backing = backings[index];
+    if (typeof backing === 'string') heirs.set(backing, file);
   }
   return heirs;
 }
@@ -81,24 +91,55 @@ export interface Unlinking {
   readonly power: Power;
 }
 
+/** By file, what keeps it from being unlinked; absent when nothing does. */
+export type Closed = ReadonlyMap<string, unknown>;
+
 /**
- * Closes a file and removes it from its directory for good. Throws what QEMU and the file system refuse.
- *
- * @throws {NotNow} when a device stands on it, or another process has it open
+ * Closes files that are to go, and looks whether other processes have them open: for all of them at once, because that
+ * takes longer than everything else. Throws what QEMU refuses of the look at what it has open.
  */
-export async function closeAndUnlink(
-  { place }: Pick<Errand, 'place'>,
-  { file, format, power }: Unlinking,
-): Promise<void> {
-  const { world, images } = place;
-  const open = await lookAtOpenImages(place, power);
+export async function closeForGood(place: Place, files: readonly Unlinking[]): Promise<Closed> {
+  const obstacles = new Map<string, unknown>();
+  const unlessRefused = async (file: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      if (!obstacles.has(file)) await work();
+    } catch (error) {
+      obstacles.set(file, error); // It is thrown when this file's turn comes.
+    }
+  };
+  const [first] = files;
+  if (!first) return obstacles;
+  const open = await lookAtOpenImages(place, first.power);
+  for (const { file } of files) await unlessRefused(file, () => closeUnderNobody(place, open, file));
+  await together(files.map((one) => () => unlessRefused(one.file, () => requireNobodys(place, one))));
+  return obstacles;
+}
+
+async function closeUnderNobody(place: Place, open: OpenImages, file: string): Promise<void> {
   if (chainWith(open, file)) throw new NotNow('machine-busy', `QEMU still has ${file} under a disk`);
   await closeFile(place, open, file);
+}
+
+async function requireNobodys({ images }: Place, { file, format }: Unlinking): Promise<void> {
   if (format !== undefined && (await images.isInUse({ file, format }))) {
     throw new NotNow('machine-busy', `somebody else has ${file} open`);
   }
+}
+
+/**
+ * Removes a closed file from its directory for good. Throws what QEMU and the file system refuse.
+ *
+ * @throws {NotNow} when a device stands on it, or another process has it open
+ */
+export async function unlinkClosed({ world }: Place, file: string, closed: Closed): Promise<void> {
+  if (closed.has(file)) throw closed.get(file);
   await pass(world, 'hypervisor.before-unlink');
   await world.files.unlink(file);
   await world.files.syncDirectory(posix.dirname(file));
   await pass(world, 'hypervisor.after-unlink');
+}
+
+/** Both for one file. Throws as they do. */
+export async function closeAndUnlink({ place }: Pick<Errand, 'place'>, unlinking: Unlinking): Promise<void> {
+  await unlinkClosed(place, unlinking.file, await closeForGood(place, [unlinking]));
 }

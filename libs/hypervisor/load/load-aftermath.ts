@@ -23,8 +23,8 @@ import { observe } from '../look/observe.ts';
 import { removeTag } from '../delete/removal.ts';
 import { ending } from '../report.ts';
 import { countOf, diskOf, type Power, type Sight } from '../look/sight.ts';
-import { type Trouble, troubleIn } from '../trouble.ts';
-import { closeAndUnlink, type Unlinking } from '../delete/unlinking.ts';
+import { troubleIn } from '../trouble.ts';
+import { closeForGood, unlinkClosed, type Unlinking } from '../delete/unlinking.ts';
 
 /* What nobody needs any more once a load is done: the tops that were left, and earlier pins. Whatever of it cannot be
    removed stays where it is and keeps its place in the ledger: the next load tries again. */
@@ -202,30 +202,30 @@ async function unlinkNamed(
   power: Power,
   files: readonly string[],
 ): Promise<string[]> {
-  const { world } = errand.place;
-  const gone: string[] = [];
+  const { place, vm, steps } = errand;
+  const named: Unlinking[] = [];
   for (const file of files) {
     if (!unlinks.includes(file)) continue;
-    const real = await world.files.realpath(file);
+    const real = await place.world.files.realpath(file);
     if (real !== null && real !== file) continue;
-    const format = errand.vm.layers.get(file)?.format;
-    const trouble = await whyNotUnlinked(errand, { file, format, power });
-    if (trouble) return gone; // What lies below must not go before what stands on it.
-    gone.push(file);
+    named.push({ file, format: vm.layers.get(file)?.format, power });
   }
+  const gone: string[] = [];
+  await unlessRefused(async () => {
+    const closed = await closeForGood(place, named);
+    for (const { file } of named) {
+      await steps.take('unlink what nobody needs', null, () => unlinkClosed(place, file, closed));
+      gone.push(file);
+    }
+  });
   return gone;
 }
 
-async function whyNotUnlinked(
-  { place, steps }: Errand,
-  unlinking: Unlinking,
-): Promise<Trouble | NotNow | null> {
+/** Until the first refusal: what lies below must not go before what stands on it. */
+async function unlessRefused(work: () => Promise<void>): Promise<void> {
   try {
-    return await troubleIn(() =>
-      steps.take('unlink what nobody needs', null, () => closeAndUnlink({ place }, unlinking)),
-    );
+    await troubleIn(work);
   } catch (error) {
-    if (error instanceof NotNow) return error;
-    throw error;
+    if (!(error instanceof NotNow)) throw error;
   }
 }

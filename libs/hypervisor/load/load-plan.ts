@@ -9,6 +9,7 @@ import { requireChain, requireMemory, requireTag } from './load-files.ts';
 import type { Start } from '../journal.ts';
 import { realFile } from '../look/devices.ts';
 import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
+import { together } from '../together.ts';
 
 /** New tops are numbered from here on; the memory has the number before. */
 const MEMORY_NODE = 0;
@@ -29,13 +30,16 @@ export interface LoadPlan extends LaunchNeeds {
 export async function planLoad(errand: Errand, ask: LoadAsk, sight: Sight): Promise<LoadPlan> {
   const { snapshot } = ask;
   const kept = snapshot.disks.filter(({ mode }) => mode !== 'none');
-  const inPlace: SeenDisk[] = [];
-  const tops: PlannedLayer[] = [];
-  for (const disk of kept) {
-    const seen = requireDisk(sight, disk.device);
-    if (disk.mode === 'internal' && disk.file === seen.file) inPlace.push(seen);
-    else tops.push(await planTop(errand, ask, disk, { seen, index: tops.length + 1 }));
-  }
+  const all = kept.map((disk) => ({ disk, seen: requireDisk(sight, disk.device) }));
+  const inPlace = all.filter(isInTop).map(({ seen }) => seen);
+  const moved = all.filter((one) => !isInTop(one));
+  const tops = await together(
+    moved.map(
+      ({ disk, seen }, index) =>
+        () =>
+          planTop(errand, ask, disk, { seen, index: index + 1 }),
+    ),
+  );
   if (kept.length === 0 && !ask.withMemory)
     throw new Refusal('snapshot-damaged', 'the ledger knows of nothing that the snapshot holds');
   const memoryFile = await planMemory(errand, ask, sight);
@@ -45,6 +49,9 @@ export async function planLoad(errand: Errand, ask: LoadAsk, sight: Sight): Prom
   );
   return { inPlace, tops, memoryFile, fixed: fixedIn(ask, { inPlace, tops }, sight) };
 }
+
+const isInTop = ({ disk, seen }: { disk: SnapshotDisk; seen: SeenDisk }): boolean =>
+  disk.mode === 'internal' && disk.file === seen.file;
 
 function requireDisk(sight: Sight, device: string): SeenDisk {
   const disk = diskOf(sight, device);

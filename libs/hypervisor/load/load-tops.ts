@@ -31,7 +31,7 @@ export async function makeTops(errand: Errand, start: Start, wish: LoadWish, sig
   const { place, steps } = errand;
   const tops = topsOf(start).filter((top) => !isInPlace(sight, top));
   const isOn = sight.power !== 'off';
-  for (const { node } of isOn ? tops : []) await removeNode(place, node); // Of a try that died.
+  await Promise.all((isOn ? tops : []).map(({ node }) => removeNode(place, node))); // Of a try that died.
   await together(tops.map((top) => () => makeFile(errand, start, wish, top)));
   for (const top of isOn ? tops : []) {
     await pass(place.world, 'hypervisor.before-act');

@@ -10,7 +10,7 @@ import { launchFor, launchWords } from './load-launch.ts';
 import { loadLive, recoverLive } from './load-live.ts';
 import type { Loading } from './load-loading.ts';
 import { loadMachine, recoverMachine } from './load-machine.ts';
-import { machineConfig, requireSameConfig } from '../look/machine-config.ts';
+import { machineIn, requireSameConfig } from '../look/machine-config.ts';
 import { Pin, planSaving } from './load-pin.ts';
 import { type LoadPlan, needsOf, planLoad } from './load-plan.ts';
 import { restLoaded } from './load-loaded.ts';
@@ -164,7 +164,7 @@ async function requireFitting(
 ): Promise<void> {
   if (!withMemory) return;
   if (snapshot.memory.format !== 'stream') requireResumable(sight);
-  requireSameConfig(snapshot.memory.config, await machineConfig(place.line.held));
+  requireSameConfig(snapshot.memory.config, await machineIn(place, sight));
   requireSameDisks(
     sight,
     [...snapshot.disks, ...snapshot.evidence].map(({ device }) => device),

@@ -4,6 +4,7 @@ import type { Errand } from '../errand.ts';
 import type { OpenImages } from './open-images.ts';
 import type { Place } from '../place.ts';
 import type { Power } from './sight.ts';
+import { together } from '../together.ts';
 
 /* Do headers and QEMU say of the layers what the ledger believes? Whoever copies between others loses data. */
 
@@ -24,8 +25,9 @@ export async function whyNotAsKnown(
   machine: Machine,
   { layers, open, power }: { layers: readonly Layer[]; open: OpenImages; power: Power },
 ): Promise<string | null> {
-  for (const layer of layers) {
-    const backing = await headerBacking(place, layer);
+  const backings = await together(layers.map((layer) => () => headerBacking(place, layer)));
+  for (const [index, layer] of layers.entries()) {
+    const backing = backings[index];
     if (backing === undefined) return `${layer.file} is gone, or is no ${layer.format} image any more`;
     if (layer.backing === null || backing === layer.backing) continue; // Of the lowest we do not know.
     return `${layer.file} stands on ${backing ?? 'nothing'}, not on ${layer.backing}`;

@@ -3,6 +3,7 @@ import type { World } from '#world';
 import { pass } from '../fault-points.ts';
 import { reach } from './look.ts';
 import { lookThroughMonitor } from './look-through-monitor.ts';
+import { machineConfig } from './machine-config.ts';
 import type { Monitors } from '../qemu/monitors.ts';
 import type { Place } from '../place.ts';
 import type { Sight } from './sight.ts';
@@ -44,12 +45,15 @@ export class EarlyLooks {
     this.#monitors = monitors;
   }
 
-  /** Begins one. Changes nothing, and does nothing while another is fresh. */
-  begin(monitor: string): void {
+  /**
+   * Begins one, which asks what the machine consists of as well when memory will be captured or loaded. Changes nothing,
+   * and does nothing while another is fresh.
+   */
+  begin(monitor: string, withMachine: boolean): void {
     if (this.#looks.has(monitor)) return;
     const notes: Notes = { entries: [], isTaken: false };
     const begunAt = this.#world.clock.monotonic();
-    const look: EarlyLook = { begunAt, notes, found: this.#look(monitor, notes) };
+    const look: EarlyLook = { begunAt, notes, found: this.#look(monitor, notes, withMachine) };
     this.#looks.set(monitor, look);
     void this.#forget(monitor, look);
   }
@@ -77,7 +81,7 @@ export class EarlyLooks {
     };
   }
 
-  async #look(monitor: string, notes: Notes): Promise<Found | null> {
+  async #look(monitor: string, notes: Notes, withMachine: boolean): Promise<Found | null> {
     const world = this.#world;
     const line = this.#monitors.line(monitor, (entry) => {
       if (!notes.isTaken) notes.entries.push(entry);
@@ -86,9 +90,12 @@ export class EarlyLooks {
       const session = await reach({ line, monitor });
       if (!session) return null;
       await pass(world, 'hypervisor.before-look');
-      const sight = await lookThroughMonitor({ world, monitor, line }, session);
+      const [sight, machine] = await Promise.all([
+        lookThroughMonitor({ world, monitor, line }, session),
+        withMachine ? machineConfig(session) : undefined,
+      ]);
       await pass(world, 'hypervisor.after-look');
-      return { sight, monitor: session };
+      return { sight: machine === undefined ? sight : { ...sight, machine }, monitor: session };
     } catch {
       return null; // Nothing rests on this look: the operation's own meets the same, and tells of it.
     } finally {

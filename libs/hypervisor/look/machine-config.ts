@@ -15,6 +15,7 @@ import {
 import { LOOK_TIMEOUT_MS, MEMORY_BYTES_ASSUMED } from '../bounds.ts';
 import type { Start } from '../journal.ts';
 import type { Place } from '../place.ts';
+import type { Sight } from './sight.ts';
 import { Thwarted } from '../trouble.ts';
 
 /* Memory is loaded into the same machine that it was saved from: QEMU finds out half-way, with the disks loaded. */
@@ -40,12 +41,19 @@ export async function machineConfig(monitor: Monitor): Promise<MachineConfig | n
   }
 }
 
+/** The same, asked for only when the look has not. Throws as `machineConfig`. */
+export const machineIn = async (
+  { line }: Pick<Place, 'line'>,
+  { machine }: Pick<Sight, 'machine'>,
+): Promise<MachineConfig | null> => (machine === undefined ? machineConfig(line.held) : machine);
+
 /** What the journal of a capture says of the machine: nothing when no memory is captured. Throws as `machineConfig`. */
 export async function machineFor(
-  { line }: Pick<Place, 'line'>,
+  place: Pick<Place, 'line'>,
   memory: CaptureMode,
+  sight: Pick<Sight, 'machine'> = {},
 ): Promise<Pick<Start, 'machine'>> {
-  const machine = memory === 'none' ? null : await machineConfig(line.held);
+  const machine = memory === 'none' ? null : await machineIn(place, sight);
   return machine ? { machine } : {};
 }
 

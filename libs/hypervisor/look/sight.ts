@@ -1,4 +1,4 @@
-import type { VmState } from '#ledger';
+import type { MachineConfig, VmState } from '#ledger';
 
 /** One snapshot inside one disk's image, as a look found it. */
 export interface SeenTag {
@@ -62,6 +62,8 @@ export interface Sight {
   /** A job or migration that is not ours, in words. */
   readonly busyWith: string | null;
   readonly ownJobs: readonly OwnJob[];
+  /** What the machine consists of, where the look asked for that too; null when its QEMU does not tell. */
+  readonly machine?: MachineConfig | null;
 }
 
 /** How often a tag stands on a disk. QEMU allows the same one twice. */

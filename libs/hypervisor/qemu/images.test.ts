@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Finished } from '#world';
+import { type Finished, realWorld } from '#world';
 import { NotNow } from '../not-now.ts';
 import { Images } from './images.ts';
 
@@ -12,6 +12,7 @@ function imagesOf(finished: Partial<Finished>) {
       return { code: 0, stdout: '', stderr: '', ...finished };
     },
     files: { stat: async () => null } as never,
+    clock: realWorld().clock,
     fault: async () => undefined,
   });
   return { images, asked };

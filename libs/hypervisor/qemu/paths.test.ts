@@ -33,7 +33,7 @@ function trueOf(path: string): string {
 const files: Pick<Files, 'stat' | 'realpath'> = {
   async stat(path) {
     const kind = KINDS[trueOf(path)];
-    return kind ? { kind, sizeBytes: 0, identity: trueOf(path), modifiedAt: 0 } : null;
+    return kind ? { kind, sizeBytes: 0, identity: trueOf(path), modifiedAt: 0, changedAt: 0 } : null;
   },
   async realpath(path) {
     return KINDS[trueOf(path)] ? trueOf(path) : null;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,4 +32,16 @@ test('where the kernel makes no directories one is told so, instead of waiting f
     code: 'ENOENT',
     message: 'no directory can be made in /proc',
   });
+});
+
+test('of a file its start can be read, and of what is no file nothing, without waiting', async () => {
+  const file = join(directory, 'file');
+  writeFileSync(file, 'abcdef');
+  const pipe = join(directory, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  expect(Buffer.from((await realFiles.start(file, 3)) ?? []).toString()).toBe('abc');
+  expect(Buffer.from((await realFiles.start(file, 100)) ?? []).toString()).toBe('abcdef');
+  for (const none of [pipe, directory, join(directory, 'none'), join(file, 'below')]) {
+    expect(await realFiles.start(none, 3)).toBeNull();
+  }
 });

@@ -1,5 +1,5 @@
 import { chmod, mkdir, open, readdir, realpath, rename, stat, statfs, unlink } from 'node:fs/promises';
-import { appendFileSync, type Stats } from 'node:fs';
+import { appendFileSync, constants, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { FileTrouble } from '../trouble.ts';
 import type { FileKind, Files } from '../world.ts';
@@ -15,9 +15,11 @@ export const realFiles: Files = {
         sizeBytes: found.size,
         identity: `${found.dev}:${found.ino}`,
         modifiedAt: found.mtimeMs,
+        changedAt: found.ctimeMs,
       };
     }),
   realpath: (path) => orWhenMissing(path, null, () => realpath(path)),
+  start: (path, bytesMax) => orWhenMissing(path, null, () => startOf(path, bytesMax)),
   append: (path, text) => told(path, async () => appendFileSync(path, text)), // Three waits for a thread cost more.
   makeNew: (path) => told(path, () => makeNew(path)),
   makeDirectory: (path) => told(path, () => makeDirectory(path)),
@@ -47,6 +49,20 @@ const sync = (path: string): Promise<void> =>
     const opened = await open(path, 'r');
     await opened.sync().finally(() => opened.close());
   });
+
+/** Whoever opens a pipe would else wait for somebody to write into it. */
+const READ_NOW = constants.O_RDONLY | constants.O_NONBLOCK;
+
+async function startOf(path: string, bytesMax: number): Promise<Uint8Array | null> {
+  const opened = await open(path, READ_NOW);
+  try {
+    if (!(await opened.stat()).isFile()) return null;
+    const { buffer, bytesRead } = await opened.read(new Uint8Array(bytesMax), 0, bytesMax, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await opened.close();
+  }
+}
 
 async function makeNew(path: string): Promise<boolean> {
   try {
