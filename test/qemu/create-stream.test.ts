@@ -120,8 +120,7 @@ describe.runIf(needsQemu())('memory as a stream', () => {
 
   test('leaves no guest standing when the next worker comes before QEMU lets it run', async () => {
     const steps: string[] = [];
-    let die: () => void = () => undefined;
-    const dead = new Promise<void>((resolve) => (die = resolve));
+    const { promise: dead, resolve: die } = Promise.withResolvers<void>();
     const home = await house({
       letters: 'a',
       fault: (point) => {
