@@ -160,8 +160,8 @@ export class SideBySide {
     home.book.askLoad(id, { resume: goesOn, disksOnly, ...(pin && { pin }) });
     const before = [...home.book.vm.snapshots.keys()];
     const { end, report } = await home.finish();
-    await this.subject.follow();
     if (end !== 'loaded') return this.#told(end, report);
+    await this.subject.follow();
     const asCaptured = power === 'running' ? 'running' : 'paused';
     const wrong = model.load({
       id,
