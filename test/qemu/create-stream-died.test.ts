@@ -97,11 +97,10 @@ describe.runIf(needsQemu())('memory as a stream', () => {
     for (let at = 1; at <= first.mortal.passed; at += 1) {
       const { home, mortal } = await prepared();
       const dead = mortal.dieAt(at);
-      void home.book.work();
-      await dead;
+      await Promise.race([dead, home.book.work()]); // Which may pass fewer points this time.
       await home.hypervisor.close(); // As the kernel does.
       heirOf(home);
-      const { end } = await home.finish();
+      const { end } = home.book.vm.operation ? await home.finish() : { end: 'created' };
       ends.add(end);
       expect(await runs(home), `dead at ${at}`).toBe(true);
       await expectAllOrNothing(home, end);

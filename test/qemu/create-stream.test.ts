@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { openHypervisor } from '#hypervisor';
+import { realWorld, type World } from '#world';
 import { house, type House } from './house.ts';
 import { writeAll } from './patterns.ts';
 import { cleanUp, needsQemu } from './rig.ts';
@@ -27,6 +29,28 @@ const ours = ({ dir }: House): string[] => [
   ...readdirSync(dir).filter((name) => name.startsWith('sl-')),
   ...(existsSync(join(dir, 'sockets')) ? readdirSync(join(dir, 'sockets')) : []),
 ];
+
+/** More than anybody asks who does not wait for it. */
+const TOO_SOON = 7;
+
+/** A QEMU that has sent all of the memory, and for so many questions more is not done with the migration. */
+const finishing = (real: World): World => ({
+  ...real,
+  connect: async (path) => {
+    const connection = await real.connect(path);
+    let left = TOO_SOON;
+    return {
+      ...connection,
+      write: (data) => connection.write(left > 0 ? String(data).replace('"cont"', '"cont, too soon"') : data),
+      onText: (listener) =>
+        connection.onText((text) => {
+          const isAbout = left > 0 && text.includes('"postmigrate"');
+          if (isAbout) left -= 1;
+          listener(isAbout ? text.replace('"postmigrate"', '"finish-migrate"') : text);
+        }),
+    };
+  },
+});
 
 describe.runIf(needsQemu())('memory as a stream', () => {
   test.each<[string, Wish]>([
@@ -84,6 +108,41 @@ describe.runIf(needsQemu())('memory as a stream', () => {
     expect((await home.book.create({ ...STREAM, disks: [external('dev-da')] })).end).toMatch(/^undone: /);
     expect(await stateOf(home)).toBe('running');
     expect(readdirSync(home.dir).filter((name) => name.startsWith('sl-'))).toEqual([]);
+  });
+
+  // QEMU's migration thread may be kept waiting there; then `cont` is refused: "Migration is not finalized yet".
+  test('is kept though QEMU says that all is sent before it lets the machine run', async () => {
+    const home = await house({ letters: 'a', world: finishing });
+    const { end, report } = await home.book.create({ ...STREAM, disks: [external('dev-da')] });
+    expect(end, JSON.stringify(report)).toBe('created');
+    expect(await stateOf(home)).toBe('running');
+  });
+
+  test('leaves no guest standing when the next worker comes before QEMU lets it run', async () => {
+    const steps: string[] = [];
+    const { promise: dead, resolve: die } = Promise.withResolvers<void>();
+    const home = await house({
+      letters: 'a',
+      fault: (point) => {
+        steps.push(point);
+        const isTold = steps.filter((step) => step === 'hypervisor.before-power').length === 2; // To run again.
+        return isTold ? new Promise(() => die()) : Promise.resolve();
+      },
+    });
+    home.book.ask({ ...STREAM, disks: [external('dev-da')] });
+    void home.book.work();
+    await dead;
+    expect(await stateOf(home)).toBe('postmigrate');
+    await home.hypervisor.close();
+    home.succeed(
+      openHypervisor({
+        ...{ world: finishing(realWorld()), monitorRoots: [home.dir], imageRoots: [home.dir], worker: 'w2' },
+        ...{ transcriptsDir: join(home.dir, 'transcripts'), socketsDir: join(home.dir, 'sockets') },
+      }),
+    );
+    const { end } = await home.finish();
+    expect(end).toMatch(/^undone: /);
+    expect(await stateOf(home)).toBe('running');
   });
 
   test('that breaks off is no capture: all is as before, and the guest runs', async () => {

@@ -84,6 +84,11 @@ export class House {
     this.#vm = null;
   }
 
+  /** Somebody else has started it anew. */
+  follow(vm: RigMachine): void {
+    this.#vm = vm;
+  }
+
   /** Another worker takes over. */
   succeed(hypervisor: Hypervisor): void {
     this.hypervisor = hypervisor;

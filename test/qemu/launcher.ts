@@ -1,6 +1,7 @@
 /* An operator's launcher: two commands that start and end a QEMU, made by the test. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type LauncherCommands, openHypervisor } from '#hypervisor';
 import { openMonitor } from '#qmp';
 import { realWorld, type World } from '#world';
@@ -43,6 +44,10 @@ export interface LaunchedHouse {
   readonly commands: LauncherCommands;
   /** What the launcher has started, or what the house was booted as. */
   machine(): Promise<RigMachine>;
+  /** The process that it would end. */
+  pid(): number;
+  /** Somebody else has started the machine. */
+  isTold(pid: number): void;
   kill(): void;
 }
 
@@ -87,13 +92,37 @@ export async function withLauncher(
     }
   };
   started.add(kill);
-  return { commands, kill, machine: () => launched(dir, Number(readFileSync(pid, 'utf8'))) };
+  const pidNow = (): number => Number(readFileSync(pid, 'utf8'));
+  const isTold = (now: number): void => writeFileSync(pid, String(now));
+  return { commands, kill, machine: () => launched(dir, pidNow()), pid: pidNow, isTold };
+}
+
+const ENDING_ATTEMPTS_MAX = 1_000;
+const ATTEMPT_MS = 5;
+
+/** Resolves when the process has let go of all that it had open. Nobody of ours is its parent. */
+async function killed(pid: number): Promise<void> {
+  if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  for (let attempt = 1; attempt <= ENDING_ATTEMPTS_MAX; attempt += 1) {
+    if (!isAlive(pid)) return;
+    await setTimeout(ATTEMPT_MS);
+  }
+  throw new Error(`process ${pid} was killed and does not end`);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    const [state] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').slice(-1);
+    return !state?.startsWith('Z');
+  } catch {
+    return false; // There is no such process any more.
+  }
 }
 
 async function launched(dir: string, pid: number): Promise<RigMachine> {
   const monitor = await openMonitor(realWorld(), join(dir, 'rig.sock'));
   const monitorPath = join(dir, 'qmp-0.sock');
-  const end = async (): Promise<void> => void process.kill(pid, 'SIGKILL');
+  const end = (): Promise<void> => killed(pid);
   const stdout = (): string => readFileSync(join(dir, 'qemu.log'), 'utf8');
   return { pid, dir, monitorPath, monitorPaths: [monitorPath], monitor, stdout, kill: end, stop: end };
 }

@@ -35,12 +35,19 @@ const STORIES: Readonly<Record<string, Story>> = {
   },
 };
 
-/** Does something at one fault point, and counts them all. */
+/**
+ * Does something at one fault point, and counts them all. Whoever waits for a QEMU looks again and again, how often is
+ * chance: only the first of such looks counts.
+ */
 class Fate {
   passed = 0;
   at = Number.POSITIVE_INFINITY;
   strike: () => Promise<void> = async () => undefined;
-  readonly fault = async (): Promise<void> => {
+  readonly #looks = new Set<string>();
+  readonly fault = async (point: string): Promise<void> => {
+    if (this.#looks.has(point)) return;
+    if (point.endsWith('-look')) this.#looks.add(point);
+    else this.#looks.clear();
     this.passed += 1;
     if (this.passed === this.at) await this.strike();
   };
@@ -68,7 +75,8 @@ async function prepared({ wish, power }: Story): Promise<Prepared> {
 }
 
 async function expectLoaded({ home, launcher }: Prepared, when: string): Promise<void> {
-  const { end, report } = await home.finish();
+  // A worker that passed fewer points than were counted has outlived its load.
+  const { end, report } = home.book.vm.operation ? await home.finish() : { end: 'loaded', report: null };
   expect(end, `${when}: ${JSON.stringify(report)}`).toBe('loaded');
   const vm = await launcher.machine();
   expect(await contents({ vm, disks: home.disks }), when).toBe('11 11');

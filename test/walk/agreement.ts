@@ -70,8 +70,8 @@ export function soundness({ home, callers }: Subject): string[] {
   ];
 }
 
-/** Sockets, the memory of the machine and the worker's transcripts. */
-const NO_IMAGE = /\.sock$|^ram$|^transcripts$|^sockets$/;
+/** Sockets, the memory of the machine, the launcher and its notes, and the worker's transcripts. */
+const NO_IMAGE = /\.sock$|\.mjs$|^qemu\.(pid|log)$|^ram$|^transcripts$|^sockets$/;
 
 const isDamaged = (file: string): boolean =>
   spawnSync('qemu-img', ['check', '-q', '-f', 'qcow2', file]).status !== 0;

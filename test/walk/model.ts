@@ -69,9 +69,20 @@ export interface Load {
   readonly id: string;
   readonly withMemory: boolean;
   readonly goesOn: 'running' | 'paused';
+  /** A machine that was off is on afterwards. */
+  readonly isStarted: boolean;
   readonly pin: { readonly id: string; readonly name: string; readonly hasMemory: boolean } | null;
   /** Earlier pins that the ledger says are gone now. */
   readonly gone: readonly string[];
+}
+
+/** What is walked on. */
+export interface Machine {
+  /** A disk for each. */
+  readonly letters: string;
+  /** Those of them that are raw. */
+  readonly raw: string;
+  readonly hasLauncher: boolean;
 }
 
 export class Model {
@@ -80,9 +91,12 @@ export class Model {
   current: string | null = null;
   readonly disks: readonly ModelDisk[];
   readonly snapshots = new Map<string, Held>();
+  /** Whether the worker can start a new QEMU. */
+  readonly hasLauncher: boolean;
   #count = 0;
 
-  constructor(letters: string, raw: string) {
+  constructor({ letters, raw, hasLauncher }: Machine) {
+    this.hasLauncher = hasLauncher;
     this.disks = [...letters].map((letter) => {
       const isRaw = raw.includes(letter);
       const given: Layer = { isGiven: true, canHold: !isRaw, backing: null };
@@ -96,9 +110,14 @@ export class Model {
     return found;
   }
 
+  disk(letter: string): ModelDisk {
+    const found = this.disks.find((disk) => disk.letter === letter);
+    if (!found) throw new Error(`the model has no disk ${letter}`);
+    return found;
+  }
+
   write({ letter, first, count, pattern }: Write): void {
-    const disk = this.disks.find((other) => other.letter === letter);
-    if (!disk) throw new Error(`the model has no disk ${letter}`);
+    const disk = this.disk(letter);
     disk.content = Uint8Array.from(disk.content).fill(pattern, first, first + count);
   }
 
@@ -122,7 +141,7 @@ export class Model {
   }
 
   /** What is wrong with the pins that are gone, in words, and all that the load brings back. */
-  load({ id, withMemory, goesOn, pin, gone }: Load): string[] {
+  load({ id, withMemory, goesOn, isStarted, pin, gone }: Load): string[] {
     const { disks, memory } = this.snapshot(id);
     const due = this.#pinsDue(id, pin !== null);
     if (pin) this.#add({ ...pin, isStream: false, disks: this.#pinned(disks), isPin: true });
@@ -133,7 +152,7 @@ export class Model {
       if (kept.mode === 'external') disk.top = overlayOn(kept.layer);
       else if (kept.layer !== disk.top) disk.top = overlayOn(kept.layer.backing);
     }
-    if (this.power !== 'off') {
+    if (this.power !== 'off' || isStarted) {
       this.power = goesOn;
       this.memory = withMemory ? memory : null;
     }

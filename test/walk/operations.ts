@@ -13,6 +13,12 @@ export interface DiskWish {
   readonly isQed: boolean;
 }
 
+/** A copy that is made of a disk beside the capture. */
+export interface BackupWish {
+  readonly sync: 'full' | 'top';
+  readonly format: 'qcow2' | 'raw';
+}
+
 export interface Create {
   readonly do: 'create';
   /** Of a snapshot that lives already. */
@@ -24,6 +30,9 @@ export interface Create {
   /** By letter. */
   readonly disks: ReadonlyMap<string, DiskWish>;
   readonly diskOnly: boolean;
+  /** By letter. */
+  readonly backups: ReadonlyMap<string, BackupWish>;
+  readonly quiesce: 'none' | 'try' | 'require';
 }
 
 export type Operation =
@@ -79,15 +88,28 @@ function drawCreate(chance: Chance, model: Model): Create {
   const memory = drawMemory(chance, model, isWild);
   const diskOnly = isWild ? chance.happens(0.5) : memory === 'none' && chance.happens(0.5);
   const hasPlace = isWild || memory === 'external';
+  const hasBackups = chance.happens(0.2);
   return {
     do: 'create',
     ...(other && { takenName: other.name }),
     ...(memory && { memory }),
-    isStream: hasPlace && chance.happens(0.2),
+    isStream: hasPlace && chance.happens(0.4),
     namesMemoryFile: hasPlace && chance.happens(0.3),
     disks,
     diskOnly,
+    backups: hasBackups ? drawBackups(chance, model) : new Map(),
+    quiesce: chance.happens(0.2) ? chance.pick(['try', 'require']) : 'none',
   };
+}
+
+function drawBackups(chance: Chance, { disks }: Model): Map<string, BackupWish> {
+  const copied = disks.filter(() => chance.happens(0.6));
+  return new Map(
+    copied.map(({ letter }): [string, BackupWish] => {
+      const sync = chance.pick(['full', 'full', 'top'] as const);
+      return [letter, { sync, format: sync === 'full' && chance.happens(0.3) ? 'raw' : 'qcow2' }];
+    }),
+  );
 }
 
 const drawMemory = (chance: Chance, { power }: Model, isWild: boolean): Mode | undefined => {
@@ -168,10 +190,17 @@ function endsOfCreate(create: Create, model: Model): string[] {
   const isImpossible = model.disks.some((disk) => modes.get(disk.letter) === 'internal' && !disk.top.canHold);
   const unsupported = isImpossible ? ['refused: disk-unsupported'] : [];
   const senseless = isSenseless(create, modes, true) ? ['refused: invalid-combination'] : [];
-  const atOnce = [...nameTaken, ...unsupported, ...senseless];
+  const mustFreeze = create.quiesce === 'require';
+  const isForDisks = mustFreeze && memoryOf(create, true) !== 'none' ? ['refused: invalid-combination'] : [];
+  const atOnce = [...nameTaken, ...unsupported, ...senseless, ...isForDisks];
   if (atOnce.length > 0 || model.power === 'running') return atOnce;
-  // QEMU lets go of the images after a stream, and takes them back only when it runs.
-  if (model.power === 'paused') return create.isStream ? ['undone: unsupported'] : [];
+  if (model.power === 'paused') {
+    return [
+      // QEMU lets go of the images after a stream, and takes them back only when it runs.
+      ...(create.isStream ? ['undone: unsupported'] : []),
+      ...(mustFreeze ? ['undone: no-guest-agent'] : []),
+    ];
+  }
   return isSenseless(create, modes, false) ? ['undone: invalid-combination'] : [];
 }
 
@@ -188,14 +217,21 @@ function endsOfLoad(load: OperationOf<'load'>, model: Model): string[] {
   const held = model.snapshot(load.id);
   if (held.isRetired) return ['refused: not-loadable'];
   const withMemory = held.hasMemory && !load.disksOnly;
-  const needsPower = model.power === 'off' && (withMemory || load.goesOn === 'running');
-  const needsNew = model.power !== 'off' && withMemory && held.isStream;
   if (load.disksOnly && held.disks.size === 0) return ['refused: invalid-combination'];
+  if (model.hasLauncher) return [];
+  const needsPower = model.power === 'off' && isToBeStarted(load, held);
+  const needsNew = model.power !== 'off' && withMemory && held.isStream;
   return [
     ...(needsPower ? ['undone: needs-power-on'] : []),
     ...(needsNew ? ['undone: needs-power-off'] : []),
   ];
 }
+
+/** Whether a machine that is off has to be on for it. */
+export const isToBeStarted = (
+  { goesOn, disksOnly }: OperationOf<'load'>,
+  { hasMemory }: Pick<Held, 'hasMemory'>,
+): boolean => (hasMemory && !disksOnly) || goesOn === 'running';
 
 function endsOfDelete({ id, strategy }: OperationOf<'delete'>, model: Model): string[] {
   switch (strategy) {
@@ -211,46 +247,3 @@ function endsOfDelete({ id, strategy }: OperationOf<'delete'>, model: Model): st
     }
   }
 }
-
-/** The operation in the words of the walk's story. */
-export function wordsOf(operation: Operation, model: Model): string {
-  const label = (id: string): string => model.snapshots.get(id)?.label ?? id;
-  switch (operation.do) {
-    case 'create':
-      return wordsOfCreate(operation);
-    case 'load': {
-      const { id, safety, goesOn, disksOnly } = operation;
-      return `load ${label(id)}, safety ${safety}, then ${goesOn}${disksOnly ? ', disks only' : ''}`;
-    }
-    case 'delete':
-      return `${operation.strategy} ${label(operation.id)}`;
-    case 'rename':
-      return `rename ${label(operation.id)} to ${operation.name}`;
-    case 'retire':
-    case 'unretire':
-      return `${operation.do} ${label(operation.id)}`;
-    case 'delete-all':
-      return 'delete all';
-    case 'power':
-      return model.power === 'off' ? 'power on' : 'power off';
-    case 'pause':
-      return model.power === 'paused' ? 'let it run' : 'pause';
-  }
-}
-
-function wordsOfCreate({ disks, memory, ...create }: Create): string {
-  const wishes = [...disks].map(([letter, { mode, fileMode, isQed }]) =>
-    [letter, mode ?? 'default', isQed && 'qed', fileMode].filter(Boolean).join(' '),
-  );
-  const more = [
-    create.diskOnly && 'disk-only',
-    create.isStream && 'as a stream',
-    create.namesMemoryFile && 'named memory',
-    create.takenName && 'taken name',
-  ];
-  return ['create', `memory ${memory ?? 'default'}`, ...wishes, ...more].filter(Boolean).join(', ');
-}
-
-/** What stands of the snapshots, in one line for each: for the story. */
-export const wordsFor = ({ label, power, hasMemory, disks }: Held): string =>
-  `${label}: ${power}${hasMemory ? ' with memory' : ''}, ${[...disks].map(([letter, { mode }]) => `${letter} ${mode}`).join(', ')}`;

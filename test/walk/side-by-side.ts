@@ -1,20 +1,23 @@
 /* Does to the real machine and to the model what is asked for, and compares what came of it. */
 import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Refusal, type Report } from '#ledger';
 import { v7 } from 'uuid';
-import { disagreements } from './agreement.ts';
-import { DISK_MB, Model } from './model.ts';
+import { disagreements, soundness } from './agreement.ts';
+import { DISK_MB, type Machine, Model } from './model.ts';
 import {
+  type BackupWish,
   type Create,
   type DiskWish,
+  isToBeStarted,
   memoryOf,
   modesOf,
   type Operation,
   type OperationOf,
-  wordsFor,
 } from './operations.ts';
 import { Subject } from './subject.ts';
+import { wordsFor } from './words.ts';
 
 export class SideBySide {
   readonly model: Model;
@@ -22,15 +25,16 @@ export class SideBySide {
   /** What happened, line by line. */
   readonly story: string[];
 
-  constructor(letters: string, raw: string) {
-    this.model = new Model(letters, raw);
-    this.subject = new Subject(letters, raw);
-    this.story = [`disks ${letters}, raw: ${raw || 'none'}`];
+  constructor(machine: Machine) {
+    const { letters, raw, hasLauncher } = machine;
+    this.model = new Model(machine);
+    this.subject = new Subject(machine);
+    const launcher = hasLauncher ? 'with' : 'without';
+    this.story = [`disks ${letters}, raw: ${raw || 'none'}, ${launcher} launcher`];
   }
 
-  async begin(): Promise<void> {
-    await this.subject.boot();
-    await this.subject.home.book.register(this.subject.home.vm.monitorPath);
+  begin(): Promise<void> {
+    return this.subject.begin();
   }
 
   /** How it ended: `created`, `refused: in-use`, `undone: needs-power-on` … The model follows. */
@@ -76,9 +80,11 @@ export class SideBySide {
       ...(isStream && { memoryFormat: 'stream' as const }),
       ...(namesMemoryFile && { memoryFile: join(home.dir, `memory-${id}.qcow2`) }),
       ...(takenName !== undefined && { name: takenName }),
+      ...{ quiesce: create.quiesce, backups: this.#backupsOf(id, create) },
     });
     const { end, report } = await home.finish();
     if (end !== 'created') return this.#told(end, report);
+    await this.#expectExtras(id, create, report);
     for (const file of this.subject.callers) if (file.includes(id)) this.subject.callers.delete(file);
     this.model.create({
       id,
@@ -90,6 +96,42 @@ export class SideBySide {
     });
     this.story.push(`   ${wordsFor(this.model.snapshot(id))}`);
     return end;
+  }
+
+  #copyOf(id: string, letter: string, { format }: BackupWish): { file: string; format: string } {
+    return { file: join(this.subject.home.dir, `copy-${id}-${letter}.${format}`), format };
+  }
+
+  #backupsOf(id: string, { backups }: Create) {
+    return [...backups].map(([letter, wish]) => {
+      const { file: target, format } = this.#copyOf(id, letter, wish);
+      return {
+        device: `dev-d${letter}`,
+        target,
+        format,
+        sync: wish.sync,
+        fileMode: 'absolute-paths' as const,
+      };
+    });
+  }
+
+  /** The copies hold what their disks held, and are the caller's; and the guest was frozen if it could be. */
+  async #expectExtras(id: string, create: Create, report: Report): Promise<void> {
+    const wrong: string[] = [];
+    for (const [letter, wish] of create.backups) {
+      const copy = this.#copyOf(id, letter, wish);
+      const { content } = this.model.disk(letter);
+      wrong.push(
+        ...(await this.subject.whyNotIn(copy, content)).map((words) => `the copy of ${letter}: ${words}`),
+      );
+      rmSync(copy.file);
+    }
+    const isDue = create.quiesce !== 'none' && this.model.power === 'running';
+    const isFrozen = isDue && memoryOf(create, true) === 'none';
+    const { quiesce } = report.type === 'ReportCreated' ? report.created : {};
+    if ((quiesce?.achieved === 'filesystem') !== isFrozen)
+      wrong.push(`of the freeze has come ${JSON.stringify(quiesce)}`);
+    if (wrong.length > 0) throw new Error(wrong.join('\n'));
   }
 
   #captureOf(id: string, letter: string, { mode, fileMode, isQed }: DiskWish) {
@@ -108,24 +150,28 @@ export class SideBySide {
     this.subject.callers.add(file);
   }
 
-  async #load({ id, safety, goesOn, disksOnly }: OperationOf<'load'>): Promise<string> {
+  async #load(load: OperationOf<'load'>): Promise<string> {
+    const { id, safety, goesOn, disksOnly } = load;
     const { model } = this;
     const { home } = this.subject;
+    const wasOn = home.isOn;
     const { hasMemory, power } = model.snapshot(id);
     const pin = safety === 'none' ? null : { snapshotId: v7(), what: safety };
     home.book.askLoad(id, { resume: goesOn, disksOnly, ...(pin && { pin }) });
     const before = [...home.book.vm.snapshots.keys()];
     const { end, report } = await home.finish();
     if (end !== 'loaded') return this.#told(end, report);
+    await this.subject.follow();
     const asCaptured = power === 'running' ? 'running' : 'paused';
     const wrong = model.load({
       id,
       withMemory: hasMemory && !disksOnly,
       goesOn: goesOn === 'as-captured' ? asCaptured : goesOn,
+      isStarted: !wasOn && isToBeStarted(load, { hasMemory }),
       pin: pin && {
         id: pin.snapshotId,
         name: home.book.snapshot(pin.snapshotId).name,
-        hasMemory: pin.what === 'memory' && home.isOn,
+        hasMemory: pin.what === 'memory' && wasOn,
       },
       gone: before.filter((other) => !home.book.vm.snapshots.has(other)),
     });
@@ -190,6 +236,8 @@ export class SideBySide {
     for (const { letter, content } of disks) wrong.push(...(await this.subject.whyNot(letter, content)));
     const seen = this.subject.home.isOn && memory !== null ? this.subject.memory() : memory;
     if (seen !== memory) wrong.push(`the memory is ${seen}, not ${memory}`);
+    if (this.model.power === 'off') wrong.push(...soundness(this.subject));
+    if (this.subject.isFrozen) wrong.push('the guest is frozen');
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
   }
 }

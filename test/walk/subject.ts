@@ -4,9 +4,11 @@ import { closeSync, openSync, readFileSync, readSync, rmSync, writeSync } from '
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { v7 } from 'uuid';
+import { startAgent, type TestAgent } from '../qemu/guest-agent.ts';
 import { House } from '../qemu/house.ts';
+import { type LaunchedHouse, withLauncher } from '../qemu/launcher.ts';
 import { guestReadPattern, guestWrite } from '../qemu/rig.ts';
-import { type Content, DISK_MB, SLOT_BYTES, SLOTS, type Write } from './model.ts';
+import { type Content, DISK_MB, type Machine, SLOT_BYTES, SLOTS, type Write } from './model.ts';
 
 const run = promisify(execFile);
 
@@ -20,8 +22,28 @@ export class Subject {
   /** Files that a caller made for captures that did not come about. */
   readonly callers = new Set<string>();
 
-  constructor(letters: string, raw: string) {
+  readonly #hasLauncher: boolean;
+  #launcher: LaunchedHouse | null = null;
+  #agent: TestAgent | null = null;
+  /** Of the QEMU that was started last. */
+  #pid = 0;
+
+  constructor({ letters, raw, hasLauncher }: Machine) {
     this.home = new House({ letters, raw, sizeMb: DISK_MB, memoryMb: MEMORY_MB });
+    this.#hasLauncher = hasLauncher;
+  }
+
+  /** Starts the machine, with an agent in its guest, and registers it. */
+  async begin(): Promise<void> {
+    await this.boot();
+    await this.home.book.register(this.home.vm.monitorPath);
+    this.#agent = await startAgent(join(this.home.dir, 'agent.sock'));
+    this.home.book.handle({ type: 'ChangeVm', change: { guestAgent: this.#agent.path } });
+    if (this.#hasLauncher) this.#launcher = await withLauncher(this.home, { extra: this.#memoryWords });
+  }
+
+  get isFrozen(): boolean {
+    return this.#agent?.isFrozen === true;
   }
 
   get #memoryPath(): string {
@@ -29,15 +51,29 @@ export class Subject {
   }
 
   /** The memory is a file that others see too. */
+  get #memoryWords(): string[] {
+    const memory = `memory-backend-file,id=ram,size=${MEMORY_MB}M,mem-path=${this.#memoryPath},share=on`;
+    return ['-m', String(MEMORY_MB), '-object', memory, '-machine', 'memory-backend=ram'];
+  }
+
   async boot(): Promise<void> {
     rmSync(this.#memoryPath, { force: true });
-    const memory = `memory-backend-file,id=ram,size=${MEMORY_MB}M,mem-path=${this.#memoryPath},share=on`;
-    const extraArgs = ['-object', memory, '-machine', 'memory-backend=ram'];
-    await this.home.boot({ disks: this.home.present(), extraArgs });
+    await this.home.boot({ disks: this.home.present(), extraArgs: this.#memoryWords });
+    this.#pid = this.home.vm.pid;
+    this.#launcher?.isTold(this.#pid);
+  }
+
+  /** Takes notice of a machine that the launcher has started. */
+  async follow(): Promise<void> {
+    if (!this.#launcher || this.#launcher.pid() === this.#pid) return;
+    this.home.follow(await this.#launcher.machine());
+    this.#pid = this.home.vm.pid;
   }
 
   /** Ends all of it. */
   async leave(): Promise<void> {
+    await this.#agent?.close();
+    if (this.#launcher && this.#launcher.pid() !== this.#pid) this.#launcher.kill(); // It was not noticed yet.
     if (this.home.isOn) await this.home.vm.kill();
     await this.home.hypervisor.close();
     rmSync(this.home.dir, { recursive: true, force: true });
@@ -75,9 +111,15 @@ export class Subject {
 
   /** Where the disk is not what it should be, in words. */
   async whyNot(letter: string, expected: Content): Promise<string[]> {
-    const { file, format } = this.top(letter);
-    const raw = join(this.home.dir, `${v7()}.seen`);
     if (this.home.isOn) await this.#flush(letter);
+    const wrong = await this.whyNotIn(this.top(letter), expected);
+    if (wrong.length > 0) return wrong.map((words) => `disk ${letter} ${words}`);
+    return this.home.isOn ? this.#whyGuestReadsOtherwise(letter, expected) : [];
+  }
+
+  /** The same of any image. */
+  async whyNotIn({ file, format }: { file: string; format: string }, expected: Content): Promise<string[]> {
+    const raw = join(this.home.dir, `${v7()}.seen`);
     await run('qemu-img', ['convert', '-U', '-f', format, '-O', 'raw', file, raw]);
     const seen = readFileSync(raw);
     rmSync(raw);
@@ -86,11 +128,9 @@ export class Subject {
       return !bytes.equals(Buffer.alloc(SLOT_BYTES, expected[slot]));
     });
     const [first] = wrong;
-    if (first === undefined) return this.home.isOn ? this.#whyGuestReadsOtherwise(letter, expected) : [];
+    if (first === undefined) return [];
     const byte = seen[first * SLOT_BYTES];
-    return [
-      `disk ${letter} differs in ${wrong.length} slots, first in ${first}: ${byte}, not ${expected[first]}`,
-    ];
+    return [`differs in ${wrong.length} slots, first in ${first}: ${byte}, not ${expected[first]}`];
   }
 
   /** Written back, so that the file itself tells all. */

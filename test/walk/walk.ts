@@ -1,8 +1,9 @@
 /* One random walk: everything is asked of the product and of the model, and both must agree after every step. */
 import { Chance } from '../simulation/chance.ts';
 import { soundness } from './agreement.ts';
-import { drawOperation, drawWrite, endsOf, type Operation, wordsOf } from './operations.ts';
+import { drawOperation, drawWrite, endsOf, type Operation } from './operations.ts';
 import { SideBySide } from './side-by-side.ts';
+import { kindOf, wordsOf } from './words.ts';
 
 const WRITES_MAX = 3;
 /** Which disks there are, and which of them are raw. */
@@ -56,15 +57,15 @@ class Walk {
   constructor(seed: number) {
     this.#chance = new Chance(seed);
     const [letters, raw] = this.#chance.pick(SHAPES);
-    this.both = new SideBySide(letters, raw);
+    this.both = new SideBySide({ letters, raw, hasLauncher: this.#chance.happens(0.5) });
   }
 
   async step(number: number): Promise<void> {
     const { model } = this.both;
     await this.#write(this.#chance.below(WRITES_MAX + 1));
     const operation = drawOperation(this.#chance, model);
-    const end = await this.#do(`${number}.`, operation);
-    const what = `${'strategy' in operation ? operation.strategy : operation.do} ${end}`;
+    const kind = kindOf(operation, model);
+    const what = `${kind}: ${await this.#do(`${number}.`, operation)}`;
     this.ends.set(what, (this.ends.get(what) ?? 0) + 1);
   }
 
@@ -104,8 +105,8 @@ class Walk {
       const held = model.snapshots.get(id);
       if (!held) continue; // A pin that a load before has replaced.
       if (held.isRetired) await this.#do('at the end:', { do: 'unretire', id });
-      const load = { do: 'load', id, safety: 'none', goesOn: 'paused', disksOnly: held.isStream } as const;
-      await this.#do('at the end:', load);
+      const disksOnly = held.isStream && !model.hasLauncher;
+      await this.#do('at the end:', { do: 'load', id, safety: 'none', goesOn: 'paused', disksOnly });
     }
     await this.#do('at the end:', { do: 'power' });
     const wrong = soundness(subject);

@@ -21,7 +21,7 @@ import {
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import type { Start } from '../journal.ts';
-import { isMigrating } from '../look/look-through-monitor.ts';
+import { isMigrating, runStateThroughMonitor } from '../look/look-through-monitor.ts';
 import { memoryBytes } from '../look/machine-config.ts';
 import { NotNow } from '../not-now.ts';
 import { powerNow } from '../look/observe.ts';
@@ -162,8 +162,8 @@ export class MemoryStream {
   async #completed(): Promise<void> {
     const { place, journal } = this.#errand;
     const onProgress = (percent: number): void => journal.progress({ phase: 'capturing', percent });
-    const { status, error } = await endOf(place, this.#timeoutMs, onProgress);
-    if (status === 'completed') return;
+    const { status, error, isOver } = await endOf(place, this.#timeoutMs, onProgress);
+    if (status === 'completed' && isOver) return;
     if (status === 'failed') {
       await this.#whyNotWritten();
       throw new QmpRefused('migrate', 'GenericError', error ?? 'the migration failed');
@@ -207,17 +207,21 @@ async function setLimit({ line }: Place, bytesPerS: number | undefined): Promise
 const migrationNow = async (monitor: Monitor): Promise<Migration> =>
   parseMigration(await monitor.execute('query-migrate', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
 
-/** How the migration ended, or how it stands when the time is up. */
+/**
+ * How the migration ended, or how it stands when the time is up. QEMU says `completed` a moment before it is done with
+ * it, and refuses to let the machine run until then.
+ */
 async function endOf(
   { line, world }: Place,
   timeoutMs: number,
   onProgress: (percent: number) => void = () => undefined,
-): Promise<Migration> {
+): Promise<Migration & { isOver: boolean }> {
   const until = world.clock.monotonic() + timeoutMs;
   let pauseMs = MIGRATION_AGAIN_MS;
   for (;;) {
     const migration = await migrationNow(line.held);
-    if (!isMigrating(migration) || world.clock.monotonic() >= until) return migration;
+    const isOver = !isMigrating(migration) && (await runStateThroughMonitor(line.held)) !== 'finish-migrate';
+    if (isOver || world.clock.monotonic() >= until) return { ...migration, isOver };
     onProgress(migration.percent);
     await world.clock.sleep(pauseMs);
     pauseMs = Math.min(2 * pauseMs, MIGRATION_AGAIN_MAX_MS);
@@ -239,10 +243,9 @@ export async function endMigration(errand: Errand, { memoryFile, wasRunning }: S
     await steps.take('cancel the migration', null, () =>
       place.line.held.execute('migrate_cancel', {}, { timeoutMs: POWER_TIMEOUT_MS }),
     );
-    const { status } = await endOf(place, MIGRATION_END_TIMEOUT_MS);
-    if (isMigrating({ status }))
-      throw new NotNow('machine-busy', `our migration is ${status}, though cancelled`);
   }
+  const { status, isOver } = await endOf(place, MIGRATION_END_TIMEOUT_MS);
+  if (!isOver) throw new NotNow('machine-busy', `our migration is ${status}, and does not end`);
   await troubleIn(() => setLimit(place, memoryFile.bytesPerS));
   if (wasRunning) await setRunning(errand, await powerNow(errand), 'running');
 }
