@@ -18,7 +18,7 @@ const ALL = `
   vm / vm add / vm list / vm show / vm change / vm forget / vm status
   / vm reconcile / vm launch / create / load / delete / unretire / list / tree / show
   / history / rename / describe / label / protect / unprotect / release / doctor / adopt / events / watch / operation / operations
-  / rebuild / backup / restore / completion`
+  / rebuild / backup / restore / verify / completion`
   .split('/')
   .map((path) => path.trim());
 

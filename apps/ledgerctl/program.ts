@@ -8,6 +8,7 @@ import { logCommands } from './commands/log.ts';
 import { operationCommands } from './commands/operations.ts';
 import { readCommands } from './commands/read.ts';
 import { vmCommands } from './commands/vm.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { workCommands } from './commands/work.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { exitCodeOf, ownTrouble, problemJson, Trouble } from './problem.ts';
@@ -78,6 +79,7 @@ function programOf(around: Surroundings, said: Said, ended: (code: ExitCode) => 
   logCommands(program, does);
   operationCommands(program, does);
   dataCommands(program, does);
+  verifyCommand(program, does);
   completionCommand(program, does);
   return program;
 }

@@ -6,7 +6,7 @@ import type { Session } from './session.ts';
 async function readingOn(isTerminal: boolean, isJson = false): Promise<string[]> {
   const written: string[] = [];
   const err = { isTerminal, columns: 80, write: async (text: string) => void written.push(text) };
-  const show = readingOf({ isJson, around: { err } } as unknown as Session);
+  const show = readingOf({ isJson, around: { err, env: {} } } as unknown as Session);
   for (let events = 1_000; events <= 1_000_000; events += 1_000) await show(events);
   await show(null);
   return written;

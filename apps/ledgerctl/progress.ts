@@ -38,14 +38,26 @@ export function progressOf(session: Session): Progress {
 const EVENTS_STEP = 10_000;
 
 /** Shows on a terminal how many events were read; nothing elsewhere. The last call, with null, wipes it out. */
-export function readingOf({ around, isJson }: Session): (events: number | null) => Promise<void> {
-  const { err } = around;
+export function readingOf(session: Session): (events: number | null) => Promise<void> {
+  const show = phaseOf(session);
   let shown = 0;
   return async (events) => {
-    const isDue = events === null ? shown > 0 : events - shown >= EVENTS_STEP;
-    if (isJson || !err.isTerminal || !isDue) return;
+    if (events !== null && events - shown < EVENTS_STEP) return;
     shown = events ?? 0;
-    await err.write(events === null ? WIPE : `${WIPE}${fitted(`read ${events} events`, err.columns - 1)}`);
+    await show(events === null ? null : `read ${events} events`);
+  };
+}
+
+/** Shows on a terminal what is being done; nothing elsewhere. The last call, with null, wipes it out. */
+export function phaseOf({ around, isJson }: Session): (words: string | null) => Promise<void> {
+  const { err } = around;
+  if (isJson || !err.isTerminal) return async () => undefined;
+  const { text } = screenOf(err, around);
+  let isShown = false;
+  return async (words) => {
+    if (words === null && !isShown) return;
+    isShown = words !== null;
+    await err.write(words === null ? WIPE : `${WIPE}${fitted(text(words), err.columns - 1)}`);
   };
 }
 

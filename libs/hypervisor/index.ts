@@ -10,3 +10,4 @@ export type { Status } from './look/status.ts';
 export type { ClaimedFile } from './place.ts';
 export type { Survey } from './drift/survey.ts';
 export { pruneTranscripts, TRANSCRIPT_AGE_MAX_MS } from './transcript.ts';
+export { inspectImages, type Inspected } from './drift/inspect.ts';

@@ -17,15 +17,7 @@ export {
   type Listed,
 } from './drift.ts';
 export { layersOf } from './delete.ts';
-export {
-  RegistryEvent,
-  VmEvent,
-  type DataOf,
-  type PlannedBackup,
-  type PlannedLayer,
-  type VmEventOf,
-  type VmEventType,
-} from './events.ts';
+export { RegistryEvent, VmEvent, type DataOf, type VmEventOf, type VmEventType } from './events.ts';
 export { evolve } from './evolve.ts';
 export { afterwards, wishIn } from './foresee.ts';
 export { chainUnder, changeOf, layersOn, planLayers, stoodOn, type Fold, type LayerPlan } from './layers.ts';
@@ -42,6 +34,7 @@ export {
   requireName,
   whyNoName,
 } from './names.ts';
+export type { PlannedBackup, PlannedLayer } from './planned.ts';
 export { MalformedEvent, readRegistryEvent, readVmEvent, SCHEMA_VERSION, UnknownEvent } from './read.ts';
 export {
   FAILURE_CODES,

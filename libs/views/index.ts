@@ -1,3 +1,4 @@
+export { type NotCompared, type TableDifference, type ViewsCompared, ViewsCheck } from './check.ts';
 export { rebuildViews } from './rebuild.ts';
 export { foreseenTree, type ForeseenTree, type Unborn } from './show/foreseen.ts';
 export type { LineageQuery } from './show/lineage.ts';

@@ -18,5 +18,6 @@ export type {
   World,
 } from './world.ts';
 export { ConnectTrouble, FileTrouble, type ConnectCode } from './trouble.ts';
+export { named, pointBeside, runTouch, saidTouches, type Side } from './named.ts';
 export { parseRfc3339, rfc3339 } from './rfc3339.ts';
 export { realWorld } from './real/real-world.ts';

@@ -25,17 +25,37 @@ export async function verifyFile(file: string): Promise<Verified> {
   }
 }
 
-/** The chains alone, page by page, letting other work go on in between. */
+/** The events of a log in its order, each once its chain was verified up to it. Throws as `verifyFile` does. */
+export async function* verifiedEvents(file: string): AsyncGenerator<readonly StoredEvent[]> {
+  const db = openForReading(file);
+  try {
+    yield* verifiedPages(db, file, new Map());
+  } finally {
+    db.close();
+  }
+}
+
+/** The chains alone. */
 export async function verifyChains(db: DatabaseSync, file: string): Promise<Verified> {
-  const reading = new Reading(db);
   const ends = new Map<string, ChainEnd>();
   let events = 0;
+  for await (const page of verifiedPages(db, file, ends)) events += page.length;
+  return { events, streams: ends.size };
+}
+
+/** Page by page, letting other work go on in between. `ends` moves on to where every chain has come to. */
+async function* verifiedPages(
+  db: DatabaseSync,
+  file: string,
+  ends: Map<string, ChainEnd>,
+): AsyncGenerator<readonly StoredEvent[]> {
+  const reading = new Reading(db);
   for (let after: string | null = null; ;) {
     const page: StoredEvent[] = told(file, () => reading.page(after));
     const last = page.at(-1);
-    if (!last) return { events, streams: ends.size };
+    if (!last) return;
     for (const event of page) ends.set(event.stream, verified(event, ends, file));
-    events += page.length;
+    yield page;
     after = last.position;
     await setImmediate();
   }

@@ -68,8 +68,8 @@ export async function stopWrong(place: Place, { power }: Pick<Sight, 'power'>): 
 }
 
 /** The layers below the disks, and what memory lies in. */
-async function lookAtFiles(
-  place: Place,
+export async function lookAtFiles(
+  place: Pick<Place, 'world' | 'images'>,
   vm: Readonly<Vm>,
   sight: Sight,
   looks: LayerLooks,
@@ -89,7 +89,7 @@ async function lookAtFiles(
 }
 
 async function lookAtFile(
-  { world, images }: Place,
+  { world, images }: Pick<Place, 'world' | 'images'>,
   { file, format }: { file: string; format: string | null },
   looks: LayerLooks,
 ): Promise<FileSight> {
@@ -114,7 +114,7 @@ async function lookAtFile(
 }
 
 /** Files that bear the name of a snapshot or of a load of this VM, beside its disks, and that nobody knows. */
-async function straysOf({ world }: Place, vm: Readonly<Vm>): Promise<string[]> {
+export async function straysOf({ world }: Pick<Place, 'world'>, vm: Readonly<Vm>): Promise<string[]> {
   const known = new Set([
     ...vm.layers.keys(),
     ...[...vm.snapshots.values()].flatMap(({ memory, disks }) => [

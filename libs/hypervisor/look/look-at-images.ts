@@ -5,8 +5,11 @@ import { NotNow } from '../not-now.ts';
 import type { Place } from '../place.ts';
 import { isLocalFile, type SeenDisk, type SeenTag, type Sight } from './sight.ts';
 
+/** Where images are looked at. */
+type Shelf = Pick<Place, 'world' | 'images' | 'monitor' | 'disks'>;
+
 /** What the images of a machine that is off hold. Throws as `look` does. */
-export async function lookAtImages(place: Place, access: Access): Promise<Sight> {
+export async function lookAtImages(place: Shelf, access: Access): Promise<Sight> {
   const disks: SeenDisk[] = [];
   for (const disk of place.disks) {
     const seen = await lookAtImage(place, disk, access);
@@ -16,7 +19,7 @@ export async function lookAtImages(place: Place, access: Access): Promise<Sight>
 }
 
 /** Null when its file is gone, and the disk with it. */
-async function lookAtImage(place: Place, disk: Disk, access: Access): Promise<SeenDisk | null> {
+async function lookAtImage(place: Shelf, disk: Disk, access: Access): Promise<SeenDisk | null> {
   const { world, images, monitor } = place;
   const { device, node, format, readOnly } = disk;
   const file = await realFile(world.files, disk.file);

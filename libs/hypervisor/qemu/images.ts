@@ -190,9 +190,10 @@ export class Images {
     return finished.code > COMPARE.different ? null : finished.code === COMPARE.same;
   }
 
-  /** Throws as `info` does. */
-  async check(at: ImageAt): Promise<ImageHealth> {
-    return healthOf(await this.#told(at, ['check', '-q'], CHECK_TIMEOUT_MS));
+  /** What `shared` finds in an image that somebody writes means nothing. Throws as `info` does. */
+  async check(at: ImageAt, access: Access = 'alone'): Promise<ImageHealth> {
+    const force = access === 'shared' ? ['-U'] : [];
+    return healthOf(await this.#told(at, ['check', '-q', ...force], CHECK_TIMEOUT_MS));
   }
 
   /**

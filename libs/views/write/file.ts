@@ -91,9 +91,8 @@ async function openKept(
 function reasonToDrop(db: DatabaseSync, file: string, sizeBytes: number): string | null {
   try {
     db.exec(SETTINGS);
-    if (pragma(db, 'application_id') !== APPLICATION_ID) return 'it holds no views, or unfinished ones';
-    if (pragma(db, 'user_version') !== FILE_VERSION) return 'another version of the program made it';
-    if (schemaOf(db) !== wantedSchema()) return 'its tables are not those of the views';
+    const why = whyForeign(db);
+    if (why !== null) return why;
     const isChecked = sizeBytes > LOOKED_THROUGH_BYTES_MAX || pragma(db, 'quick_check') === 'ok';
     return isChecked ? null : 'it is damaged';
   } catch (error) {
@@ -101,6 +100,13 @@ function reasonToDrop(db: DatabaseSync, file: string, sizeBytes: number): string
     db.close();
     throw isLocked(error) ? new StoreTrouble('locked', `${file}: another process has the views open`) : error;
   }
+}
+
+/** Why a file holds no views that this program could have made; null when it does. */
+export function whyForeign(db: DatabaseSync): string | null {
+  if (pragma(db, 'application_id') !== APPLICATION_ID) return 'it holds no views, or unfinished ones';
+  if (pragma(db, 'user_version') !== FILE_VERSION) return 'another version of the program made it';
+  return schemaOf(db) === wantedSchema() ? null : 'its tables are not those of the views';
 }
 
 const pragma = (db: DatabaseSync, name: string): unknown => db.prepare(`PRAGMA ${name}`).get()?.[name];

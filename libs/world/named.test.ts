@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest';
+import { named, pointBeside, runTouch, saidTouches } from './named.ts';
+import type { Connection, World } from './world.ts';
+
+/** A world that writes down what is done in it, and the points that are passed. */
+function witnessed(fault: World['fault'] = async () => undefined) {
+  const seen: string[] = [];
+  const closing = new Set<() => void>();
+  const connection: Connection = {
+    write: (data) => void seen.push(`said ${String(data)}`),
+    onText: () => undefined,
+    onClose: (listener) => void closing.add(listener),
+    close: () => closing.forEach((listener) => listener()),
+  };
+  const world = {
+    files: { unlink: async (path: string) => Boolean(seen.push(`unlinks ${path}`)) },
+    streams: {},
+    run: async (program: string) => {
+      seen.push(`runs ${program}`);
+      return { code: 0, stdout: '', stderr: '' };
+    },
+    connect: async () => connection,
+    fault: async (name: string) => {
+      seen.push(name);
+      await fault(name);
+    },
+  } as unknown as World;
+  return { seen, world: named(world) };
+}
+
+/** Lets every chain of promises come to rest. */
+async function rest(): Promise<void> {
+  for (let turns = 0; turns < 100; turns += 1) await Promise.resolve();
+}
+
+test('a touch of a file has a point on both sides', async () => {
+  const { seen, world } = witnessed();
+  expect(await world.files.unlink('/x')).toBe(true);
+  expect(seen).toEqual(['files.before-unlink', 'unlinks /x', 'files.after-unlink']);
+});
+
+test('a program is called by its name and its verb, never by a path or a file', () => {
+  expect(runTouch('qemu-img', ['info', '--image-opts', '/images/a'])).toBe('run.qemu-img-info');
+  expect(runTouch('/opt/site/start-vm', ['web'])).toBe('run.start-vm');
+});
+
+test('what is said leaves in its order, between its points, whoever waits for nothing', async () => {
+  const { seen, world } = witnessed();
+  const connection = await world.connect('/m');
+  connection.write('{"execute": "stop", "id": "1"}\n');
+  connection.write('{"execute": "cont", "id": "2"}\n');
+  await rest();
+  expect(seen.filter((line) => line.includes('say') || line.includes('said'))).toEqual([
+    'say.before-stop',
+    'said {"execute": "stop", "id": "1"}\n',
+    'say.after-stop',
+    'say.before-cont',
+    'said {"execute": "cont", "id": "2"}\n',
+    'say.after-cont',
+  ]);
+});
+
+test('a point that throws before a touch keeps it from being done, and is its error', async () => {
+  const { seen, world } = witnessed(async (point) => {
+    if (point === 'files.before-unlink') throw new Error('no');
+  });
+  await expect(world.files.unlink('/x')).rejects.toThrow('no');
+  expect(seen).toEqual(['files.before-unlink']);
+});
+
+test('a point that throws where nobody waits ends the connection', async () => {
+  const { seen, world } = witnessed(async (point) => {
+    if (point === 'say.before-stop') throw new Error('no');
+  });
+  const connection = await world.connect('/m');
+  connection.onClose(() => seen.push('closed'));
+  connection.write('{"execute": "stop"}\n');
+  await rest();
+  expect(seen.at(-1)).toBe('closed');
+  expect(seen.join()).not.toContain('said');
+});
+
+test('a touch without a port has its side in front', () => {
+  expect(pointBeside('after', 'connect')).toBe('after-connect');
+  expect(saidTouches('hello')).toEqual([]);
+});

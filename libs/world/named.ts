@@ -1,0 +1,99 @@
+import { basename } from 'node:path/posix';
+import type { Connection, Files, Streams, World } from './world.ts';
+
+/*
+ * Every touch of the world by its name: `files.unlink`, `run.qemu-img-create`, `connect`, `say.transaction`. Around each
+ * stands a fault point before it and one after it, so that whoever tests crashes need not trust that somebody thought of
+ * naming the dangerous places. Simulator and kill harness take their names from here.
+ */
+
+/** `before-`: nothing was done yet. `after-`: it was done, and nobody has heard of it. */
+export type Side = 'before' | 'after';
+
+/** The point beside a touch: `files.before-unlink`. */
+export const pointBeside = (side: Side, touch: string): string => {
+  const dot = touch.indexOf('.');
+  return dot < 0 ? `${side}-${touch}` : `${touch.slice(0, dot)}.${side}-${touch.slice(dot + 1)}`;
+};
+
+/** Programs that are called with a word for what they do. */
+const WITH_VERB: ReadonlySet<string> = new Set(['qemu-img']);
+
+/** What running a program is called. Whatever a path or a configuration holds stays out of it. */
+export function runTouch(program: string, args: readonly string[]): string {
+  const name = basename(program);
+  const verb = WITH_VERB.has(name) ? args.find((word) => /^[a-z]+$/.test(word)) : undefined;
+  return verb === undefined ? `run.${name}` : `run.${name}-${verb}`;
+}
+
+const EXECUTE = /"execute":\s*"([\w-]+)"/g;
+
+/** What saying something to a monitor or a guest agent is called, for each command in it. */
+export const saidTouches = (text: string): string[] =>
+  [...text.matchAll(EXECUTE)].map(([, command = '']) => `say.${command}`);
+
+/**
+ * The same world with a fault point on both sides of every touch. What is said on a connection leaves in the order in
+ * which it was written, each after its first point; its second point comes when it has left, before the next thing is said.
+ * A point that throws is an error of the touch, and on a connection its end.
+ */
+export function named(world: World): World {
+  const { fault } = world;
+  const beside = async <T>(touch: string, work: () => Promise<T>): Promise<T> => {
+    await fault(pointBeside('before', touch));
+    const done = await work();
+    await fault(pointBeside('after', touch));
+    return done;
+  };
+  return {
+    ...world,
+    files: namedPort<Files>('files', world.files, beside),
+    streams: namedPort<Streams>('streams', world.streams, beside),
+    run: (program, args, options) => beside(runTouch(program, args), () => world.run(program, args, options)),
+    connect: (path) => beside('connect', async () => new NamedConnection(await world.connect(path), beside)),
+  };
+}
+
+type Beside = <T>(touch: string, work: () => Promise<T>) => Promise<T>;
+type Verb = (...args: never[]) => Promise<unknown>;
+
+/** Every verb of a port under the port's name. */
+function namedPort<P extends object>(name: string, port: P, beside: Beside): P {
+  const verbs = Object.entries(port) as [string, Verb][];
+  const wrapped = verbs.map(([verb, act]) => [
+    verb,
+    (...args: never[]) => beside(`${name}.${verb}`, () => act(...args)),
+  ]);
+  return Object.fromEntries(wrapped) as P; // The same verbs, each with its own arguments.
+}
+
+class NamedConnection implements Connection {
+  readonly #connection: Connection;
+  readonly #beside: Beside;
+  #said: Promise<void> = Promise.resolve();
+
+  constructor(connection: Connection, beside: Beside) {
+    this.#connection = connection;
+    this.#beside = beside;
+  }
+
+  write(data: string | Uint8Array): void {
+    const [touch] = typeof data === 'string' ? saidTouches(data) : [];
+    const send = async (): Promise<void> => this.#connection.write(data);
+    this.#said = this.#said
+      .then(() => (touch === undefined ? send() : this.#beside(touch, send)))
+      .catch(() => this.#connection.close());
+  }
+
+  onText(listener: (text: string) => void): void {
+    this.#connection.onText(listener);
+  }
+
+  onClose(listener: () => void): void {
+    this.#connection.onClose(listener);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}

@@ -1,0 +1,137 @@
+/* Does `ledgerctl verify` find what is wrong with a log and its views, and nothing where nothing is? */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openSqliteStore } from '#event-store';
+import { rebuildViews } from '#views';
+import { realWorld } from '#world';
+import { openLedgers } from '../../apps/ledgerd/ledger.ts';
+import { ctl, type Ran } from './ctl.ts';
+import { VM_ID } from './specimens.ts';
+
+let directory = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ledgerctl-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const NOWHERE = 'http://127.0.0.1:1';
+const at = (name: string): string => join(directory, name);
+const verify = (...words: readonly string[]): Promise<Ran> =>
+  ctl(NOWHERE, ['verify', '--no-disks', ...words]);
+
+/** A data directory with a VM, a snapshot that failed, and views. */
+async function recorded(): Promise<string> {
+  const world = realWorld();
+  const data = at('data');
+  await world.files.makeDirectory(data);
+  const store = await openSqliteStore(world, join(data, 'ledger.sqlite'));
+  const { vms } = openLedgers({ world, store });
+  const asked = (key: string) => ({ actor: 'test', correlationId: world.ids.uuid(), request: {}, key });
+  const disk = {
+    device: 'vda',
+    node: 'n',
+    format: 'qcow2',
+    file: '/i/a',
+    readOnly: false,
+    default: 'internal',
+  };
+  const registration = {
+    ...{ vmId: VM_ID, name: 'web1', host: 'h', monitor: '/m', guestAgent: null, labels: {}, foreignTags: [] },
+    disks: [{ ...disk, default: 'internal' as const }],
+  };
+  const stream = `vm-${VM_ID}`;
+  await vms.handle(stream, { type: 'RegisterVm', registration }, asked('a'));
+  await vms.handle(stream, { type: 'ChangeVm', change: { host: 'i' } }, asked('b'));
+  await vms.handle(stream, { type: 'ChangeVm', change: { host: 'j' } }, asked('c'));
+  await rebuildViews({ world, store, file: join(data, 'views.sqlite') });
+  await store.close();
+  return data;
+}
+
+/** Changes a file of SQLite behind everybody's back. */
+function meddle(file: string, sql: string): void {
+  const db = new DatabaseSync(file);
+  db.exec(sql);
+  db.close();
+}
+
+test('a log and its views of which nothing is wrong', async () => {
+  const data = await recorded();
+  const { code, out } = await verify('--data', data);
+  expect(out).toContain('ok    I10  the hash chain verifies (3 events in 1 streams)\n');
+  expect(out).toContain('ok    I11  the views are what the log says (views of 3 events)\n');
+  expect(out).toContain('nothing is wrong\n');
+  expect(code).toBe(0);
+});
+
+test('a backup is verified without views, and says so in JSON', async () => {
+  const data = await recorded();
+  await ctl(NOWHERE, ['backup', '--data', data, at('copy')]);
+  const { code, out } = await verify('--json', at('copy'));
+  expect(code).toBe(0);
+  const told = JSON.parse(out) as { events: number; checks: { invariant: string }[] };
+  expect(told).toMatchObject({ file: at('copy'), events: 3, streams: 1, breachesCount: 0 });
+  expect(told.checks.map(({ invariant }) => invariant)).not.toContain('I11');
+});
+
+test('an event that was altered afterwards breaks its chain', async () => {
+  const data = await recorded();
+  meddle(
+    join(data, 'ledger.sqlite'),
+    `UPDATE events SET record = replace(record, '"host":"i"', '"host":"x"') WHERE version = 2`,
+  );
+  const { code, out } = await verify('--data', data);
+  expect(code).toBe(6);
+  expect(out).toMatch(/^WRONG I10 /m);
+  expect(out).toContain(`vm-${VM_ID} version 2`);
+  expect(out).toContain('not looked at: the log is damaged');
+});
+
+test('views that show something else than the log are named with the row', async () => {
+  const data = await recorded();
+  meddle(join(data, 'views.sqlite'), `UPDATE checkpoint SET hash = 'x'; DELETE FROM history`);
+  const { code, out } = await verify('--data', data);
+  expect(code).toBe(6);
+  expect(out).toMatch(/^WRONG I11 /m);
+  expect(out).toContain('only the rebuilt table history has the row');
+  expect(out).toContain('the views show events that the log does not hold');
+});
+
+test('views that are a little behind the log are compared as far as they have come', async () => {
+  const data = await recorded();
+  const world = realWorld();
+  const store = await openSqliteStore(world, join(data, 'ledger.sqlite'));
+  const asked = { actor: 'test', correlationId: world.ids.uuid(), request: {} };
+  await openLedgers({ world, store }).vms.handle(
+    `vm-${VM_ID}`,
+    { type: 'ChangeVm', change: { host: 'k' } },
+    asked,
+  );
+  await store.close();
+  const { code, out } = await verify('--data', data);
+  expect(out).toContain('(views of 3 events)');
+  expect(code).toBe(0);
+});
+
+test('a log that is in use can be verified, views that are in use cannot', async () => {
+  const data = await recorded();
+  const store = await openSqliteStore(realWorld(), join(data, 'ledger.sqlite'));
+  const views = new DatabaseSync(join(data, 'views.sqlite'));
+  views.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+  const { code, out } = await verify('--data', data);
+  views.close();
+  await store.close();
+  expect(out).toContain(`not looked at: ${join(data, 'views.sqlite')} is in use: stop ledgerd first`);
+  expect(code).toBe(0);
+});
+
+test('neither the log nor the views are changed by a byte', async () => {
+  const data = await recorded();
+  const bytes = () => ['ledger.sqlite', 'views.sqlite'].map((name) => readFileSync(join(data, name), 'hex'));
+  const before = bytes();
+  await verify('--data', data);
+  expect(bytes()).toEqual(before);
+});
