@@ -44,10 +44,11 @@ export async function tellStory(tell: Teller): Promise<void> {
 
 async function registered(tell: Teller): Promise<void> {
   const disks = [disk('vda', ''), disk('vdb', ''), disk('scratch', '', raw)];
-  await tell.register({
+  const web = {
     ...{ vmId: WEB, name: 'web', host: 'host-1', monitor: '/run/qemu/web.qmp', guestAgent: null },
     ...{ labels: { tier: 'gold' }, disks, foreignTags: [] },
-  });
+  };
+  await tell.register(web, ['/templates/debian.qcow2']);
   const moved = { name: 'web-1', monitor: '/run/qemu/web-1.qmp' };
   await tell.claim(WEB, { ...moved, files: disks.map(({ file }) => file), registration: null });
   const more = { labels: { owner: 'Zoë' }, guestAgent: '/run/qemu/web-1.qga', host: 'host-2' };
@@ -211,7 +212,10 @@ async function deleted(tell: Teller): Promise<void> {
     await tell.ask(WEB, { type: 'DeleteSnapshot', snapshotId, operationId, strategy: 'merge-force', plan });
     await tell.report(WEB, {
       type: 'StartOperation',
-      start: { ...started(n, snapshotId), undo: [], unlinks: [scratch(2)] },
+      start: {
+        ...{ ...started(n, snapshotId), undo: [], unlinks: [scratch(2)] },
+        spared: [{ file: raw.file, vmId: DB }],
+      },
     });
     const done = tell.done('copy the layers below up', 'scratch');
     if (n === 8) {

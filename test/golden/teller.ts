@@ -14,9 +14,9 @@ export class Teller {
   }
 
   /** Takes what must be unique, and then, for a new VM, begins its stream. */
-  async register(registration: DataOf<'VmRegistered'>): Promise<void> {
+  async register(registration: DataOf<'VmRegistered'>, below: readonly string[] = []): Promise<void> {
     const { vmId, name, monitor, disks } = registration;
-    await this.claim(vmId, { name, monitor, files: disks.map(({ file }) => file), registration });
+    await this.claim(vmId, { name, monitor, files: disks.map(({ file }) => file), below, registration });
     await this.ask(vmId, { type: 'RegisterVm', registration });
   }
 

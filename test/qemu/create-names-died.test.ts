@@ -69,12 +69,16 @@ async function dead(home: House, wish: Wish, at: { point: string; times?: number
 
 describe.runIf(needsQemu())('where a dead worker was to make a file', () => {
   const cases = Object.keys(KINDS).flatMap((kind) =>
-    Object.keys(STRANGERS).map((what) => [kind, what] as const),
+    Object.keys(STRANGERS).flatMap((what) => [
+      [kind, what, 'on'] as const,
+      ...(/^(overlay|copy.*)$/.test(kind) ? [[kind, what, 'off'] as const] : []),
+    ]),
   );
   test.each(cases)(
-    'of its own, its successor leaves what somebody else has made: %s, %s',
-    async (kind, what) => {
+    'of its own, its successor leaves what somebody else has made: %s, %s, the machine is %s',
+    async (kind, what, power) => {
       const home = await house({ letters: 'a' });
+      if (power === 'off') await home.off();
       const file = join(home.dir, 'theirs');
       const book = await dead(home, KINDS[kind]?.(file) ?? {}, { point: 'after-begin' });
       STRANGERS[what]?.(file);
@@ -82,7 +86,7 @@ describe.runIf(needsQemu())('where a dead worker was to make a file', () => {
       const heir = await successor(home);
       const next = book.heir(heir.hypervisor);
       const { end, report } = await finish(next);
-      expect(end).toMatch(/^undone: /);
+      expect(end, JSON.stringify(report)).toMatch(/^undone: /);
       expect(readFileSync(file).equals(before)).toBe(true);
       expect(JSON.stringify(report)).toContain(`leave ${file}`);
       expect(next.vm.hold).toBeNull();

@@ -1,5 +1,5 @@
 /* Somebody else has one of our files open, or has taken it away: is the guest kept waiting, or let run on nothing? */
-import { closeSync, existsSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { NotNow, openHypervisor } from '#hypervisor';
@@ -9,7 +9,7 @@ import { contents as digests, expectWhole, write } from './branches.ts';
 import { type Holder, holdOpen } from './holder.ts';
 import { type House, house } from './house.ts';
 import { contents, writeAll } from './patterns.ts';
-import { cleanUp, needsQemu, snapshotTags } from './rig.ts';
+import { cleanUp, makeDisk, needsQemu, snapshotTags } from './rig.ts';
 
 afterAll(cleanUp);
 
@@ -124,6 +124,26 @@ describe.runIf(needsQemu())('a delete', () => {
     expect((await home.finish()).end).toBe('deleted');
     await expectWhole(home, before);
   });
+
+  test.each(['push', 'pull'])(
+    'of layers in whose place somebody has put another file is refused: a %s',
+    async (how) => {
+      const home = await house({ letters: 'a' });
+      const first = await created(home, external);
+      const second = await created(home, external);
+      await write(home, 'a', 0x22);
+      const [base] = [home.fileOf('a')];
+      renameSync(base, `${base}.away`);
+      makeDisk(base);
+      const theirs = readFileSync(base);
+      const { end } = await home.book.delete(how === 'push' ? first : second);
+      expect(end).toBe('undone: snapshot-damaged');
+      expect(readFileSync(base).equals(theirs)).toBe(true);
+      expect(await stanceOf(home)).toBe('running on its image');
+      renameSync(`${base}.away`, base);
+      expect((await home.book.delete(how === 'push' ? first : second)).end).toBe('deleted');
+    },
+  );
 
   test('does not let a machine run that somebody has started standing since', async () => {
     const { died, fault, arm } = deathAt('hypervisor.before-removal');

@@ -156,7 +156,7 @@ export function wordsFor(
       ...internal.map(({ device }) => `remove ${tag} from ${device}`),
       ...overlays.map(({ device, file, backing, by }) =>
         by === 'create'
-          ? `copy what ${device} has written down into ${backing}, and unlink ${file}`
+          ? `copy what ${device} wrote into ${file} down into ${backing} and unlink it, or keep it where that is refused`
           : `leave ${file}, under ${device} if the machine went on in it`,
       ),
       ...(memoryFile ? [`unlink what there is of ${memoryFile.file}`] : []),

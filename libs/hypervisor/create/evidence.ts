@@ -11,6 +11,8 @@ import {
 import { madeBackups } from './backup.ts';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
+import { headerBacking } from '../look/chain-check.ts';
+import { bearsName } from '../qemu/named-files.ts';
 import { isQuietEnough, quiescedOf } from './quiesce.ts';
 import { ending } from '../report.ts';
 import { diskOf, hasForGood, type Sight } from '../look/sight.ts';
@@ -70,12 +72,20 @@ async function topsInUse(errand: Errand, start: Start, sight: Sight): Promise<re
   if (sight.power !== 'off') {
     return overlays.filter(({ device, file }) => diskOf(sight, device)?.file === file);
   }
-  const states = await Promise.all(overlays.map((overlay) => contentOf(errand, overlay)));
+  const states = await Promise.all(overlays.map((overlay) => contentOfOurs(errand, start, overlay)));
   if (start.vmState === 'shutoff') return overlays.filter((_, index) => IS_IMAGE.has(states[index]));
   return states.includes('data') || states.includes('unreadable') ? overlays : [];
 }
 
 const IS_IMAGE: ReadonlySet<Content | undefined> = new Set<Content>(['empty', 'data']);
+
+/** What a caller has named another may have made an image of, which no machine has gone on in. */
+async function contentOfOurs(errand: Errand, { snapshotId }: Start, overlay: PlannedLayer): Promise<Content> {
+  const content = await contentOf(errand, overlay);
+  if (overlay.by !== 'create' || bearsName(overlay.file, snapshotId ?? '')) return content;
+  const backing = await headerBacking(errand.place, overlay);
+  return backing === undefined || backing === overlay.backing ? content : 'missing';
+}
 
 type Content = 'missing' | 'empty' | 'data' | 'unreadable';
 

@@ -5,7 +5,7 @@ import { whyNotAsKnown } from '../look/chain-check.ts';
 import type { DeletePlan, TagInFile } from './delete-plan.ts';
 import type { Errand } from '../errand.ts';
 import { requireSound } from '../load/load-files.ts';
-import { lookAtOpenImages } from '../look/open-images.ts';
+import { chainWith, lookAtOpenImages, type OpenImages } from '../look/open-images.ts';
 import { countOf, diskOf, type Sight } from '../look/sight.ts';
 import { together } from '../together.ts';
 
@@ -25,10 +25,31 @@ export async function requireFoldable(
   const open = await lookAtOpenImages(errand.place, sight.power);
   const why = await whyNotAsKnown(errand, vm, { layers, open, power: sight.power });
   if (why !== null) throw new Refusal('snapshot-damaged', `the layers are not as they were left: ${why}`);
+  await requireOpened(errand, layers, open);
   // What the machine writes may need a repair, which its next start brings.
   const frozen = layers.filter(({ file }) => !vm.disks.some((disk) => disk.file === file));
   await together(frozen.map((layer) => () => requireSound(errand.place, layer)));
   await requireRoom(errand, plan.folds);
+}
+
+/**
+ * Whoever has put another file in the place of one that QEMU has open leaves QEMU copying into, or from, a file without
+ * a name. QEMU locks what it has open; a machine that locks nothing is not judged by that.
+ *
+ * @throws {Refusal} `snapshot-damaged`
+ */
+async function requireOpened(
+  { place: { images } }: Errand,
+  layers: readonly Layer[],
+  open: OpenImages,
+): Promise<void> {
+  const used = new Map<string, boolean>();
+  for (const layer of layers)
+    if (chainWith(open, layer.file)) used.set(layer.file, await images.isInUse(layer));
+  const [replaced] = [...used].find(([, isUsed]) => !isUsed) ?? [];
+  if (replaced === undefined || ![...used.values()].includes(true)) return;
+  const words = `${replaced} is not the file any more that QEMU has open: somebody has put another one in its place`;
+  throw new Refusal('snapshot-damaged', words);
 }
 
 const layersOfFold = (fold: Fold): Layer[] => [

@@ -72,7 +72,9 @@ export async function pushBack(
 ): Promise<void> {
   if ((await errand.place.world.files.stat(from.file)) === null) return;
   await pushDown(errand, { from, base, run: [] }, options);
-  await closeAndUnlink(errand, { ...from, power: options.power });
+  await errand.steps.take('unlink the overlay', from.device, () =>
+    closeAndUnlink(errand, { ...from, power: options.power }),
+  );
 }
 
 /** What is copied, and where to. */

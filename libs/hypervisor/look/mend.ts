@@ -1,8 +1,10 @@
-import { IMAGE_DAMAGED, type Leftover } from '#ledger';
+import { IMAGE_DAMAGED, type Leftover, type PlannedLayer } from '#ledger';
 import { SETTLE_MS, SETTLE_PROBE_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
 import type { ImageAt, ImageHealth, Images } from '../qemu/images.ts';
 import type { Start } from '../journal.ts';
+import { headerBacking } from './chain-check.ts';
+import { bearsName } from '../qemu/named-files.ts';
 import { reach } from './look.ts';
 import type { Place } from '../place.ts';
 import { NotNow } from '../not-now.ts';
@@ -27,7 +29,9 @@ export async function mend(errand: Errand, start: Start, need: 'needed' | 'alway
   const damage: Leftover[] = [];
   const { files, overlays = [] } = start;
   const inside = Object.entries(files).map(([device, file]) => ({ device, file, format: 'qcow2' }));
-  for (const { device, file, format } of [...inside, ...overlays]) {
+  const ours: PlannedLayer[] = [];
+  for (const overlay of overlays) if (!(await isAnothers(errand, start, overlay))) ours.push(overlay);
+  for (const { device, file, format } of [...inside, ...ours]) {
     const found = await errand.place.world.files.stat(file);
     if (found === null) continue; // Removed with its disk, or never made.
     if (found.sizeBytes === 0 && files[device] !== file) continue; // Its name was taken, and no more.
@@ -37,6 +41,21 @@ export async function mend(errand: Errand, start: Start, need: 'needed' | 'alway
     if (why !== null) damage.push({ device, file, tag: IMAGE_DAMAGED, why });
   }
   return damage;
+}
+
+/**
+ * Whether somebody else has made the image that lies where a caller wanted one made: it is not ours to repair. Of what
+ * cannot be read nobody can tell, but only a machine that ran could have gone on in it.
+ */
+async function isAnothers(
+  { place, vm }: Errand,
+  { snapshotId, vmState }: Start,
+  overlay: PlannedLayer,
+): Promise<boolean> {
+  if (vm.operation?.kind !== 'create') return false; // A load names its files itself.
+  if (overlay.by !== 'create' || bearsName(overlay.file, snapshotId ?? '')) return false;
+  const backing = await headerBacking(place, overlay);
+  return backing === undefined ? vmState === 'shutoff' : backing !== overlay.backing;
 }
 
 /** Repairs one image; null when it is fit for use afterwards. Throws as `mend` does. */
