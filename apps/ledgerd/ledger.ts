@@ -19,7 +19,7 @@ import {
 import type { World } from '#world';
 
 /** Bumped whenever `evolve` changes what it makes of an event: states kept by older programs are dropped. */
-const EVOLVE_VERSION = 2;
+const EVOLVE_VERSION = 3;
 
 /** What one VM, one snapshot and one name cost in memory, roughly and rather too much. */
 const VM_BYTES = 4096;

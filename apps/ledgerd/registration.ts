@@ -1,4 +1,5 @@
 import { type Asked, type Handled, StaleVersion } from '#event-store';
+import type { ClaimedFile } from '#hypervisor';
 import {
   type Claim,
   type DataOf,
@@ -16,7 +17,8 @@ import { type Ledgers, REGISTRY_STREAM, streamOf } from './ledger.ts';
  * never given twice; then the VM's own stream begins. Whoever dies in between leaves a claim with all that is
  * needed to finish: the same request again does it, and so does `finishHalfDone` at the next start.
  *
- * The key of a registration lives in `registry`, where the request is decided.
+ * The key of a registration lives in `registry`, where the request is decided. `below` are files that the machine reads
+ * and does not write.
  *
  * @throws {Refusal} `name-taken` `monitor-taken` `image-taken` `id-used` `invalid-name`
  */
@@ -24,11 +26,13 @@ export async function registerVm(
   ledgers: Ledgers,
   registration: DataOf<'VmRegistered'>,
   asked: Asked,
+  below: readonly string[] = [],
 ): Promise<Handled<RegistryEvent>> {
   await finish(ledgers, registration.vmId, asked);
+  const claim = { ...claimOf(registration), below };
   const claimed = await ledgers.registry.handle(
     REGISTRY_STREAM,
-    { type: 'ClaimVm', vmId: registration.vmId, claim: claimOf(registration) },
+    { type: 'ClaimVm', vmId: registration.vmId, claim },
     asked,
   );
   for (const event of claimed.events) {
@@ -46,10 +50,12 @@ async function finish(ledgers: Ledgers, vmId: string, asked: Asked): Promise<voi
   if (claimed) await begin(ledgers, claimed, asked);
 }
 
-/** The images and layers of all VMs but one. */
-export async function claimedBesides({ registry }: Ledgers, vmId: string): Promise<string[]> {
+/** The images and layers of all VMs but one, and what they stand on. */
+export async function claimedBesides({ registry }: Ledgers, vmId: string): Promise<ClaimedFile[]> {
   const { state } = await registry.state(REGISTRY_STREAM);
-  return [...state.claims].flatMap(([other, { files }]) => (other === vmId ? [] : files));
+  return [...state.claims].flatMap(([other, { files, below = [] }]) =>
+    other === vmId ? [] : [...files, ...below].map((file) => ({ vmId: other, file })),
+  );
 }
 
 /** Name, monitor and images of a VM, as the registry wants them. */
@@ -117,7 +123,9 @@ const pickClaimed = ({ name, monitor }: DataOf<'VmChanged'>): { name?: string; m
   ...(monitor !== undefined && { monitor }),
 });
 
-type Claimed = Pick<Vm, 'name' | 'monitor' | 'disks' | 'layers'>;
+type Claimed = Pick<Vm, 'name' | 'monitor' | 'disks' | 'layers'> & {
+  readonly below?: readonly string[] | undefined;
+};
 
 /** What the machine writes on, and all that its snapshots and its disks stand on. */
 function filesOf({ disks, layers }: Readonly<Claimed>): string[] {
@@ -128,23 +136,31 @@ function filesOf({ disks, layers }: Readonly<Claimed>): string[] {
 
 /**
  * Claims what a VM is and stands on, when an operation, a look or a crash has left that otherwise. Nothing is recorded
- * when it is claimed already.
+ * when it is claimed already. `below`: what a look has found it to read; absent when nobody has looked.
  *
  * @throws {Refusal} `image-taken` when another VM stands on a part of it
  */
-export async function claimWhatItIs(ledgers: Ledgers, vm: Readonly<Vm>, asked: () => Asked): Promise<void> {
+export async function claimWhatItIs(
+  ledgers: Ledgers,
+  vm: Readonly<Vm> & { readonly below?: readonly string[] | undefined },
+  asked: () => Asked,
+): Promise<void> {
   const { state: registry } = await ledgers.registry.state(REGISTRY_STREAM);
   const claim = registry.claims.get(vm.id);
   if (!claim) return;
-  const files = filesOf(vm);
   const isSame = claim.name === vm.name && claim.monitor === vm.monitor;
-  const haveSameFiles =
-    files.length === claim.files.length && files.every((file) => claim.files.includes(file));
+  const haveSameFiles = areSame(filesOf(vm), claim.files) && areSame(vm.below ?? claim.below, claim.below);
   if (!isSame || !haveSameFiles) await claimAnew(ledgers, vm.id, vm, asked());
 }
 
+const areSame = (some: readonly string[] = [], others: readonly string[] = []): boolean =>
+  some.length === others.length && some.every((file) => others.includes(file));
+
+/** What nobody has looked at since is claimed as it was. */
 async function claimAnew(ledgers: Ledgers, vmId: string, vm: Readonly<Claimed>, asked: Asked): Promise<void> {
-  const claim = { name: vm.name, monitor: vm.monitor, files: filesOf(vm), registration: null };
+  const { state: registry } = await ledgers.registry.state(REGISTRY_STREAM);
+  const below = vm.below ?? registry.claims.get(vmId)?.below;
+  const claim = { name: vm.name, monitor: vm.monitor, files: filesOf(vm), below, registration: null };
   await ledgers.registry.handle(REGISTRY_STREAM, { type: 'ClaimVm', vmId, claim }, unkeyed(asked));
 }
 

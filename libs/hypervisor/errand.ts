@@ -42,6 +42,8 @@ export interface Memory {
   readonly copied: Set<string>;
   /** The memory that was received as a stream. */
   readonly streamed: Map<string, Measure>;
+  /** Whether their machine has been told to stand still for them, and not to run since. */
+  readonly stopped: Map<string, boolean>;
   /** How often a machine was started for them. */
   readonly launched: Map<string, number>;
 }

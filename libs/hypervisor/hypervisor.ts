@@ -18,7 +18,7 @@ import type { Journal } from './journal.ts';
 import { commandLauncher, type LauncherCommands } from './qemu/launcher.ts';
 import { removeLeftovers } from './delete/leftovers.ts';
 import { look } from './look/look.ts';
-import type { Place } from './place.ts';
+import type { ClaimedFile, Place } from './place.ts';
 import { planOf } from './plan/plan.ts';
 import { Monitors } from './qemu/monitors.ts';
 import { requireAgentPath, requireMonitorPath } from './qemu/paths.ts';
@@ -33,7 +33,7 @@ export interface HypervisorOptions {
   readonly monitorRoots: readonly string[];
   /** Directories that images named by a caller may lie in. */
   readonly imageRoots: readonly string[];
-  /** The images that all VMs but one have claimed, by their paths. Absent: there are no others. */
+  /** The images of all VMs but one, and what those stand on. Absent: there are no others. */
   readonly claimedBesides?: Place['claimedBesides'];
   /** Who we are, in the log. */
   readonly worker: string;
@@ -200,7 +200,7 @@ const orRefused =
     }
   };
 
-const nobodys = async (): Promise<readonly string[]> => [];
+const nobodys = async (): Promise<readonly ClaimedFile[]> => [];
 
 const nothingKnown = (): Memory => ({
   mended: new Set(),
@@ -210,6 +210,7 @@ const nothingKnown = (): Memory => ({
   strange: new Map(),
   copied: new Set(),
   streamed: new Map(),
+  stopped: new Map(),
   launched: new Map(),
 });
 
@@ -222,6 +223,7 @@ const NO_JOURNAL: Journal = {
   disks: recordsNothing,
   begin: recordsNothing,
   pinned: recordsNothing,
+  loaded: recordsNothing,
   progress: recordsNothing,
 };
 

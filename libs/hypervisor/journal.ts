@@ -6,6 +6,9 @@ export type Start = DataOf<'OperationStarted'>;
 /** What a load has saved of the present, before it leaves it. */
 export type Pinned = CommandOf<'ReportPinned'>['pinned'];
 
+/** Where a load has put the machine. */
+export type Content = CommandOf<'ReportContentLoaded'>['content'];
+
 /** Somebody else owns the operation, or it has ended: whoever is told this touches nothing. */
 export class Fenced extends Error {
   override readonly name = 'Fenced';
@@ -19,6 +22,11 @@ export interface Journal {
   begin(start: Start): Promise<void>;
   /** What a load saves of the present is whole. Durable when it resolves: from then on the load may act. */
   pinned(pinned: Pinned): Promise<void>;
+  /**
+   * All that the load was to bring back is in place, on these new tops. Durable when it resolves: from then on the
+   * machine may run.
+   */
+  loaded(content: Content): Promise<void>;
   /** Live progress for people who watch; lost in a crash. */
   progress(now: { phase: string; percent: number | null }): void;
 }

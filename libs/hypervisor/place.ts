@@ -4,6 +4,12 @@ import type { Images } from './qemu/images.ts';
 import type { Launcher } from './qemu/launcher.ts';
 import type { Line } from './qemu/monitors.ts';
 
+/** A file that a VM has, or that it reads below those. */
+export interface ClaimedFile {
+  readonly vmId: string;
+  readonly file: string;
+}
+
 /** Where a machine is found: by its monitor while it is on, by its images while it is off. */
 export interface Place {
   readonly world: World;
@@ -14,8 +20,8 @@ export interface Place {
   readonly monitorRoots: readonly string[];
   /** Where files that a caller names may lie. Empty: beside the disks. */
   readonly imageRoots: readonly string[];
-  /** The images that other VMs have claimed, by their paths. */
-  readonly claimedBesides: (vmId: string) => Promise<readonly string[]>;
+  /** The images of other VMs, and what those stand on. */
+  readonly claimedBesides: (vmId: string) => Promise<readonly ClaimedFile[]>;
   /** Where sockets of ours may lie, that QEMU sends memory to; nobody else enters it. Null: there is no such place. */
   readonly socketsDir: string | null;
   /** What becomes of a machine that was started from a wrong layer. */

@@ -34,6 +34,11 @@ export class Steps {
     }
   }
 
+  /** Tells of something that is not done, and why. */
+  skip(name: string, device: string | null): void {
+    this.#remember(name, device, this.#clock.now(), 'skipped');
+  }
+
   #remember(name: string, device: string | null, startedAt: number, state: Step['state']): void {
     this.#taken.push({
       name,

@@ -112,6 +112,10 @@ export type Report =
       readonly pinned: Omit<DataOf<'SnapshotPinned'>, 'snapshotId' | 'name' | 'parentId'>;
     }
   | {
+      readonly type: 'ReportContentLoaded';
+      readonly content: Omit<DataOf<'ContentLoaded'>, 'snapshotId'>;
+    }
+  | {
       readonly type: 'ReportLoaded';
       readonly loaded: Omit<DataOf<'SnapshotLoaded'>, 'snapshotId'>;
       /** Earlier pins that are gone now. */

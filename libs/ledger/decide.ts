@@ -13,6 +13,7 @@ import {
   reportFailed,
   reportLeftoverRemoved,
   reportLoaded,
+  reportContentLoaded,
   reportPinned,
   startOperation,
 } from './reports.ts';
@@ -64,6 +65,8 @@ export function decide(command: Command, vm: Vm): VmEvent[] {
       return reportCreated(command, vm);
     case 'ReportPinned':
       return reportPinned(command, vm);
+    case 'ReportContentLoaded':
+      return reportContentLoaded(command, vm);
     case 'ReportLoaded':
       return reportLoaded(command, vm);
     case 'ReportDeleted':

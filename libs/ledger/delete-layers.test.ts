@@ -17,7 +17,9 @@ import {
   snapshotDeleted,
   snapshotDiscarded,
   snapshotLoaded,
+  snapshotCreated,
   started,
+  starting,
   taken,
   takenOn,
   takenOutside,
@@ -27,6 +29,7 @@ import {
 import { given, lineageOf } from './story/given.ts';
 
 // What the machine writes on stands on b, which stands on a, which stands on the image that it came with.
+const BOTH = ['vda', 'vdb'].map((device) => ({ device, mode: 'internal' as const }));
 const outside = [...takenOutside('a'), ...takenOutside('b', 'a')];
 
 describe('a snapshot that the machine stands on', () => {
@@ -166,6 +169,64 @@ describe('pins, which loads have left behind,', () => {
     given(pinned)
       .when(deleteAll)
       .records(deleteRequested(null, 'discard-force', 'p', 'b', 'a'));
+  });
+});
+
+describe('a pin inside a layer that a merge would fill', () => {
+  // The machine went on from b, and a load has left a pin inside the layer above it.
+  const p = [...takenOn('p', 'b')].map((event) =>
+    event.type === 'SnapshotCreated'
+      ? fact('SnapshotPinned', {
+          ...pinning('p', 'a'),
+          ...event.data,
+          name: 'snap-p',
+          parentId: 'b',
+          disks: BOTH,
+        })
+      : loadRequested('a', 'p'),
+  );
+  const pinned = [...outside, ...p, snapshotLoaded('a')];
+
+  test('is in nobody’s way: nobody can be asked about what is hidden, so it goes along', () => {
+    given(pinned)
+      .when(merge('b'))
+      .records(deleteRequested('b', 'merge', 'p', 'b'));
+    given(pinned, deleteRequested('b', 'merge', 'p', 'b'))
+      .when(reportDeleted('b'))
+      .records(snapshotDiscarded('p', 'b'), snapshotDeleted('b'));
+  });
+
+  test('is not named beside those that are in the way', () => {
+    given(pinned, takenOn('t', 'b'))
+      .when(merge('b'))
+      .refuses('would-discard', { snapshots: ['t'] });
+  });
+
+  test('stays when somebody has protected it', () => {
+    given(pinned, protectedFromNow('p')).when(merge('b')).refuses('protected', { snapshotId: 'p' });
+  });
+});
+
+describe('a copy that holds only a part', () => {
+  const partial = { device: 'vda', target: '/copies/a', format: 'qcow2', sync: 'top' as const };
+  const backing = { file: '/images/vda-a.qcow2', format: 'qcow2' };
+  const copied = (more: Partial<typeof partial>, on: typeof backing | null) => [
+    ...takenOutside('a'),
+    requested('b', 'a', { disks: BOTH.map((disk) => ({ ...disk, mode: 'external' as const })) }),
+    fact('OperationStarted', {
+      ...starting('create-b', 'b'),
+      backups: [{ ...partial, ...more, by: 'create', backing: on, node: 'n' }],
+    }),
+    snapshotCreated('b', {
+      ...{ memory: { mode: 'none' }, evidence: [], layers: frozenBy('b', 'a') },
+      backups: [{ ...partial, ...more, sizeBytes: 1 }],
+    }),
+  ];
+
+  test('is remembered by what it stands on; one that holds everything is not', () => {
+    const known = { device: 'vda', target: '/copies/a', backing: backing.file };
+    expect(given(copied({}, backing)).vm.backups).toEqual([known]);
+    expect(given(copied({ sync: 'full' as never }, null)).vm.backups).toEqual([]);
   });
 });
 

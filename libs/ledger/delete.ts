@@ -27,7 +27,7 @@ function targetsOf(snapshot: Snapshot, strategy: Removal, vm: Vm): string[] {
   switch (strategy) {
     case 'merge':
       requireLossless(snapshot, vm);
-      return [id];
+      return [...losersBy(snapshot, vm).map((pin) => pin.id), id]; // Nobody can be asked about what is hidden.
     case 'merge-force':
       return [...losersBy(snapshot, vm).map((loser) => loser.id), id];
     case 'discard': // Its pins go along.
@@ -66,7 +66,7 @@ export const layersOf = (snapshots: readonly Snapshot[]): Set<string> =>
   );
 
 function requireLossless(snapshot: Snapshot, vm: Vm): void {
-  const losers = losersBy(snapshot, vm);
+  const losers = losersBy(snapshot, vm).filter(({ implicit }) => !implicit);
   if (losers.length === 0) return;
   const names = losers.map(({ name }) => `"${name}"`).join(', ');
   throw new Refusal(

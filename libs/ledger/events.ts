@@ -16,6 +16,7 @@ import {
   MemoryFormat,
   Outcome,
   PinWish,
+  PlannedPin,
   Quiesce,
   Quiesced,
   SnapshotMemory,
@@ -31,6 +32,9 @@ const of = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
 
 /** What the worker leaves behind when an operation ends well. */
 const done = { steps: z.array(Step), transcriptDigest: z.string() };
+
+/** False: it was made to stand still, and QEMU would not let it run on. Absent: it is as it was. */
+const stuck = { runs: z.boolean().optional() };
 
 /** What a capture has come to. */
 const captured = {
@@ -185,6 +189,10 @@ export const VmEvent = z.discriminatedUnion('type', [
     launch: z.enum(['before', 'after']).optional(),
     /** Files that will be unlinked: none that is not named here. */
     unlinks: z.array(z.string()).optional(),
+    /** Layers that another VM reads: they stay as they are, whatever becomes of the snapshots in them. */
+    spared: z.array(z.object({ file: z.string(), vmId: z.string() })).optional(),
+    /** What a load saves of the present before it leaves it, and where that will stand. */
+    pin: PlannedPin.optional(),
   }),
   /** A load has saved the present first. The snapshot is nobody's child, and hidden unless asked for. */
   of('SnapshotPinned', {
@@ -195,12 +203,22 @@ export const VmEvent = z.discriminatedUnion('type', [
     disks: z.array(DiskCapture),
     ...captured,
   }),
+  /**
+   * All that a load was to bring back is in place, and nothing has run on it yet. From here on it is never done again:
+   * what the guest writes next is its own.
+   */
+  of('ContentLoaded', {
+    snapshotId: z.string(),
+    operationId: z.string(),
+    layers: LayerChange.optional(),
+  }),
   of('SnapshotCreated', {
     snapshotId: z.string(),
     operationId: z.string(),
     ...captured,
     backups: z.array(MadeBackup).optional(),
     quiesce: Quiesced.optional(),
+    ...stuck,
     ...done,
   }),
   of('CreateFailed', { snapshotId: z.string(), operationId: z.string(), ...failed }),
@@ -216,6 +234,7 @@ export const VmEvent = z.discriminatedUnion('type', [
     snapshotId: z.string().nullable(),
     operationId: z.string(),
     layers: LayerChange.optional(),
+    ...stuck,
     ...done,
   }),
   of('DeleteFailed', { snapshotId: z.string().nullable(), operationId: z.string(), ...failed }),
@@ -274,6 +293,8 @@ export const RegistryEvent = z.discriminatedUnion('type', [
     name: z.string(),
     monitor: z.string(),
     files: z.array(z.string()),
+    /** Files that the machine reads and does not write. Any number of VMs may stand on one. */
+    below: z.array(z.string()).optional(),
     /** All that is needed to finish a registration that died half-way; null when a registered VM claims anew. */
     registration: z.object(registration).nullable(),
   }),

@@ -4,6 +4,7 @@ import type { Disk, DiskCapture, DiskEvidence, LayerChange } from './shapes.ts';
 import {
   childrenOf,
   type OpenOperation,
+  type PartialBackup,
   type Snapshot,
   type SnapshotDisk,
   type SnapshotStatus,
@@ -35,6 +36,9 @@ export function evolve(vm: Vm, event: VmEvent & { readonly id: string }): Vm {
       return vm;
     case 'SnapshotPinned':
       return pinned(vm, event.data);
+    case 'ContentLoaded':
+      if (vm.operation?.kind === 'load') vm.operation.isLoaded = true;
+      return relayered(vm, event.data.layers);
     case 'SnapshotCreated':
     case 'SnapshotLoaded':
     case 'SnapshotDeleted':
@@ -191,7 +195,7 @@ function opened(vm: Vm, event: Opening): Vm {
   if (event.type === 'LoadRequested') {
     const { snapshotId } = event.data;
     const asked = { id, requestId: event.id, snapshotId, request: event.data };
-    vm.operation = { ...asked, kind: 'load', isPinned: false, started: null };
+    vm.operation = { ...asked, kind: 'load', isPinned: false, isLoaded: false, started: null };
     return vm;
   }
   const { snapshotId, strategy, targets, plan } = event.data;
@@ -218,13 +222,29 @@ type Success = Extract<VmEvent, { type: 'SnapshotCreated' | 'SnapshotLoaded' | '
 
 function succeeded(vm: Vm, event: Success): Vm {
   const { snapshotId } = event.data;
+  if (event.type === 'SnapshotCreated') {
+    vm.backups = withBackups(vm, event.data);
+    taken(vm, event.data);
+  }
   vm.operation = null;
-  if (event.type === 'SnapshotCreated') taken(vm, event.data);
   relayered(vm, event.data.layers);
   if (event.type === 'SnapshotDeleted') return snapshotId === null ? vm : gone(vm, snapshotId);
   vm.current = { id: snapshotId, confidence: 'known' };
   if (event.type === 'SnapshotLoaded') vm.hold = heldAfterLoad(vm.hold);
   return vm;
+}
+
+/** What a copy stands on was planned when it began. One that is made anew in the same file takes its place. */
+function withBackups(
+  { backups, operation }: Vm,
+  { backups: made = [] }: DataOf<'SnapshotCreated'>,
+): readonly PartialBackup[] {
+  const planned = operation?.started?.backups ?? [];
+  const partial = made.flatMap(({ device, target }) => {
+    const backing = planned.find((plan) => plan.target === target)?.backing;
+    return backing ? [{ device, target, backing: backing.file }] : [];
+  });
+  return [...backups.filter(({ target }) => !made.some((one) => one.target === target)), ...partial];
 }
 
 function taken(vm: Vm, { snapshotId, vmState, memory, evidence }: DataOf<'SnapshotCreated'>): void {

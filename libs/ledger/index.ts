@@ -74,6 +74,7 @@ export {
   MemoryFormat,
   Outcome,
   PinWish,
+  PlannedPin,
   Quiesced,
   Resume,
   SnapshotMemory,

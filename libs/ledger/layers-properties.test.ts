@@ -155,6 +155,24 @@ test('whatever is folded or dropped, every snapshot that is left reads what it w
   );
 });
 
+test('whatever is folded or dropped, every backup reads what it was made of', () => {
+  const made = new Map<string, Content>();
+  inEveryHistory(
+    () => undefined,
+    ({ vm, host, events }) => {
+      if (vm.backups.length === 0) made.clear();
+      for (const { target, backing } of vm.backups)
+        expect(host.files.read(backing)).toEqual(made.get(target));
+      const frozen = [...vm.layers.keys()].filter((file) => !vm.disks.some((disk) => disk.file === file));
+      const backing = frozen[events.length % Math.max(1, frozen.length)];
+      if (backing === undefined || !events.some(({ type }) => type === 'SnapshotCreated')) return;
+      const target = `/copies/${vm.backups.length}`;
+      made.set(target, host.files.read(backing));
+      vm.backups = [...vm.backups, { device: 'vda', target, backing }];
+    },
+  );
+});
+
 test('the machine reads what it wrote through every create and delete, and what was loaded after a load', () => {
   inEveryHistory(
     () => undefined,

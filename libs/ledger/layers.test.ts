@@ -112,7 +112,7 @@ describe("the user's own image", () => {
   test('takes in nameless layers too when all goes, if they may be folded', () => {
     const vm = stackOf(['G A B'], 'B', { a: 'A' });
     expect(told(without(vm, ['a']).plan)).toEqual(['pull A into B on G']);
-    expect(told(without(vm, ['a'], ['G', 'A', 'B']).plan)).toEqual(['push B A into G']);
+    expect(told(without(vm, ['a'], { foldable: ['G', 'A', 'B'] }).plan)).toEqual(['push B A into G']);
   });
 });
 
@@ -149,6 +149,38 @@ describe('a snapshot inside a layer reads what it lacks from below:', () => {
     const [t] = [...vm.snapshots.values()].filter(({ id }) => id === 't');
     if (t) t.disks = [...t.disks, { device: 'vdb', mode: 'internal', file: 'C' }];
     expect(told(without(vm, ['a']).plan)).toEqual(['pull A into C on G', 'pull A into B on G', 'lose t']);
+  });
+});
+
+const spared = (file: string, gone: string[]): string[] =>
+  told(without(chain, gone, { spared: [file] }).plan);
+
+describe('a layer that somebody else reads', () => {
+  test('is kept, and nothing is copied into it from above', () => {
+    expect(spared('G', ['g'])).toEqual([]);
+    expect(spared('G', ['g', 'a', 'b'])).toEqual(['pull B A into C on G']);
+    expect(spared('A', ['a'])).toEqual([]);
+    expect(spared('A', ['g'])).toEqual([]);
+  });
+
+  test('still takes up what lies below it: it reads the same afterwards', () => {
+    expect(spared('B', ['a'])).toEqual(['pull A into B on G']);
+    expect(spared('B', ['a', 'b'])).toEqual(['pull A into B on G']);
+  });
+
+  test('is not dropped though the machine stands elsewhere, and neither is what it stands on', () => {
+    const vm = stackOf(['G A B', 'G C'], 'C', { g: 'G', a: 'A', b: 'B' });
+    expect(told(without(vm, ['b', 'a'], { foldable: [], spared: ['B'] }).plan)).toEqual([]);
+    expect(told(without(vm, ['b', 'a'], { foldable: [], spared: ['A'] }).plan)).toEqual(['drop B']);
+  });
+
+  test('may be read by a backup', () => {
+    const vm = stackOf(['G A B'], 'B', { g: 'G', a: 'A' });
+    vm.backups = [{ device: 'vda', target: '/copies/a', backing: 'A' }];
+    expect(told(without(vm, ['a']).plan)).toEqual([]);
+    expect(told(without(vm, ['g', 'a']).plan)).toEqual([]);
+    vm.backups = [];
+    expect(told(without(vm, ['g', 'a']).plan)).toEqual(['push B A into G']);
   });
 });
 

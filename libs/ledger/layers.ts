@@ -4,7 +4,7 @@ import type { Snapshot, Vm } from './vm.ts';
 /* Which file stands on which, and what still needs it: the rules for external snapshots, said once. */
 
 type Chains = Pick<Vm, 'layers'>;
-type Machine = Pick<Vm, 'layers' | 'disks'>;
+type Machine = Pick<Vm, 'layers' | 'disks' | 'backups'>;
 
 /** The layer and all that it stands on, top first. */
 export function chainUnder({ layers }: Chains, file: string): Layer[] {
@@ -20,7 +20,7 @@ export const layersOn = ({ layers }: Chains, file: string): Layer[] =>
   [...layers.values()].filter(({ backing }) => backing === file);
 
 /** The files that the machine stands on as it is now. */
-export const stoodOn = (vm: Machine): Set<string> =>
+export const stoodOn = (vm: Pick<Vm, 'layers' | 'disks'>): Set<string> =>
   new Set(vm.disks.flatMap(({ file }) => chainUnder(vm, file).map((layer) => layer.file)));
 
 /** Snapshots that live inside a file. What the file lacks they read from below it. */
@@ -52,13 +52,17 @@ export interface LayerPlan {
  * What becomes of the layers when only `remaining` live on. A layer is kept for the machine that writes it and for the
  * snapshots whose content it holds; what these stand on is needed, and what came with the machine always is. Of the
  * needed ones those in `foldable` are folded away, all others of ours that are not needed can go.
+ *
+ * What backups and those who are named in `spared` read from is kept too: nothing is copied into it, and it does not go.
  */
 export function planLayers(
   vm: Machine,
   remaining: readonly Snapshot[],
   foldable: ReadonlySet<string> = new Set(),
+  spared: ReadonlySet<string> = new Set(),
 ): LayerPlan {
-  const kept = keptLayers(vm, remaining);
+  const read = new Set([...spared, ...vm.backups.map(({ backing }) => backing)]);
+  const kept = keptLayers(vm, remaining, read);
   const given = [...vm.layers.values()].filter(({ origin }) => origin === 'given');
   const needed = new Set([...kept, ...given].flatMap(({ file }) => chainUnder(vm, file)));
   const unneeded = [...vm.layers.values()]
@@ -67,14 +71,20 @@ export function planLayers(
   const isFoldable = (layer: Layer): boolean => foldable.has(layer.file) && !kept.includes(layer);
   const staying = [...needed].filter((layer) => layer.origin === 'given' || !isFoldable(layer));
   const runs = staying.map((layer) => runUnder(vm, layer, isFoldable));
-  const folds = runs.flatMap((run) => foldOf(run, runs, remaining, isFoldable));
+  const canGo = ({ file, origin }: Layer): boolean =>
+    origin === 'ours' && !read.has(file) && tenantsOf(remaining, file).length === 0;
+  const folds = runs.flatMap((run) => foldOf(run, runs, { canGo, isFoldable }));
   const pulled = folds.flatMap((fold) => (fold.how === 'pull' ? [fold.into.file] : []));
   return { folds, unneeded, wouldLose: [...new Set(pulled.flatMap((file) => tenantsOf(remaining, file)))] };
 }
 
-function keptLayers({ layers, disks }: Machine, remaining: readonly Snapshot[]): Layer[] {
+function keptLayers(
+  { layers, disks }: Machine,
+  remaining: readonly Snapshot[],
+  read: ReadonlySet<string>,
+): Layer[] {
   const held = remaining.flatMap((snapshot) => snapshot.disks.map(({ file }) => file));
-  const files = new Set([...disks.map(({ file }) => file), ...held]);
+  const files = new Set([...disks.map(({ file }) => file), ...held, ...read]);
   return [...files].flatMap((file) => layers.get(file ?? '') ?? []);
 }
 
@@ -95,19 +105,17 @@ function runUnder(vm: Chains, above: Layer, isFoldable: (layer: Layer) => boolea
 function foldOf(
   { above, run, base }: Run,
   runs: readonly Run[],
-  remaining: readonly Snapshot[],
-  isFoldable: (layer: Layer) => boolean,
+  { canGo, isFoldable }: Record<'canGo' | 'isFoldable', (layer: Layer) => boolean>,
 ): Fold[] {
   const isAlone = runs.filter((other) => other.base === base).length === 1;
-  const canGo = above.origin === 'ours' && tenantsOf(remaining, above.file).length === 0;
-  if (base && isFoldable(base) && isAlone && canGo) return [{ how: 'push', from: above, run, base }];
+  if (base && isFoldable(base) && isAlone && canGo(above)) return [{ how: 'push', from: above, run, base }];
   return run.length > 0 ? [{ how: 'pull', into: above, run, base }] : [];
 }
 
 /** How the layers stand once the plan has been carried out. The node names of new tops are for the caller to add. */
 export function changeOf(
   { folds, unneeded }: LayerPlan,
-  vm: Machine,
+  vm: Pick<Vm, 'layers' | 'disks'>,
   remaining: readonly Snapshot[],
 ): LayerChange {
   const moved = new Map(

@@ -26,8 +26,11 @@ const claimVm = (vmId: string, more: Partial<Claim> = {}): RegistryCommand => ({
 });
 const releaseClaim = (vmId: string): RegistryCommand => ({ type: 'ReleaseClaim', vmId });
 const claimed = (vmId: string, more: Partial<Claim> = {}): RegistryEvent => {
-  const { files, ...rest } = claim(vmId, more);
-  return { type: 'VmClaimed', data: { vmId, files: [...files], ...rest } };
+  const { files, below, ...rest } = claim(vmId, more);
+  return {
+    type: 'VmClaimed',
+    data: { vmId, files: [...files], ...rest, ...(below && { below: [...below] }) },
+  };
 };
 const claimReleased = (vmId: string): RegistryEvent => ({ type: 'ClaimReleased', data: { vmId } });
 

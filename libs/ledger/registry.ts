@@ -8,6 +8,8 @@ export interface Claim {
   readonly name: string;
   readonly monitor: string;
   readonly files: readonly string[];
+  /** Files that it reads and does not write, which others may read too. Absent: none that we know of. */
+  readonly below?: readonly string[] | undefined;
   /** Kept until the VM's own stream begins: what a half-done registration is finished with. */
   readonly registration: Extract<RegistryEvent, { type: 'VmClaimed' }>['data']['registration'];
 }
@@ -68,8 +70,12 @@ function claimVm(
   for (const [otherId, other] of registry.claims) {
     if (otherId !== vmId) requireApart(claim, other, otherId);
   }
-  if (known && isSameClaim(known, claim)) return [];
-  return [{ type: 'VmClaimed', data: { vmId, ...claim, files: [...claim.files] } }];
+  return known && isSameClaim(known, claim) ? [] : [claimed(vmId, claim)];
+}
+
+function claimed(vmId: string, { below = [], files, ...rest }: Claim): RegistryEvent {
+  const read = below.length > 0 ? { below: [...below] } : {};
+  return { type: 'VmClaimed', data: { vmId, ...rest, files: [...files], ...read } };
 }
 
 function requireApart(claim: Claim, other: Claim, vmId: string): void {
@@ -86,5 +92,9 @@ function requireApart(claim: Claim, other: Claim, vmId: string): void {
 const isSameClaim = (one: Claim, other: Claim): boolean =>
   one.name === other.name &&
   one.monitor === other.monitor &&
-  one.files.every((file) => other.files.includes(file)) &&
-  other.files.every((file) => one.files.includes(file));
+  areSame(one.files, other.files) &&
+  areSame(one.below ?? [], other.below ?? []);
+
+/** Whatever their order. */
+const areSame = (some: readonly string[], others: readonly string[]): boolean =>
+  some.every((file) => others.includes(file)) && others.every((file) => some.includes(file));

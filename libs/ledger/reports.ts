@@ -78,6 +78,13 @@ export function reportPinned({ pinned }: CommandOf<'ReportPinned'>, vm: Vm): VmE
   return [{ type: 'SnapshotPinned', data: { ...pinned, snapshotId, name, parentId: vm.current.id } }];
 }
 
+/** Once for each load: whoever comes later only lets the machine go on. */
+export function reportContentLoaded({ content }: CommandOf<'ReportContentLoaded'>, vm: Vm): VmEvent[] {
+  const operation = openOperation(content.operationId, vm);
+  if (operation?.kind !== 'load' || operation.isLoaded) return [];
+  return [{ type: 'ContentLoaded', data: { snapshotId: operation.snapshotId, ...content } }];
+}
+
 /** Of pins only the newest is kept, and the one that is loaded: the present descends from it. */
 export function reportLoaded({ loaded, replaced = [] }: CommandOf<'ReportLoaded'>, vm: Vm): VmEvent[] {
   const operation = openOperation(loaded.operationId, vm);

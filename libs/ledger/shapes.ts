@@ -100,6 +100,16 @@ export type Quiesced = z.infer<typeof Quiesced>;
 export const PinWish = z.object({ snapshotId: z.string(), what: z.enum(['disks', 'memory']) });
 export type PinWish = z.infer<typeof PinWish>;
 
+/** Where the files of what is saved of the present lie. */
+export const PlannedPin = z.object({
+  snapshotId: z.string(),
+  /** The images that get its tag, by device. */
+  files: z.record(z.string(), z.string()),
+  /** Absent: no memory is saved, or a disk takes it. */
+  memoryFile: z.string().optional(),
+});
+export type PlannedPin = z.infer<typeof PlannedPin>;
+
 /** A plan that was made before, and accepted by whoever asks now. */
 export const AcceptedPlan = z.object({
   /** What people know it by. */

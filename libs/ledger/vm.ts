@@ -41,6 +41,13 @@ export interface Snapshot {
   whole?: Standing['status'];
 }
 
+/** A copy of a disk that holds only a part: the rest it reads from the file that it stands on. */
+export interface PartialBackup {
+  readonly device: string;
+  readonly target: string;
+  readonly backing: string;
+}
+
 /** The one request that is being carried out, with all the worker needs to do it. */
 export type OpenOperation = {
   readonly id: string;
@@ -60,6 +67,8 @@ export type OpenOperation = {
       readonly request: DataOf<'LoadRequested'>;
       /** Whether the present is saved already. */
       isPinned: boolean;
+      /** Whether everything is in place already, so that the machine may have run on it. */
+      isLoaded: boolean;
     }
   | {
       readonly kind: 'delete';
@@ -87,6 +96,8 @@ export interface Vm {
   disks: readonly Disk[];
   /** Every file under the disks and under the snapshots, by its path. */
   layers: Map<string, Layer>;
+  /** Whatever they stand on stays as it is: the ledger does not know whether a caller still has them. */
+  backups: readonly PartialBackup[];
   foreignTags: readonly { readonly device: string; readonly tag: string }[];
   /** Those that live, in the order they were asked for. */
   snapshots: Map<string, Snapshot>;
@@ -109,6 +120,7 @@ export const unborn = (): Vm => ({
   labels: {},
   disks: [],
   layers: new Map(),
+  backups: [],
   foreignTags: [],
   snapshots: new Map(),
   usedIds: new Set(),

@@ -101,6 +101,7 @@ async function taken(tell: Teller): Promise<void> {
     memory: { mode: 'external' as const, ...memory, config },
     ...{ evidence: inside(tagOf(snapshotId)), layers: goesOnIn(2, raw.file, snapshotId) },
     backups: [{ ...backup, sizeBytes: 196_608 }],
+    runs: false,
     quiesce: { asked: 'try', achieved: 'none', why: 'the memory is of the same instant' } as const,
     ...tell.done('capture', 'vda'),
   };
@@ -159,7 +160,14 @@ async function loaded(tell: Teller): Promise<void> {
     const overlays = [overlay(n, raw.file, 'copy')];
     await tell.report(WEB, {
       type: 'StartOperation',
-      start: { ...started(n, snapshotId), overlays, launch: 'before', unlinks: [scratch(n - 1)] },
+      start: {
+        ...{ ...started(n, snapshotId), overlays, launch: 'before', unlinks: [scratch(n - 1)] },
+        pin: {
+          snapshotId: pinId,
+          files: { vdb: traceOf('vdb', '').file },
+          memoryFile: `${SNAPSHOTS}/memory-${n}.qcow2`,
+        },
+      },
     });
     const pinned = {
       ...({ operationId, vmState: 'paused', consistency: 'memory' } as const),
@@ -168,6 +176,8 @@ async function loaded(tell: Teller): Promise<void> {
       ...{ evidence: inside(tagOf(pinId)), layers: NO_CHANGE },
     };
     await tell.report(WEB, { type: 'ReportPinned', pinned });
+    const content = { operationId, layers: goesOnIn(n, raw.file) };
+    await tell.report(WEB, { type: 'ReportContentLoaded', content });
     const layers = { ...goesOnIn(n, raw.file), gone: n === 6 ? [scratch(5)] : [] };
     const report = { operationId, runs: false, layers, ...tell.done('load') };
     await tell.report(WEB, { type: 'ReportLoaded', loaded: report, replaced: earlier });
@@ -214,7 +224,10 @@ async function deleted(tell: Teller): Promise<void> {
     }
     const left: Layer = { ...layerOf(7, raw.file), origin: 'given' };
     const change = { ...NO_CHANGE, set: [layerOf(4, raw.file), left], gone: [scratch(2)] };
-    await tell.report(WEB, { type: 'ReportDeleted', deleted: { operationId, layers: change, ...done } });
+    await tell.report(WEB, {
+      type: 'ReportDeleted',
+      deleted: { operationId, layers: change, runs: false, ...done },
+    });
   }
 }
 

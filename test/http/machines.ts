@@ -39,7 +39,7 @@ export function openMachines(): Machines {
       if (monitor.includes('nobody')) throw new Refusal('not-a-monitor', `nobody listens at ${monitor}`);
       const described = disks.map(({ device, file, format }) => ({ ...disk(monitor, device, format), file }));
       const found = described.length > 0 ? described : [disk(monitor, 'vda'), disk(monitor, 'vdb')];
-      return { monitor, disks: found, foreignTags: [], power: 'running' };
+      return { monitor, disks: found, foreignTags: [], below: [], power: 'running' };
     },
     agentPath: async (path) => {
       if (path.startsWith('/m/')) return path;
@@ -55,6 +55,7 @@ export function openMachines(): Machines {
     survey: async ({ disks, foreignTags }) => ({
       disks: [...disks],
       foreignTags: [...foreignTags],
+      below: [],
       ...found,
     }),
     plan: async (vm, operation) => {

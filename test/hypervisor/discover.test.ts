@@ -39,6 +39,7 @@ test('a running machine tells of its disks, its foreign tags and its power', asy
       { device: 'na-dev', tag: 'before-upgrade' },
       { device: 'na-dev', tag: 'sl-01a1fe18-2458-7065-ae02-7e09d6935f3f' },
     ],
+    below: [],
     power: 'running',
   });
 });

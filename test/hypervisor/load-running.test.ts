@@ -31,7 +31,8 @@ describe('a load of a machine with its memory', () => {
     expect(end).toBe('loaded');
     expect(report).toMatchObject({ loaded: { runs: true } });
     expect(present()).toBe('first first running');
-    expect(sent()).toEqual(['snapshot-load', 'job-dismiss']);
+    expect(sent()).toEqual(['stop', 'snapshot-load', 'job-dismiss', 'cont']);
+    expect(book.events.map(({ type }) => type).slice(-2)).toEqual(['ContentLoaded', 'SnapshotLoaded']);
     expect(qemu.monitor.received.find(({ command }) => command === 'snapshot-load')?.args).toMatchObject({
       tag: tagOf(snapshotId),
       vmstate: 'nb',
@@ -116,7 +117,7 @@ describe('a load of a machine with its memory', () => {
     });
     expect((await book.load(snapshotId)).end).toBe('loaded');
     expect(present()).toBe('first first running');
-    expect(sent()).toEqual(['snapshot-load', 'job-dismiss', 'snapshot-load', 'job-dismiss', 'cont']);
+    expect(sent()).toEqual(['stop', 'snapshot-load', 'job-dismiss', 'snapshot-load', 'job-dismiss', 'cont']);
   });
 
   test('that always tears the disks is held, and the machine never runs', async () => {
@@ -178,7 +179,7 @@ describe('a load of a machine with its memory', () => {
     });
     expect((await book.load(snapshotId)).end).toBe('loaded');
     expect(present()).toBe('first first running');
-    expect(sent()).toEqual(['snapshot-load', 'stop', 'snapshot-load', 'job-dismiss', 'cont']);
+    expect(sent()).toEqual(['stop', 'snapshot-load', 'snapshot-load', 'job-dismiss', 'cont']);
   });
 
   test('in which QEMU dies waits for the machine with its images repaired, then is repeated', async () => {
@@ -229,6 +230,40 @@ describe('a load of a machine with its memory', () => {
     qemu.jobs.push({ id: `j-${book.vm.operation?.id ?? ''}`, type: 'snapshot-load', status: 'concluded' });
     stage.succeed();
     expect(outcomeOf(await stage.book.work()).end).toBe('loaded');
-    expect(sent()).toEqual(['job-dismiss']);
+    expect(sent()).toEqual(['stop', 'job-dismiss', 'cont']);
+  });
+
+  test('is recorded before the machine may run on it', async () => {
+    let isRecorded = false;
+    qemu.interfere('cont', (_, proceed) => {
+      isRecorded = book.events.at(-1)?.type === 'ContentLoaded';
+      return proceed();
+    });
+    expect((await book.load(snapshotId)).end).toBe('loaded');
+    expect(isRecorded).toBe(true);
+  });
+
+  test('that is recorded is not done again, whatever the guest has written since', async () => {
+    book.askLoad(snapshotId);
+    const vm = book.seen();
+    if (vm.operation) await stage.hypervisor.carryOut(vm, vm.operation, book.journal()); // Nobody hears of it.
+    host.image('a').content = 'written since';
+    await stage.hypervisor.close();
+    stage.succeed();
+    expect(outcomeOf(await stage.book.work()).end).toBe('loaded');
+    expect(present()).toBe('written since first running');
+  });
+
+  test('that is recorded is over when QEMU has died since, and its images are repaired', async () => {
+    book.askLoad(snapshotId);
+    const vm = book.seen();
+    if (vm.operation) await stage.hypervisor.carryOut(vm, vm.operation, book.journal());
+    host.image('a').content = 'written since';
+    host.image('a').health = 2;
+    host.die();
+    await stage.hypervisor.close();
+    stage.succeed();
+    expect(outcomeOf(await stage.book.work()).report).toMatchObject({ loaded: { runs: false } });
+    expect([host.image('a').content, host.image('a').health]).toEqual(['written since', 0]);
   });
 });

@@ -42,7 +42,11 @@ export class Notebook {
 
   /** Registers the machine behind a monitor. */
   async register(monitor: string, disks?: { device: string; file: string; format: string }[]): Promise<void> {
-    const { power: _, ...found } = await this.#hypervisor.discover({ monitor, ...(disks && { disks }) });
+    const {
+      power: _,
+      below: __,
+      ...found
+    } = await this.#hypervisor.discover({ monitor, ...(disks && { disks }) });
     const registration = { vmId: v7(), name: 'box', host: 'here', guestAgent: null, labels: {}, ...found };
     this.handle({ type: 'RegisterVm', registration });
   }
@@ -94,6 +98,7 @@ export class Notebook {
         this.handle({ type: 'StartOperation', start });
       },
       pinned: async (pinned) => void this.handle({ type: 'ReportPinned', pinned }),
+      loaded: async (content) => void this.handle({ type: 'ReportContentLoaded', content }),
       progress: ({ phase }) => void this.progress.push(phase),
     };
   }
@@ -150,6 +155,7 @@ export function outcomeOf(report: Report): Omit<Outcome, 'snapshotId'> {
     case 'ReportDrift':
     case 'StartOperation':
     case 'ReportPinned':
+    case 'ReportContentLoaded':
     case 'ReportLeftoverRemoved':
       throw new Error(`an operation cannot end in ${report.type}`);
   }

@@ -2,7 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import { v7 } from 'uuid';
 import { afterAll, describe, expect, test } from 'vitest';
+import { tagOf } from '#ledger';
 import { finish, successor } from './haste.ts';
 import { house, imageHolds, imageWrite } from './house.ts';
 import { holdOpen } from './holder.ts';
@@ -75,18 +77,48 @@ describe.runIf(needsQemu())('an overlay that a caller has made', () => {
     execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', ...below, mine]);
     const target = join(home.dir, 'copy.qcow2');
     const { book } = await successor(home, async (point) => {
-      if (point === 'hypervisor.before-copy') rmSync(target);
+      if (point === 'hypervisor.before-copy') rmSync(join(home.dir, `sl-${id}-501.part`));
     });
     const disks = [
       { device: 'dev-da', mode: 'external' as const, file: mine, fileMode: 'existing' as const },
       { device: 'dev-db', mode: 'internal' as const },
     ];
-    book.ask({ disks, backups: [backupInto(target)] });
+    const id = book.ask({ disks, backups: [backupInto(target)] });
     expect((await finish(book)).end).toBe('undone: refused-by-qemu');
     expect(book.vm.disks.map(({ file }) => file)).toEqual(home.disks.map(({ file }) => file));
     expect(existsSync(mine)).toBe(true);
   });
 });
+
+describe.runIf(needsQemu()).each(['on', 'off'])(
+  'an overlay of format qed, of a machine that is %s,',
+  (power) => {
+    async function overlay(belowFormat: string) {
+      const home = await house({ letters: 'a', ...(belowFormat === 'raw' && { raw: 'a' }) });
+      if (power === 'off') await home.off();
+      const file = join(home.dir, 'mine.qed');
+      const below = ['-b', home.fileOf('a'), '-F', belowFormat];
+      execFileSync('qemu-img', ['create', '-q', '-f', 'qed', ...below, file]);
+      const disks = [
+        { device: 'dev-da', mode: 'external' as const, format: 'qed', file, fileMode: 'existing' as const },
+      ];
+      return { home, file, wish: { disks, ...(power === 'on' && { diskOnly: true }) } };
+    }
+
+    test.each(['qcow2', 'raw'])('may stand on %s, though its header does not name that', async (format) => {
+      const { home, file, wish } = await overlay(format);
+      expect((await home.book.create(wish)).end).toBe('created');
+      expect(home.book.vm.disks[0]).toMatchObject({ file, format: 'qed' });
+    });
+
+    test('whose header leaves the format below to be guessed does not stand on raw bytes', async () => {
+      const { home, file, wish } = await overlay('raw');
+      const guessing = ['rebase', '-u', '-f', 'qed', '-b', home.fileOf('a'), '-F', 'qcow2', file];
+      execFileSync('qemu-img', guessing);
+      expect((await home.book.create(wish)).end).toBe('undone: path-not-allowed');
+    });
+  },
+);
 
 describe.runIf(needsQemu())('a worker that dies', () => {
   test.each(['on', 'off'])(
@@ -115,17 +147,18 @@ describe.runIf(needsQemu())('a worker that dies', () => {
   test('with an overlay that is only half an image has not captured a machine that is off', async () => {
     const home = await house();
     await home.off();
-    const file = join(home.dir, 'top.qcow2');
+    const id = v7();
+    const file = join(home.dir, `${tagOf(id)}-2.qcow2`);
     const { promise: death, resolve: die } = Promise.withResolvers<void>();
     let images = 0;
     const first = await successor(home, (point) => {
       if (point === 'hypervisor.after-image') images += 1;
-      if (images < external.length) return Promise.resolve();
+      if (images < external.length || !existsSync(file)) return Promise.resolve();
       truncateSync(file, 50);
       die();
       return new Promise(() => undefined);
     });
-    first.book.ask({ disks: external.map((disk, at) => (at === 1 ? { ...disk, file } : disk)) });
+    first.book.ask({ snapshotId: id, disks: external });
     void first.book.work();
     await death;
     await first.hypervisor.close();

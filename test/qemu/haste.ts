@@ -37,6 +37,7 @@ export async function successor(home: House, fault?: World['fault']): Promise<Su
     imageRoots: [home.dir],
     worker: 'w2',
     transcriptsDir: join(home.dir, 'transcripts'),
+    socketsDir: join(home.dir, 'sockets'),
   });
   return { hypervisor, book: home.book.heir(hypervisor) };
 }

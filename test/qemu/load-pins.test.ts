@@ -1,6 +1,7 @@
 /* What a load saves of the present before it leaves it, and whether that brings the present back. */
 import { existsSync, readdirSync } from 'node:fs';
-import { pinsOf } from '#ledger';
+import type { Start } from '#hypervisor';
+import { pinsOf, tagOf } from '#ledger';
 import { v7 } from 'uuid';
 import { afterAll, describe, expect, test } from 'vitest';
 import { house, type House } from './house.ts';
@@ -71,6 +72,39 @@ describe.runIf(needsQemu())('a load that saves the present first', () => {
       expect(await contents(home)).toBe('44 44');
       expectNoStrays(home);
     }
+  });
+
+  test.each<{ name: string; what: 'disks' | 'memory'; wish: Wish }>([
+    { name: 'a tag on every disk', what: 'memory', wish: {} },
+    { name: 'memory in a file', what: 'memory', wish: { memory: 'none', disks: bothExternal } },
+  ])('has named $name, and how to take it back, before it touches anything', async ({ what, wish }) => {
+    const home = await house();
+    const snapshotId = await captured(home, wish);
+    const before = readdirSync(home.dir);
+    await loaded(home, snapshotId, what);
+    const [pin = ''] = pins(home);
+    const start = home.book.events.findLast(({ type }) => type === 'OperationStarted')?.data as Start;
+    const undo = start.undo.join('\n');
+    const made = readdirSync(home.dir).filter((name) => name.endsWith('qcow2') && !before.includes(name));
+    for (const name of made) expect(undo).toContain(`unlink ${home.dir}/${name}`);
+    for (const { device, mode } of home.book.snapshot(pin).disks)
+      if (mode === 'internal') expect(undo).toContain(`remove ${tagOf(pin)} from ${device}`);
+    const { file: memoryFile } = home.book.snapshot(pin).memory;
+    expect(start.pin?.memoryFile).toBe(memoryFile);
+  });
+
+  test('tells of a disk of which nothing is saved', async () => {
+    const home = await house({ raw: 'b' });
+    const disks = [internal('dev-da'), { device: 'dev-db', mode: 'none' as const }];
+    const snapshotId = await captured(home, { memory: 'none', disks });
+    await loaded(home, snapshotId, 'disks');
+    const start = home.book.events.findLast(({ type }) => type === 'OperationStarted')?.data as Start;
+    expect(start.plan).toContain('save nothing of dev-db: the load leaves it as it is, and raw holds no tag');
+    const [pin = ''] = pins(home);
+    expect(home.book.snapshot(pin).disks).toMatchObject([{ mode: 'internal' }, { mode: 'none' }]);
+    await writeAll(home, 0x33);
+    await loaded(home, pin, null);
+    expect(await contents(home)).toBe('22 33');
   });
 
   test('keeps the newest of what it saved, and the earlier ones are gone from the disks', async () => {

@@ -97,7 +97,7 @@ describe.runIf(needsQemu())('on a running QEMU', () => {
     await home.boot({ memoryMb: 128 });
     delete home.book.snapshot(snapshotId).memory.config; // As in a log of old, which does not tell of it.
     expect((await home.book.load(snapshotId)).end).toBe('held: config-mismatch');
-    expect(await stateOf(home)).toBe('restore-vm');
+    expect(await stateOf(home)).toBe('paused');
     await home.vm.stop();
     await home.boot();
     expect((await home.book.load(snapshotId)).end).toBe('loaded');

@@ -104,6 +104,27 @@ describe.runIf(needsQemu())('a delete', () => {
     await expectWhole(home, before);
   });
 
+  test('of what QEMU will not close, because somebody reads it there, waits while the guest runs on', async () => {
+    const home = await house({ letters: 'a' });
+    const buried = await created(home, internal);
+    await created(home, external);
+    const before = digests(home);
+    const { monitor } = home.vm;
+    const [block] = (await monitor.execute('query-block')) as { inserted: { 'node-name': string } }[];
+    const addr = { type: 'unix', data: { path: join(home.dir, 'nbd.sock') } };
+    await monitor.execute('nbd-server-start', { addr });
+    const node = block?.inserted['node-name'] ?? '';
+    await monitor.execute('block-export-add', { type: 'nbd', id: 'reader', 'node-name': node });
+    home.book.askDelete(buried);
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      await expect(home.book.work()).rejects.toThrow(NotNow);
+      expect(await stanceOf(home)).toBe('running on its image');
+    }
+    await monitor.execute('block-export-del', { id: 'reader', mode: 'hard' });
+    expect((await home.finish()).end).toBe('deleted');
+    await expectWhole(home, before);
+  });
+
   test('does not let a machine run that somebody has started standing since', async () => {
     const { died, fault, arm } = deathAt('hypervisor.before-removal');
     const home = await house({ letters: 'a', fault });

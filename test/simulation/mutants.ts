@@ -74,6 +74,7 @@ const journalOf = (journal: Journal): Journal => ({
   disks: (found) => journal.disks(found),
   begin: (start) => journal.begin(start),
   pinned: (pinned) => journal.pinned(pinned),
+  loaded: (content) => journal.loaded(content),
   progress: (now) => journal.progress(now),
 });
 

@@ -22,8 +22,9 @@ export async function register(
 ): Promise<Handled<RegistryEvent>> {
   const { ledgers } = house;
   const again = await ledgers.registry.answered(REGISTRY_STREAM, asked);
-  const registration = again ? registrationIn(again) : await registrationOf(house, body);
-  return registerVm(ledgers, registration, asked);
+  if (again) return registerVm(ledgers, registrationIn(again), asked);
+  const { registration, below } = await registrationOf(house, body);
+  return registerVm(ledgers, registration, asked, below);
 }
 
 /** What a registration recorded. */
@@ -39,7 +40,10 @@ export function registrationIn({ events }: Handled<RegistryEvent>): Registration
  *
  * @throws {Refusal} what the look or the registry says; nothing was recorded then
  */
-async function registrationOf(house: House, body: RegisterVmBody): Promise<Registration> {
+async function registrationOf(
+  house: House,
+  body: RegisterVmBody,
+): Promise<{ readonly registration: Registration; readonly below: readonly string[] }> {
   const known = {
     vmId: body.id ?? house.world.ids.uuid(),
     name: body.name,
@@ -54,13 +58,9 @@ async function registrationOf(house: House, body: RegisterVmBody): Promise<Regis
   const images = imagesIn(disks);
   const guestAgent = known.guestAgent === null ? null : await hypervisor.agentPath(known.guestAgent);
   const found = await hypervisor.discover({ monitor, ...(images.length > 0 && { disks: images }) });
-  return {
-    ...known,
-    guestAgent,
-    monitor: found.monitor,
-    disks: withDefaults(found.disks, disks),
-    foreignTags: found.foreignTags,
-  };
+  const { monitor: resolved, foreignTags, below } = found;
+  const seen = { monitor: resolved, disks: withDefaults(found.disks, disks), foreignTags };
+  return { registration: { ...known, guestAgent, ...seen }, below };
 }
 
 /** What is plainly taken is said before the machine is bothered. The registry decides again when it records. */

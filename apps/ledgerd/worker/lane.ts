@@ -1,16 +1,15 @@
 import type { Asked, Handled } from '#event-store';
 import { Fenced, type Hypervisor, type Journal, NotNow } from '#hypervisor';
-import { type FailureCode, Refusal, type OpenOperation, type Report, type Vm, type VmEvent } from '#ledger';
+import { Refusal, type OpenOperation, type Report, type Vm, type VmEvent } from '#ledger';
 import type { World } from '#world';
 import { frozen, type Ledgers, streamOf } from '../ledger.ts';
 import { claimWhatItIs } from '../registration.ts';
 import { Backoff } from './backoff.ts';
+import { expired, START_DEADLINE_MS } from './expired.ts';
 import type { WorkerLog } from './log.ts';
 import type { Places } from './places.ts';
 import { busyWith, reconcile } from './reconcile.ts';
 
-/** How long an operation may wait for its machine before it ends as `expired`. Nothing was touched until then. */
-const START_DEADLINE_MS = 120_000;
 /** From then on an operation that has begun shows as `Overdue`. Only evidence ends it. */
 const OVERDUE_AFTER_MS = 600_000;
 /** While an operation is open, its machine is looked at no more and no less often than this. */
@@ -57,6 +56,8 @@ export class Lane {
   #nap: AbortController | null = null;
   /** When this worker first met the open operation, on the monotonic clock. */
   #met: { readonly operationId: string; readonly at: number } | null = null;
+  /** What the last look found the machine to read below what it writes. */
+  #below: readonly string[] | undefined;
   #lastObstacle = 'no worker came to it in time';
   #leftoverBackoff: Backoff | null = null;
   #wishes: Wish[] = [];
@@ -134,7 +135,10 @@ export class Lane {
     const { ledgers, host, world, log } = this.#options;
     const by = { actor: `worker:${host}`, request: { by: 'claim' } };
     try {
-      await claimWhatItIs(ledgers, vm, () => ({ ...by, correlationId: world.ids.uuid() }));
+      await claimWhatItIs(ledgers, { ...vm, below: this.#below }, () => ({
+        ...by,
+        correlationId: world.ids.uuid(),
+      }));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       log.told('a VM stands on files that are claimed for another', { vmId: this.vmId, why: error.message });
@@ -144,7 +148,8 @@ export class Lane {
   async #lookAround(): Promise<void> {
     for (const { asked, resolve, reject } of this.#wishes.splice(0)) {
       const leave = await this.#options.places.take();
-      await reconcile(this.#options, this.vmId, asked).then(resolve, reject);
+      const reading = { ...this.#options, reads: (below: readonly string[]) => void (this.#below = below) };
+      await reconcile(reading, this.vmId, asked).then(resolve, reject);
       leave();
     }
   }
@@ -198,14 +203,13 @@ export class Lane {
 
   #journal(operation: OpenOperation): Journal {
     return {
-      disks: async (found) => {
-        await this.#ask(operation, { type: 'ReportDisks', ...found });
-      },
+      disks: (found) => this.#ask(operation, { type: 'ReportDisks', ...found }),
       begin: async (start) => {
         if (this.#options.signal.aborted) throw new Fenced('this worker is stopping');
         await this.#askOrFenced(operation, { type: 'StartOperation', start });
       },
       pinned: (pinned) => this.#askOrFenced(operation, { type: 'ReportPinned', pinned }),
+      loaded: (content) => this.#askOrFenced(operation, { type: 'ReportContentLoaded', content }),
       progress: ({ phase, percent }) => {
         this.progress = { operationId: operation.id, phase, percent };
       },
@@ -285,16 +289,3 @@ export class Lane {
     this.#nap = null;
   }
 }
-
-const expired = (operationId: string, obstacle: string): Report => ({
-  type: 'ReportFailed',
-  failed: {
-    operationId,
-    reason: 'expired' satisfies FailureCode,
-    message: `it could not begin within ${START_DEADLINE_MS / 1000} s: ${obstacle}`,
-    outcome: 'undone',
-    leftovers: [],
-    steps: [],
-    transcriptDigest: '',
-  },
-});

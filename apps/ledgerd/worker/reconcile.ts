@@ -10,6 +10,8 @@ export interface Reconciling {
   readonly ledgers: Ledgers;
   readonly hypervisor: Hypervisor;
   readonly host: string;
+  /** Is told which files the machine reads and does not write: for whoever claims them. */
+  readonly reads: (below: readonly string[]) => void;
 }
 
 /**
@@ -18,7 +20,7 @@ export interface Reconciling {
  * @throws {Refusal} `vm-unknown`, `vm-busy`, and what keeps it from being looked at
  */
 export async function reconcile(
-  { ledgers, hypervisor, host }: Reconciling,
+  { ledgers, hypervisor, host, reads }: Reconciling,
   vmId: string,
   asked: Asked,
 ): Promise<Handled<VmEvent>> {
@@ -26,7 +28,8 @@ export async function reconcile(
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
     const { state, version } = await ledgers.vms.state(stream);
     requireOurs(state, host);
-    const seen = await hypervisor.survey(frozen(state));
+    const { below, ...seen } = await hypervisor.survey(frozen(state));
+    reads(below);
     try {
       const at = { ...asked, expectedVersion: asked.expectedVersion ?? version };
       return await ledgers.vms.handle(stream, { type: 'ReportDrift', ...seen }, at);

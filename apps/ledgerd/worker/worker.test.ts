@@ -74,7 +74,8 @@ async function house(
   const expected: string[] = [];
   const survey = async ({ disks }: Vm): ReturnType<Hypervisor['survey']> => {
     found.looks = (found.looks ?? 0) + 1;
-    return { disks: [...disks], foreignTags: [], findings: [...found.findings], stopped: found.stopped };
+    const { findings, stopped } = found;
+    return { disks: [...disks], foreignTags: [], findings: [...findings], below: [], stopped };
   };
   const hypervisor = {
     ...{ carryOut, survey },

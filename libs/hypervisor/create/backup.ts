@@ -6,6 +6,7 @@ import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { addNode, removeNode } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
+import { draftOf, type NamedFile, publish } from '../qemu/named-files.ts';
 import { NotNow } from '../not-now.ts';
 import { backupJobIdOf, isBackupOf } from '../qemu/own-jobs.ts';
 import { diskOf, type Sight } from '../look/sight.ts';
@@ -24,21 +25,33 @@ const CANCEL_TIMEOUT_MS = 30_000;
 /** QEMU's words for a job that was told to end. */
 const CANCELED = /^Operation canceled$/i;
 
+/** The new files that the copies are to be. */
+export const targetsOf = ({ backups = [] }: Pick<Start, 'backups'>): NamedFile[] =>
+  backups.filter(({ by }) => by === 'create').map(({ target, node }) => ({ file: target, node }));
+
+/** Where a copy lies until it is whole. */
+const draftedAt = ({ snapshotId }: Start, { target, node, by }: PlannedBackup): string =>
+  by === 'create' ? draftOf(snapshotId ?? '', { file: target, node }) : target;
+
 /** New empty files for the copies; tells which they are. Throws what qemu-img refuses. */
 export async function makeTargets({ place, steps }: Errand, start: Start, sight: Sight): Promise<string[]> {
   const made = (start.backups ?? []).filter(({ by }) => by === 'create');
-  for (const { device, target: file, format, backing } of made) {
+  for (const backup of made) {
+    const { device, format, backing } = backup;
+    const file = draftedAt(start, backup);
     const sizeBytes = diskOf(sight, device)?.virtualSizeBytes ?? 0;
     await steps.take('create the copy', device, () =>
       place.images.create({ file, format }, sizeBytes, backing),
     );
   }
-  return made.map(({ target }) => target);
+  return made.map((backup) => draftedAt(start, backup));
 }
 
 /** Throws what QEMU refuses. */
-export async function openTargets({ place, steps }: Errand, { backups = [] }: Start): Promise<void> {
-  for (const { device, target: file, format, node } of backups) {
+export async function openTargets({ place, steps }: Errand, start: Start): Promise<void> {
+  for (const backup of start.backups ?? []) {
+    const { device, format, node } = backup;
+    const file = draftedAt(start, backup);
     await steps.take('open the copy', device, () => addNode(place, { file, format, node }, 'alone'));
   }
 }
@@ -64,17 +77,18 @@ export async function copyImages(errand: Errand, start: Start, sight: Sight): Pr
   const { place, steps, journal } = errand;
   const { backups = [] } = start;
   if (backups.length === 0) return;
-  for (const [index, { device, target, format, backing }] of backups.entries()) {
+  for (const [index, backup] of backups.entries()) {
+    const { device, format, backing } = backup;
     journal.progress({ phase: 'copying', percent: Math.floor((100 * index) / backups.length) });
     const disk = diskOf(sight, device);
     if (!disk) throw new Thwarted('disk-unsupported', `the machine has no disk "${device}"`);
     await pass(place.world, 'hypervisor.before-copy');
     await steps.take('copy the image', device, () =>
-      place.images.convert(disk, { file: target, format }, backing),
+      place.images.convert(disk, { file: draftedAt(start, backup), format }, backing),
     );
     await pass(place.world, 'hypervisor.after-copy');
   }
-  await keep(errand, backups);
+  await keep(errand, start);
 }
 
 /**
@@ -85,7 +99,8 @@ export async function copyImages(errand: Errand, start: Start, sight: Sight): Pr
  *
  * @throws {NotNow} when they take longer than anybody waits; else what QEMU refuses, and `Thwarted` once canceled
  */
-export async function finishBackups(errand: Errand, { backups = [] }: Start): Promise<void> {
+export async function finishBackups(errand: Errand, start: Start): Promise<void> {
+  const { backups = [] } = start;
   if (backups.length === 0 || errand.memory.copied.has(errand.operationId)) return;
   const { place, steps } = errand;
   if ((await jobsNow(place.line.held, errand.operationId)).length === 0) return;
@@ -95,7 +110,7 @@ export async function finishBackups(errand: Errand, { backups = [] }: Start): Pr
   for (const { node, device } of backups) {
     await steps.take('close the copy', device, () => removeNode(place, node));
   }
-  await keep(errand, backups);
+  await keep(errand, start);
   for (const { id } of await jobsNow(place.line.held, errand.operationId)) {
     await pass(place.world, 'hypervisor.before-dismiss');
     await dismissJob(place.line.held, id);
@@ -103,13 +118,18 @@ export async function finishBackups(errand: Errand, { backups = [] }: Start): Pr
   }
 }
 
-async function keep(
-  { place, memory, operationId }: Errand,
-  backups: readonly PlannedBackup[],
-): Promise<void> {
-  for (const { target } of backups) await place.world.files.syncFile(target);
+/** The copies are whole: each is on disk for good before it bears its name. */
+async function keep(errand: Errand, start: Start): Promise<void> {
+  const { place, memory, operationId } = errand;
+  const { files } = place.world;
+  const { backups = [] } = start;
+  for (const backup of backups) {
+    const draft = draftedAt(start, backup);
+    await files.syncFile((await files.stat(draft)) === null ? backup.target : draft);
+  }
+  await publish(errand, start.snapshotId ?? '', targetsOf(start));
   for (const directory of new Set(backups.map(({ target }) => posix.dirname(target)))) {
-    await place.world.files.syncDirectory(directory);
+    await files.syncDirectory(directory);
   }
   memory.copied.add(operationId);
 }

@@ -9,13 +9,13 @@ import {
   TRANSACTION_TIMEOUT_MS,
 } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
-import { backupActions, copyImages, finishBackups, makeTargets, openTargets } from './backup.ts';
+import { backupActions, copyImages, finishBackups, makeTargets, openTargets, targetsOf } from './backup.ts';
 import { pass } from '../fault-points.ts';
-import { addNode, removeNode } from '../qemu/graph.ts';
+import { addNode, openNodes, removeNode } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
 import { memoryBytes } from '../look/machine-config.ts';
 import { type MemoryStream, whileReceiving } from './memory-stream.ts';
-import { takeNames } from '../qemu/named-files.ts';
+import { draftOf, type NamedFile, publish, takeNames } from '../qemu/named-files.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { glance } from '../look/observe.ts';
 import { whileFrozen } from './quiesce.ts';
@@ -23,7 +23,7 @@ import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { together } from '../together.ts';
 
 /** A state file needs no room for a disk: the memory lies beyond it. */
-const STATE_FILE_BYTES = 1024 * 1024;
+export const STATE_FILE_BYTES = 1024 * 1024;
 
 /**
  * Captures what the start names, by the means that it names. Whatever can be made before the machine stands still is
@@ -54,31 +54,46 @@ const isInDisks = ({ memory, memoryFile }: Start): boolean => memory === 'intern
 export const standsStill = ({ memory, memoryFile, backups, wasRunning }: Start): boolean =>
   wasRunning && (memoryFile !== undefined || (memory !== 'none' && backups !== undefined));
 
-/** The files that the capture makes before anything else. */
-const newFilesOf = ({ overlays = [], memoryFile, backups = [] }: Start): string[] => [
-  ...backups.filter(({ by }) => by === 'create').map(({ target }) => target),
-  ...overlays.filter(({ by }) => by === 'create').map(({ file }) => file),
-  ...(memoryFile?.format === 'state' ? [memoryFile.file] : []),
+/**
+ * Whether the machine may stand still because of the capture, whoever took it: the last thing that is opened before it
+ * has to is still open. What its owner has stopped is not ours to let run. Of a stream nothing tells. Throws as
+ * `Monitor.execute` does.
+ */
+export async function mayHaveStopped({ place, memory, operationId }: Errand, start: Start): Promise<boolean> {
+  if (!standsStill(start)) return false;
+  if (memory.stopped.get(operationId) || start.memoryFile?.format === 'stream') return true;
+  const last = start.memoryFile?.node ?? start.backups?.at(-1)?.node;
+  return (await openNodes(place)).some(({ nodeName }) => nodeName === last);
+}
+
+/** The images that the machine is to find under their names. */
+const imagesOf = ({ overlays = [], memoryFile }: Start): NamedFile[] => [
+  ...overlays.filter(({ by }) => by === 'create'),
+  ...(memoryFile?.format === 'state' ? [memoryFile] : []),
 ];
 
 /** New overlays, copies and the state file, each in its directory for good before anything is written into it. */
 async function makeFiles(errand: Errand, start: Start, sight: Sight): Promise<void> {
   const { place, steps } = errand;
   const { overlays = [], memoryFile } = start;
-  await takeNames(errand, newFilesOf(start));
+  const draft = (named: NamedFile): string => draftOf(start.snapshotId ?? '', named);
+  await takeNames(errand, [...targetsOf(start), ...imagesOf(start)].map(draft));
   const targets = await makeTargets(errand, start, sight);
-  const works = overlays.flatMap(({ device, file, format, by }) => {
+  const works = overlays.flatMap((overlay) => {
+    const { device, format, by } = overlay;
     const disk = diskOf(sight, device);
     if (by !== 'create' || !disk) return [];
+    const file = draft(overlay);
     const create = () => place.images.create({ file, format }, disk.virtualSizeBytes, disk);
     return [() => steps.take('create the overlay', device, create).then(() => file)];
   });
   if (memoryFile?.format === 'state') {
-    const { file } = memoryFile;
+    const file = draft(memoryFile);
     const create = () => place.images.create({ file, format: 'qcow2' }, STATE_FILE_BYTES, null);
     works.push(() => steps.take('create the state file', null, create).then(() => file));
   }
   const made = [...targets, ...(await together(works))];
+  await publish(errand, start.snapshotId ?? '', imagesOf(start));
   for (const directory of new Set(made.map((file) => posix.dirname(file)))) {
     await place.world.files.syncDirectory(directory);
   }
@@ -183,11 +198,13 @@ async function transact(
   return seen;
 }
 
-async function power({ place, steps }: Errand, command: 'stop' | 'cont'): Promise<void> {
+async function power({ place, steps, memory, operationId }: Errand, command: 'stop' | 'cont'): Promise<void> {
+  if (command === 'stop') memory.stopped.set(operationId, true);
   await pass(place.world, 'hypervisor.before-power');
   await steps.take(command === 'cont' ? 'let the machine run' : 'stop the machine', null, () =>
     place.line.held.execute(command, {}, { timeoutMs: POWER_TIMEOUT_MS }),
   );
+  if (command === 'cont') memory.stopped.set(operationId, false);
   await pass(place.world, 'hypervisor.after-power');
 }
 

@@ -2,7 +2,6 @@ import { posix } from 'node:path';
 import {
   type CapturePlan,
   type DiskCapture,
-  type MemoryFormat,
   type PlannedBackup,
   type PlannedLayer,
   Refusal,
@@ -18,7 +17,7 @@ import { limitsFor } from './memory-stream.ts';
 import { requireExistingImage, requireNewFile, requireNothingAt } from '../qemu/named-files.ts';
 import { notAllowed } from '../qemu/paths.ts';
 import { isLocalFile, type SeenDisk, type Sight } from '../look/sight.ts';
-import { requireStreamable, unfinishedOf } from './stream-files.ts';
+import { requireStreamable } from './stream-files.ts';
 
 /** Overlays are numbered from here on; the memory has the number before. */
 const MEMORY_NODE = 0;
@@ -97,19 +96,12 @@ export async function planMemoryFile(
       const format = memoryBy === 'stream' ? 'stream' : 'state';
       const beside = `${tagOf(snapshotId)}-memory${format === 'state' ? '.qcow2' : ''}`;
       const file = request.memoryFile
-        ? await requireNewMemory(errand, request.memoryFile, format)
+        ? await requireNewFile(errand.place, errand.vm, request.memoryFile)
         : await requireNothingAt(errand.place, posix.join(homeOf(sight), beside));
       const planned = { file, node: nodeNameOf(snapshotId, MEMORY_NODE), format } as const;
       return { ...planned, ...(await limitsFor(errand.place, planned)) };
     }
   }
-}
-
-/** A stream is written beside its place until all of it is there. */
-async function requireNewMemory({ place, vm }: Errand, path: string, format: MemoryFormat): Promise<string> {
-  const file = await requireNewFile(place, vm, path);
-  if (format === 'stream') await requireNewFile(place, vm, unfinishedOf({ file }));
-  return file;
 }
 
 function homeOf({ disks }: Sight): string {
@@ -159,13 +151,15 @@ export function wordsFor(
     undo: [
       ...thaw,
       ...backups.map(({ target, by }) =>
-        by === 'create' ? `unlink ${target}` : `leave ${target} as it is then`,
+        by === 'create' ? `unlink what there is of ${target}` : `leave ${target} as it is then`,
       ),
       ...internal.map(({ device }) => `remove ${tag} from ${device}`),
-      ...overlays.map(
-        ({ device, file }) => `close and unlink ${file}, or keep it under ${device} once it holds data`,
+      ...overlays.map(({ device, file, backing, by }) =>
+        by === 'create'
+          ? `copy what ${device} has written down into ${backing}, and unlink ${file}`
+          : `leave ${file}, under ${device} if the machine went on in it`,
       ),
-      ...(memoryFile ? [`unlink ${memoryFile.file}`] : []),
+      ...(memoryFile ? [`unlink what there is of ${memoryFile.file}`] : []),
     ],
   };
 }

@@ -11,14 +11,15 @@ import {
 } from '#ledger';
 import { finishBackups, stopBackups } from './backup.ts';
 import { planBackups } from './backup-plan.ts';
-import { capture, standsStill } from './capture.ts';
+import { capture, mayHaveStopped } from './capture.ts';
 import { planMemoryFile, planOverlays, requireSpace, wordsFor } from './create-plan.ts';
 import type { Errand, OperationOf, Way } from '../errand.ts';
-import { findCapture, reportCreated } from './evidence.ts';
+import { findCapture, type Found, reportCreated } from './evidence.ts';
 import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
 import { machineFor } from '../look/machine-config.ts';
 import { glance, observeTrouble } from '../look/observe.ts';
+import { removeNode } from '../qemu/graph.ts';
 import { letRunOn } from '../qemu/power.ts';
 import { endMigration } from './memory-stream.ts';
 import { requireApart } from '../qemu/named-files.ts';
@@ -49,7 +50,7 @@ async function recover(errand: Errand, start: Start): Promise<Report> {
 /** Over a living QEMU: the machine runs again if somebody was about to let it, and the copies come to their end. */
 async function goOn(errand: Errand, start: Start): Promise<void> {
   await endMigration(errand, start);
-  if (standsStill(start)) await letRunOn(errand);
+  if (await mayHaveStopped(errand, start)) await letRunOn(errand); // What comes of it is looked at in the end.
   if (errand.memory.troubles.get(errand.operationId)?.kind === 'refused') await stopBackups(errand, start);
   else await finishBackups(errand, start);
 }
@@ -135,9 +136,18 @@ async function conclude(
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);
-  if (found.isWhole) return reportCreated(errand, start, found);
+  if (found.isWhole) return whole(errand, start, found, sight);
   const isThere = found.isTaken && sight.power !== 'off';
   return undo(errand, start, { sight, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
+}
+
+/** Somebody may have died in its middle: the machine runs on, and nothing of the capture stays open. */
+async function whole(errand: Errand, start: Start, found: Found, { power }: Sight): Promise<Report> {
+  if (power === 'off') return reportCreated(errand, start, found);
+  const runs = !(await mayHaveStopped(errand, start)) || (await letRunOn(errand));
+  const { memoryFile } = start;
+  if (memoryFile?.format === 'state') await troubleIn(() => removeNode(errand.place, memoryFile.node));
+  return reportCreated(errand, start, found, runs);
 }
 
 /** Of a capture that is there, and whose worker died before it could tell the rest. */

@@ -38,7 +38,7 @@ export async function findCapture(errand: Errand, start: Start, sight: Sight): P
   const tag = tagOf(start.snapshotId ?? '');
   const evidence = evidenceOf(start, sight);
   const tops = await topsInUse(errand, start, sight);
-  const saved = await memoryFound(errand, start, evidence);
+  const saved = await memoryFound(errand, start, { evidence, tops });
   const memory = saved && { ...saved, ...(start.machine && { config: start.machine }) };
   const isOnEveryDisk = Object.keys(start.files).every((device) => {
     const disk = diskOf(sight, device);
@@ -93,15 +93,17 @@ export async function contentOf(
 
 async function memoryFound(
   errand: Errand,
-  { memory: mode, memoryFile, snapshotId }: Start,
-  evidence: readonly DiskEvidence[],
+  start: Start,
+  { evidence, tops }: Pick<Found, 'evidence' | 'tops'>,
 ): Promise<SnapshotMemory | null> {
+  const { memory: mode, memoryFile, snapshotId } = start;
   if (mode === 'none') return { mode };
   if (!memoryFile) {
     const marker = evidence.find(({ vmStateSizeBytes }) => vmStateSizeBytes > 0);
     return marker ? { mode, device: marker.device, sizeBytes: marker.vmStateSizeBytes } : null;
   }
-  if (memoryFile.format === 'stream') return streamFound(errand, memoryFile, mode);
+  if (memoryFile.format === 'stream')
+    return streamFound(errand, start, { memoryFile, isBegun: evidence.length + tops.length > 0 });
   const { file, format } = memoryFile;
   const seen = await errand.place.images.info({ file, format: 'qcow2' }, 'shared');
   const saved =
@@ -111,8 +113,13 @@ async function memoryFound(
   return saved && saved.vmStateSize > 0 ? { mode, file, format, sizeBytes: saved.vmStateSize } : null;
 }
 
-/** The end of a create that is all there, whoever took it and however it went. */
-export async function reportCreated(errand: Errand, start: Start, found: Found): Promise<Report> {
+/** The end of a create that is all there, whoever took it and however it went. Not `runs`: QEMU would not let it. */
+export async function reportCreated(
+  errand: Errand,
+  start: Start,
+  found: Found,
+  runs = true,
+): Promise<Report> {
   const { snapshotId } = start;
   const layers = found.tops.length === 0 ? null : layersWith(found.tops, snapshotId);
   const quiesce = quiescedOf(errand, start);
@@ -125,6 +132,7 @@ export async function reportCreated(errand: Errand, start: Start, found: Found):
     ...(layers && { layers }),
     ...(start.backups && { backups: await madeBackups(errand, start) }),
     ...(quiesce && { quiesce }),
+    ...(!runs && { runs }),
   };
   return { type: 'ReportCreated', created };
 }

@@ -66,7 +66,11 @@ export async function whileReceiving<T>(
 ): Promise<T> {
   const { memoryFile } = start;
   if (memoryFile?.format !== 'stream') return work(null);
-  const stream = await MemoryStream.open(errand, memoryFile);
+  const stream = await MemoryStream.open(
+    errand,
+    memoryFile,
+    unfinishedOf(start.snapshotId ?? '', memoryFile),
+  );
   try {
     return await work(stream);
   } catch (error) {
@@ -81,18 +85,25 @@ export async function whileReceiving<T>(
 export class MemoryStream {
   readonly #errand: Errand;
   readonly #file: StreamFile;
+  readonly #unfinished: string;
   readonly #receiving: Receiving;
   readonly #timeoutMs: number;
 
-  private constructor(errand: Errand, file: StreamFile, receiving: Receiving, timeoutMs: number) {
+  private constructor(
+    errand: Errand,
+    { file, unfinished }: { file: StreamFile; unfinished: string },
+    receiving: Receiving,
+    timeoutMs: number,
+  ) {
     this.#errand = errand;
     this.#file = file;
+    this.#unfinished = unfinished;
     this.#receiving = receiving;
     this.#timeoutMs = timeoutMs;
   }
 
   /** Listens, before the machine has to stand still. Throws what the files refuse. */
-  static async open(errand: Errand, file: StreamFile): Promise<MemoryStream> {
+  static async open(errand: Errand, file: StreamFile, unfinished: string): Promise<MemoryStream> {
     const { place, steps, operationId } = errand;
     const { files, streams } = place.world;
     const socket = socketOf(place, operationId);
@@ -101,9 +112,14 @@ export class MemoryStream {
     const receiving = await steps.take('listen for the memory', null, async () => {
       await files.makePrivateDirectory(posix.dirname(socket));
       await files.unlink(socket);
-      return listening(() => streams.receive(socket, unfinishedOf(file), { sizeBytesMax }));
+      return listening(() => streams.receive(socket, unfinished, { sizeBytesMax }));
     });
-    return new MemoryStream(errand, file, receiving, JOB_TIMEOUT_MS + sizeBytes / JOB_BYTES_PER_MS);
+    return new MemoryStream(
+      errand,
+      { file, unfinished },
+      receiving,
+      JOB_TIMEOUT_MS + sizeBytes / JOB_BYTES_PER_MS,
+    );
   }
 
   /** Sends the memory of a machine that stands still. QEMU has let go of its images afterwards. */
@@ -129,7 +145,7 @@ export class MemoryStream {
     const measure = await steps.take('keep the memory', null, async () => {
       const received = await this.#inTime(this.#receiving.received);
       await takeNames(this.#errand, [file]); // A renaming would wipe what lies there.
-      await files.rename(unfinishedOf(this.#file), file);
+      await files.rename(this.#unfinished, file);
       await files.syncDirectory(posix.dirname(file));
       return received;
     });

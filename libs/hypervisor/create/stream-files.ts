@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { Refusal, type SnapshotMemory } from '#ledger';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
-import { isStrange } from '../qemu/named-files.ts';
+import { bearsName, draftOf, isStrange, type NamedFile } from '../qemu/named-files.ts';
 import { requireSocketPath } from '../qemu/paths.ts';
 import type { Place } from '../place.ts';
 import type { Sight } from '../look/sight.ts';
@@ -12,7 +12,10 @@ import type { Sight } from '../look/sight.ts';
 type StreamFile = NonNullable<Start['memoryFile']>;
 
 /** What is written to until all of it is there: only a whole stream bears the name that the log knows. */
-export const unfinishedOf = ({ file }: Pick<StreamFile, 'file'>): string => `${file}.part`;
+export function unfinishedOf(snapshotId: string, memoryFile: NamedFile): string {
+  const draft = draftOf(snapshotId, memoryFile);
+  return draft === memoryFile.file ? `${draft}.part` : draft;
+}
 
 /**
  * A machine that stands still could only be given its images back by letting it run.
@@ -55,15 +58,20 @@ export async function whileSocketIsFree(
 /** The memory that a capture has come to; null when not all of it was received. Throws `FileTrouble`. */
 export async function streamFound(
   errand: Errand,
-  { file, format }: StreamFile,
-  mode: SnapshotMemory['mode'],
+  { snapshotId, memory: mode }: Pick<Start, 'snapshotId' | 'memory'>,
+  { memoryFile, isBegun }: { memoryFile: StreamFile; isBegun: boolean },
 ): Promise<SnapshotMemory | null> {
   const { place, memory, operationId } = errand;
   const { files, streams } = place.world;
-  if (isStrange(errand, file) || (await files.stat(unfinishedOf({ file }))) !== null) return null;
+  const { file, format } = memoryFile;
+  const unfinished = unfinishedOf(snapshotId ?? '', memoryFile);
+  if (isStrange(errand, file) || (await files.stat(unfinished)) !== null) return null;
   const found = await files.stat(file);
   if (found === null || found.sizeBytes === 0) return null; // Its name is taken before it is given to the stream.
-  const { sizeBytes, sha256 } = memory.streamed.get(operationId) ?? (await streams.measure(file));
+  const streamed = memory.streamed.get(operationId);
+  // Where nothing else was captured, what lies at a caller's name may be anybody's.
+  if (!streamed && !isBegun && !bearsName(file, snapshotId ?? '')) return null;
+  const { sizeBytes, sha256 } = streamed ?? (await streams.measure(file));
   return { mode, file, format, sizeBytes, sha256 };
 }
 

@@ -1,21 +1,24 @@
 import { posix } from 'node:path';
 import { type FailureCode, type Leftover, type PlannedLayer, type Report, tagOf } from '#ledger';
-import { standsStill } from './capture.ts';
+import { mayHaveStopped, STATE_FILE_BYTES } from './capture.ts';
 import type { Errand } from '../errand.ts';
 import { contentOf, type Found, layersWith } from './evidence.ts';
 import { pass } from '../fault-points.ts';
 import { removeNode } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
 import { NotNow } from '../not-now.ts';
-import { isStrange } from '../qemu/named-files.ts';
+import { headerBacking } from '../look/chain-check.ts';
+import { bearsName, draftOf, isStrange, type NamedFile } from '../qemu/named-files.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { letRunOn } from '../qemu/power.ts';
 import { pushBack } from '../delete/push.ts';
 import { removeTags, standing } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
-import type { Sight } from '../look/sight.ts';
+import type { Power, Sight } from '../look/sight.ts';
 import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
 import { unfinishedOf } from './stream-files.ts';
+
+type MemoryFile = NonNullable<Start['memoryFile']>;
 
 /** The memory is saved in jobs with lower numbers. */
 const FIRST_PUSH_JOB = 10;
@@ -34,6 +37,7 @@ export async function undo(
   const { world } = errand.place;
   const tags = [tagOf(start.snapshotId ?? '')];
   const why = whyFailed(start, sight, trouble, standing(sight, tags).length > 0);
+  const stands = sight.power !== 'off' && (await mayHaveStopped(errand, start)); // What tells of it is closed next.
   await pass(world, 'hypervisor.before-undo');
   errand.journal.progress({ phase: 'undoing', percent: null });
   const { leftovers } = await removeTags(errand, { start, tags, trust: 'in-files' }, sight);
@@ -42,7 +46,7 @@ export async function undo(
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
   const kept = await pushAllBack(errand, tops, sight);
-  const runsOn = sight.power === 'off' || !standsStill(start) || (await letRunOn(errand));
+  const runsOn = !stands || (await letRunOn(errand));
   await pass(world, 'hypervisor.after-undo');
   const layers = kept.length === 0 ? undefined : layersWith(kept, null);
   const left = { leftovers: [...leftovers, ...files], layers };
@@ -78,26 +82,59 @@ async function pushAllBack(
 /** Closes and unlinks what was made and is not used. What holds data is never thrown away. */
 async function removeFiles(
   errand: Errand,
-  { overlays = [], memoryFile, backups = [] }: Start,
+  start: Start,
   { sight, found }: { sight: Sight; found: Found },
 ): Promise<Leftover[]> {
+  const { overlays = [], memoryFile, backups = [] } = start;
+  const snapshotId = start.snapshotId ?? '';
   const leftovers: Leftover[] = [];
   const unused = overlays.filter((overlay) => !found.tops.includes(overlay));
   for (const overlay of unused) {
-    if (sight.power !== 'off') await close(errand, overlay.node);
-    if (overlay.by === 'create') leftovers.push(...(await removeOverlay(errand, overlay)));
+    if (sight.power !== 'off') await close(errand, overlay);
+    if (overlay.by === 'create') leftovers.push(...(await removeOverlay(errand, snapshotId, overlay)));
   }
+  // Where anything was captured every draft was there before: one that is not there any more bears its name.
+  const isBegun = found.evidence.length + found.tops.length > 0;
   for (const { device, target: file, node, by } of backups) {
-    if (sight.power !== 'off') await close(errand, node);
-    if (by === 'create') leftovers.push(...(await unlink(errand, { device, file })));
+    if (sight.power !== 'off') await close(errand, { node, by });
+    if (by !== 'create') continue;
+    const made = { device, file, node };
+    leftovers.push(...(await removeMade(errand, { snapshotId, made }, async () => isBegun)));
   }
-  if (memoryFile) leftovers.push(...(await removeMemory(errand, memoryFile, sight)));
+  const { power } = sight;
+  if (memoryFile) leftovers.push(...(await removeMemory(errand, snapshotId, { memoryFile, power, isBegun })));
   return leftovers;
 }
 
-async function removeOverlay(errand: Errand, overlay: PlannedLayer): Promise<Leftover[]> {
+/**
+ * Removes what was made of a file, draft or not. What lies at a caller's name and is not ours, or nobody can tell whose,
+ * is left alone and told. `isOurs` is asked of what nothing else tells about; `remove` removes what is.
+ */
+async function removeMade(
+  errand: Errand,
+  { snapshotId, made }: { snapshotId: string; made: NamedFile & { readonly device: string } },
+  isOurs: () => Promise<boolean>,
+  remove: () => Promise<Leftover[]> = () => unlink(errand, made),
+): Promise<Leftover[]> {
+  const { files } = errand.place.world;
+  const { file, device } = made;
+  if (bearsName(file, snapshotId)) return isStrange(errand, file) ? [] : remove();
+  const draft = draftOf(snapshotId, made);
+  const hasDraft = (await files.stat(draft)) !== null;
+  const leftovers = hasDraft ? await unlink(errand, { device, file: draft }) : [];
+  if (isStrange(errand, file) || (await files.stat(file)) === null) return leftovers;
+  if (!hasDraft && (await isOurs())) return [...leftovers, ...(await remove())];
+  errand.steps.skip(`leave ${file}: nobody can tell that it was made for this snapshot`, device || null);
+  return leftovers;
+}
+
+async function removeOverlay(errand: Errand, snapshotId: string, overlay: PlannedLayer): Promise<Leftover[]> {
+  const isOurs = async () => (await headerBacking(errand.place, overlay)) === overlay.backing;
+  return removeMade(errand, { snapshotId, made: overlay }, isOurs, () => removeUnwritten(errand, overlay));
+}
+
+async function removeUnwritten(errand: Errand, overlay: PlannedLayer): Promise<Leftover[]> {
   const { device, file } = overlay;
-  if (isStrange(errand, file)) return [];
   const content = await contentOf(errand, overlay);
   if (content === 'missing' || content === 'empty') return unlink(errand, { device, file });
   return [{ device, file, tag: '', why: WHY_KEPT[content] }];
@@ -111,19 +148,36 @@ const WHY_KEPT = {
 
 async function removeMemory(
   errand: Errand,
-  memoryFile: NonNullable<Start['memoryFile']>,
-  { power }: Sight,
+  snapshotId: string,
+  { memoryFile, power, isBegun }: { memoryFile: MemoryFile; power: Power; isBegun: boolean },
 ): Promise<Leftover[]> {
   const { file, node, format } = memoryFile;
-  if (format === 'state' && power !== 'off') await close(errand, node);
-  const unfinished =
-    format === 'stream' ? await unlink(errand, { device: '', file: unfinishedOf(memoryFile) }) : [];
-  return [...unfinished, ...(await unlink(errand, { device: '', file }))];
+  const made = { device: '', file, node };
+  if (format === 'stream') {
+    const unfinished = { device: '', file: unfinishedOf(snapshotId, memoryFile) };
+    const half = bearsName(file, snapshotId) ? await unlink(errand, unfinished) : [];
+    return [...half, ...(await removeMade(errand, { snapshotId, made }, async () => isBegun))];
+  }
+  if (power !== 'off') await close(errand, { node, by: 'create' });
+  return removeMade(errand, { snapshotId, made }, () => isStateOf(errand, file, snapshotId));
+}
+
+/** Whether an image is as a state file is made, and holds nobody else's memory. */
+async function isStateOf({ place }: Errand, file: string, snapshotId: string): Promise<boolean> {
+  const seen = await place.images.info({ file, format: 'qcow2' }, 'shared');
+  if (seen.kind !== 'seen') return false;
+  const { backingFile, virtualSizeBytes, snapshots } = seen.info;
+  const isMade = backingFile === null && virtualSizeBytes === STATE_FILE_BYTES;
+  return isMade && snapshots.every(({ name }) => name === tagOf(snapshotId));
 }
 
 /** Open or not, the file is of no use: what keeps QEMU from closing it does not keep us from going on. */
-async function close({ place, steps }: Errand, node: string): Promise<void> {
-  await troubleIn(() => steps.take('close the new image', null, () => removeNode(place, node)));
+async function close(
+  { place, steps }: Errand,
+  { node, by }: Pick<PlannedLayer, 'node' | 'by'>,
+): Promise<void> {
+  const words = by === 'existing' ? 'close the image of the caller' : 'close the new image';
+  await troubleIn(() => steps.take(words, null, () => removeNode(place, node)));
 }
 
 /** But for what somebody else has made. */

@@ -26,7 +26,7 @@ export const buriedAmong = (tags: readonly TagInFile[], { disks }: Sight): TagIn
  * Takes tags off files below the tops, and puts every device back on its image that somebody left without. Returns
  * what is left. A file or a tag that is gone already is a success.
  *
- * @throws {NotNow} when somebody else has a file open
+ * @throws {NotNow} when somebody else has a file open, or QEMU would not open again what it has closed
  */
 export async function removeBuried(
   errand: Errand,
@@ -41,7 +41,7 @@ export async function removeBuried(
   const buried = tags.map((tag) => placed(tag, { after, open, sight }));
   const leftovers: Leftover[] = [];
   for (const tag of buried.filter(({ under }) => under === null)) {
-    await closeFile(place, open, tag.file);
+    await orLater(() => closeFile(place, open, tag.file));
     leftovers.push(...(await removeFrom(errand, tag)));
   }
   const closed = new Set([...without, ...buried.flatMap(({ under }) => under ?? [])]);
@@ -97,11 +97,20 @@ async function removeBehind(
   const node = start.nodes[seen.device];
   if (!disk || node === undefined) throw new NotNow('host-unreachable', `nobody knows disk "${seen.device}"`);
   const image = { file: disk.file, format: disk.format, node };
-  return whileClosed(errand, { seen, image, index }, async () => {
-    const leftovers: Leftover[] = [];
-    for (const tag of inside) leftovers.push(...(await removeFrom(errand, tag)));
-    return leftovers;
-  });
+  const leftovers: Leftover[] = [];
+  await orLater(() =>
+    whileClosed(errand, { seen, image, index }, async () => {
+      for (const tag of inside) leftovers.push(...(await removeFrom(errand, tag)));
+    }),
+  );
+  return leftovers;
+}
+
+/** What QEMU will not close somebody uses, and what it will not open again no guest may run without: until later. */
+async function orLater(work: () => Promise<void>): Promise<void> {
+  const trouble = await troubleIn(work);
+  if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+  if (trouble) throw new NotNow('machine-busy', trouble.words);
 }
 
 /** As often as it stands there. */

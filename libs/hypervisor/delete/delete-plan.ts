@@ -9,12 +9,19 @@ import {
   type Vm,
 } from '#ledger';
 import type { OperationOf } from '../errand.ts';
+import type { Spared } from './spared.ts';
 
 /** A tag of ours and the file that holds it. */
 export interface TagInFile {
   readonly device: string;
   readonly file: string;
   readonly tag: string;
+}
+
+/** Who else reads a layer, in words. */
+export interface Reader {
+  readonly file: string;
+  readonly who: string;
 }
 
 /** What a delete does, as the ledger sees it. */
@@ -25,16 +32,25 @@ export interface DeletePlan extends LayerPlan {
   /** Tags inside files that stay, by where they were put. */
   readonly tags: readonly TagInFile[];
   readonly memoryFiles: readonly string[];
+  /** Layers that would go, or be written into, if nobody else read them: they stay as they are. */
+  readonly readers: readonly Reader[];
   /** Layers and memory files, nobody before those that stand on it. */
   readonly unlinks: readonly string[];
 }
 
 /** The same for the first who begins it and for everybody who goes on. */
-export function planDelete(vm: Readonly<Vm>, operation: OperationOf<'delete'>): DeletePlan {
+export function planDelete(
+  vm: Readonly<Vm>,
+  operation: OperationOf<'delete'>,
+  spared: Spared = [],
+): DeletePlan {
   const all = [...vm.snapshots.values()];
   const targets = all.filter(({ id }) => operation.targets.includes(id));
   const remaining = all.filter((snapshot) => !targets.includes(snapshot));
-  const layers = planLayers(vm, remaining, foldableBy(vm, operation, targets));
+  const read = new Set(spared.map(({ file }) => file));
+  const foldable = foldableBy(vm, operation, targets);
+  const layers = planLayers(vm, remaining, foldable, read);
+  const unread = planLayers({ ...vm, backups: [] }, remaining, foldable);
   const change = changeOf(layers, vm, remaining);
   const memoryFiles = targets.flatMap(({ memory }) => memory.file ?? []);
   return {
@@ -43,6 +59,7 @@ export function planDelete(vm: Readonly<Vm>, operation: OperationOf<'delete'>): 
     change,
     tags: targets.flatMap(tagsOf).filter(({ file }) => !change.gone.includes(file)),
     memoryFiles,
+    readers: readersOf(vm, spared).filter(({ file }) => touchedBy(unread).has(file)),
     unlinks: [...goneFiles(layers), ...memoryFiles],
   };
 }
@@ -65,6 +82,18 @@ function foldableBy(
   }
 }
 
+const readersOf = ({ backups }: Readonly<Vm>, spared: Spared): Reader[] => [
+  ...backups.map(({ target, backing }) => ({ file: backing, who: `the backup ${target}` })),
+  ...spared.map(({ file, vmId }) => ({ file, who: `VM ${vmId}` })),
+];
+
+/** What is unlinked, and what something is copied down into. */
+const touchedBy = (plan: LayerPlan): ReadonlySet<string> =>
+  new Set([
+    ...goneFiles(plan),
+    ...plan.folds.flatMap((fold) => (fold.how === 'push' ? [fold.base.file] : [])),
+  ]);
+
 function tagsOf(snapshot: Snapshot): TagInFile[] {
   const { disks, evidence } = snapshot;
   const tag = tagOn(snapshot);
@@ -81,7 +110,7 @@ function goneFiles({ folds, unneeded }: LayerPlan): string[] {
 }
 
 /** In words, in order. */
-export const wordsOf = ({ folds, targets, unlinks }: DeletePlan): string[] => [
+export const wordsOf = ({ folds, targets, unlinks, readers }: DeletePlan): string[] => [
   ...folds.map((fold) =>
     fold.how === 'pull'
       ? `copy ${filesOf(fold.run)} up into ${fold.into.file}`
@@ -89,6 +118,7 @@ export const wordsOf = ({ folds, targets, unlinks }: DeletePlan): string[] => [
   ),
   ...targets.map((target) => `remove ${tagOn(target)} from every disk that has it`),
   ...unlinks.map((file) => `unlink ${file}`),
+  ...readers.map(({ file, who }) => `leave ${file} as it is, for ${who} reads it`),
 ];
 
 const filesOf = (layers: readonly { readonly file: string }[]): string =>

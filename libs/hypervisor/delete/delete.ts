@@ -16,18 +16,20 @@ import { requireClosable, requireFoldable, requireWritable } from './delete-chec
 import { type DeletePlan, planDelete, wordsOf } from './delete-plan.ts';
 import type { Errand, OperationOf, Way } from '../errand.ts';
 import { pass } from '../fault-points.ts';
-import { foldAll, type FoldStop } from './fold.ts';
+import { foldAll, type FoldStop, stateOfFold } from './fold.ts';
 import { awaitFoldJobs } from './fold-job.ts';
 import type { Start } from '../journal.ts';
 import { whyDamaged } from '../look/mend.ts';
 import { nameTops } from './name-tops.ts';
+import { NotNow } from '../not-now.ts';
 import { observe, observeTrouble, powerNow, withUnplugged } from '../look/observe.ts';
 import { closeIdle, lookAtOpenImages } from '../look/open-images.ts';
-import { letRunOn as letMachineRunOn } from '../qemu/power.ts';
+import { type Spared, sparedAmong } from './spared.ts';
+import { letRunOn } from '../qemu/power.ts';
 import { removeTags, type Rest, standing } from './removal.ts';
 import { ending, failed, held } from '../report.ts';
 import { requireAtRest } from '../look/run-states.ts';
-import { canHoldTags, countOf, diskOf, type Sight, vmStateOf } from '../look/sight.ts';
+import { canHoldTags, countOf, diskOf, type Power, type Sight, vmStateOf } from '../look/sight.ts';
 import { layersSoFar } from './layers-so-far.ts';
 import { reasonOf } from '../trouble.ts';
 import { requireNamed, unlinkAll } from './unlinking.ts';
@@ -45,21 +47,26 @@ interface Deletion {
 /** Over several disks a delete can never be one step of QEMU's, so it rolls forward. A missing tag is a success. */
 export function deleting(errand: Errand, operation: Delete): Way {
   return {
-    admit: (sight) => admit(errand, deletionOf(errand, operation), sight),
+    async admit(sight) {
+      const spared = await sparedAmong(errand, errand.vm);
+      return { ...(await admit(errand, deletionOf(errand, operation, spared), sight)), ...told(spared) };
+    },
     async act(start, sight) {
-      const deletion = deletionOf(errand, operation);
+      const deletion = deletionOf(errand, operation, start.spared);
       return act(errand, start, deletion, await fullSight(errand, deletion, start, sight));
     },
-    recover: (start) => recover(errand, start, deletionOf(errand, operation)),
+    recover: (start) => recover(errand, start, deletionOf(errand, operation, start.spared)),
   };
 }
 
+const told = (spared: Spared): Pick<Start, 'spared'> => (spared.length > 0 ? { spared } : {});
+
 /** A delete of the machine as it is: what the look found otherwise than the ledger believed counts as recorded. */
-export function deletionOf({ vm, place }: Errand, operation: Delete): Deletion {
+export function deletionOf({ vm, place }: Errand, operation: Delete, spared: Spared = []): Deletion {
   const { disks } = place;
   const data = { disks: [...disks], foreignTags: [...vm.foreignTags] };
   const present = evolve({ ...vm, layers: new Map(vm.layers) }, { type: 'DisksChanged', data, id: '' });
-  return { operation, vm: present, plan: planDelete(present, operation) };
+  return { operation, vm: present, plan: planDelete(present, operation, spared) };
 }
 
 /** The disks that the targets stood on go along, though they may be unplugged by now. */
@@ -108,6 +115,10 @@ const evidenceOf = ({ targets }: DeletePlan): DiskEvidence[] => targets.flatMap(
 async function recover(errand: Errand, start: Start, deletion: Deletion): Promise<Report> {
   await awaitFoldJobs(errand);
   const sight = await observeTrouble(errand, start, 'needed');
+  const { operationId, memory } = errand;
+  const { stopped } = memory;
+  if (!stopped.has(operationId))
+    stopped.set(operationId, await mayHaveStopped(errand, deletion, sight.power));
   if (sight.power === 'off') {
     const targets = deletion.plan.folds.map((fold) => (fold.how === 'pull' ? fold.into : fold.base));
     errand.damage = [...errand.damage, ...(await mendLayers(errand, targets))];
@@ -129,19 +140,21 @@ async function act(errand: Errand, start: Start, deletion: Deletion, sight: Sigh
   const { world } = errand.place;
   requireNamed(start, deletion.plan.unlinks);
   await pass(world, 'hypervisor.before-act');
-  const folded = await fold(errand, start, deletion, sight);
+  const folded = await orRunOn(errand, start, deletion, () => fold(errand, start, deletion, sight));
   if ('stop' in folded) return stopped(errand, start, deletion, folded.stop);
-  const cleared = await clear(errand, start, deletion, folded.seen);
+  const cleared = await orRunOn(errand, start, deletion, () => clear(errand, start, deletion, folded.seen));
   await pass(world, 'hypervisor.after-act');
-  await letRunOn(errand, start, deletion.plan);
+  const runs = await runsOn(errand, start, deletion);
   const layers = await layersSoFar(errand, deletion, { done: deletion.plan.folds, seen: folded.seen });
   const { rest, leftovers } = cleared;
   if (leftovers.length === 0 && errand.damage.length === 0) {
-    return { type: 'ReportDeleted', deleted: { ...(await ending(errand)), ...(layers && { layers }) } };
+    const done = { ...(await ending(errand)), ...(layers && { layers }), ...(!runs && { runs }) };
+    return { type: 'ReportDeleted', deleted: done };
   }
   const isUntouched =
     errand.isFirst && isNothingElse(deletion, folded.seen) && isAsBefore(rest, sight, deletion);
-  return failed(errand, { ...whyFailed(rest, leftovers), leftovers: isUntouched ? [] : leftovers, layers });
+  const why = orStuck(whyFailed(rest, leftovers), runs);
+  return failed(errand, { ...why, leftovers: isUntouched ? [] : leftovers, layers });
 }
 
 /** The look at what the folding has left, or why it stopped. */
@@ -210,22 +223,67 @@ async function stopped(
   deletion: Deletion,
   { fold, done, trouble }: FoldStop,
 ): Promise<Report> {
-  await letRunOn(errand, start, deletion.plan);
-  const reason = reasonOf(trouble);
-  const message = `the layers could not be merged: ${trouble.words}`;
+  const runs = await runsOn(errand, start, deletion);
+  const words = `the layers could not be merged: ${trouble.words}`;
+  const { reason, message } = orStuck({ reason: reasonOf(trouble), message: words }, runs);
   const seen = await observe(errand, 'listed');
   const layers = await layersSoFar(errand, deletion, { done, seen });
   const isHarmless = [...done, fold].every(({ how }) => how === 'pull');
-  if (isHarmless) return failed(errand, { reason, message, leftovers: [], layers });
+  if (isHarmless && runs) return failed(errand, { reason, message, leftovers: [], layers });
   return held(errand, reason, message, { layers });
 }
 
-/** A worker that died may have left the machine standing still; one that goes on lets it run by itself. */
-async function letRunOn(errand: Errand, { wasRunning, vmState }: Start, plan: DeletePlan): Promise<void> {
-  const stopsMachine = plan.tags.length + plan.folds.length > 0;
-  if (errand.isFirst || !wasRunning || !stopsMachine || vmState === 'shutoff') return;
-  if ((await powerNow(errand)) === 'paused') await letMachineRunOn(errand); // It may have died since.
+/** Whoever must be waited for may take hours, and the guest must not wait as well. */
+async function orRunOn<T>(
+  errand: Errand,
+  start: Start,
+  deletion: Deletion,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof NotNow && (await isFitToRun(errand, deletion)))
+      await runsOn(errand, start, deletion);
+    throw error;
+  }
 }
+
+/** Not on a placeholder, nor on an image while a layer that must be unlinked first holds the same. */
+async function isFitToRun(errand: Errand, { plan }: Deletion): Promise<boolean> {
+  const { disks, power } = await observe(errand, 'listed');
+  if (power === 'off' || disks.some(isClosed)) return false;
+  for (const fold of plan.folds) if ((await stateOfFold(errand, fold, power)) === 'half') return false;
+  return true;
+}
+
+/**
+ * Whether the machine runs, or stands still for a reason that is not ours. A worker that died may have left it standing;
+ * what its owner has stopped before anything of ours did is left to him.
+ */
+async function runsOn(errand: Errand, start: Start, deletion: Deletion): Promise<boolean> {
+  if (!start.wasRunning || start.vmState === 'shutoff' || !stopsMachine(deletion)) return true;
+  if ((await powerNow(errand)) !== 'paused') return true; // It may have died since.
+  return !errand.memory.stopped.get(errand.operationId) || letRunOn(errand);
+}
+
+const stopsMachine = ({ plan }: Deletion): boolean => plan.tags.length + plan.folds.length > 0;
+
+/** Of tags that are buried nothing tells whether somebody was about to take them off. */
+async function mayHaveStopped(errand: Errand, { plan }: Deletion, power: Power): Promise<boolean> {
+  if (power === 'off') return false;
+  if (plan.tags.length > 0) return true;
+  for (const fold of plan.folds) if ((await stateOfFold(errand, fold, power)) !== 'to do') return true;
+  return false;
+}
+
+const orStuck = (
+  { reason, message }: { reason: FailureCode; message: string },
+  runs: boolean,
+): { reason: FailureCode; message: string } => ({
+  reason,
+  message: runs ? message : `${message}; and QEMU would not let the machine run on`,
+});
 
 function whyFailed(
   { trouble }: Rest,

@@ -27,8 +27,9 @@ export async function runFoldJob(
   between: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   const before = await powerNow(errand);
+  const whenReady = () => standStill(errand, before);
   try {
-    await errand.place.line.held.runJob(command, args, optionsFor(errand));
+    await errand.place.line.held.runJob(command, args, { ...optionsFor(errand), whenReady });
     await pass(errand.place.world, 'hypervisor.after-pivot');
     await between();
   } catch (error) {
@@ -53,12 +54,18 @@ export async function awaitFoldJobs(errand: Errand): Promise<void> {
   const monitor = await reach(errand.place);
   if (!monitor) return;
   const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
+  const whenReady = () => standStill(errand, 'running');
   for (const { id, status } of jobs) {
-    if (!isJobOf(errand.operationId, id) || status === 'concluded') continue;
-    const trouble = await troubleIn(() => monitor.awaitJob(id, optionsFor(errand)));
+    if (!isJobOf(errand.operationId, id)) continue;
+    if (STOPPED_FOR.has(status)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
+    if (status === 'concluded') continue;
+    const trouble = await troubleIn(() => monitor.awaitJob(id, { ...optionsFor(errand), whenReady }));
     if (trouble?.kind === 'unknown') return; // Whoever looks next finds it as it is.
   }
 }
+
+/** Jobs are like this from when the machine is told to stand still on. */
+const STOPPED_FOR: ReadonlySet<string> = new Set(['ready', 'pending', 'concluded']);
 
 const CANCELED = /^Operation canceled$/i;
 
@@ -84,7 +91,6 @@ export async function cancelStreams(monitor: Pick<Monitor, 'execute'>, operation
 const optionsFor = (errand: Errand) => ({
   timeoutMs: COPY_JOB_TIMEOUT_MS,
   onProgress: (percent: number): void => errand.journal.progress({ phase: 'merging', percent }),
-  whenReady: () => standStill(errand),
 });
 
 /**
@@ -92,7 +98,8 @@ const optionsFor = (errand: Errand) => ({
  * name another file before the copies are on disk. And what the guest wrote between this and the end would be in one
  * of two files, and only QEMU's memory would know in which.
  */
-async function standStill({ place, steps }: Errand): Promise<void> {
+async function standStill({ place, steps, memory, operationId }: Errand, before: Power): Promise<void> {
+  if (before === 'running') memory.stopped.set(operationId, true);
   await pass(place.world, 'hypervisor.before-power');
   await steps.take('stop the machine', null, () =>
     place.line.held.execute('stop', {}, { timeoutMs: FLUSH_TIMEOUT_MS }),

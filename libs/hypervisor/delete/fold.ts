@@ -73,6 +73,24 @@ async function tryFold(errand: Errand, work: () => Promise<void>): Promise<FoldS
 const isPulled = async ({ place }: Errand, { into, base }: Pull): Promise<boolean> =>
   (await headerBacking(place, into)) === (base?.file ?? null);
 
+/**
+ * How far somebody came with a fold. `half`: the machine goes on in the image below already, and the layer that holds
+ * the same is still there. Throws what QEMU refuses.
+ */
+export async function stateOfFold(
+  errand: Errand,
+  fold: Fold,
+  power: Power,
+): Promise<'to do' | 'half' | 'done'> {
+  if (fold.how === 'pull') return (await isPulled(errand, fold)) ? 'done' : 'to do';
+  const { place } = errand;
+  if ((await place.world.files.stat(fold.from.file)) === null) return 'done';
+  const open = await lookAtOpenImages(place, power);
+  const chain = chainWith(open, fold.from.file) ? null : chainWith(open, fold.base.file);
+  if (!chain) return 'to do';
+  return chain[0] === fold.base.file ? 'half' : 'done';
+}
+
 async function pull(
   errand: Errand,
   fold: Pull,

@@ -1,7 +1,9 @@
 import { posix } from 'node:path';
 import type { Layer, Leftover, Vm } from '#ledger';
 import { headerBacking } from '../look/chain-check.ts';
+import { holdsMemoryOf } from '../create/memory-files.ts';
 import type { DeletePlan } from './delete-plan.ts';
+import { bearsName } from '../qemu/named-files.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import type { Start } from '../journal.ts';
@@ -19,8 +21,8 @@ export function requireNamed({ unlinks = [] }: Start, files: readonly string[]):
 }
 
 /**
- * Unlinks what may go, each file only when no layer that stays and nobody's device stands on it. Returns what could
- * not be unlinked, and why. A file that is gone already is a success.
+ * Unlinks what may go, each file only when no layer that stays, no other VM and nobody's device stands on it. Returns
+ * what could not be unlinked, and why. A file that is gone already is a success.
  *
  * @throws {NotNow} when somebody else has a file open
  */
@@ -32,14 +34,17 @@ export async function unlinkAll(
   if (plan.unlinks.length === 0) return [];
   const staying = [...layers.values()].filter(({ file }) => !plan.change.gone.includes(file));
   const heirs = await heirsOf(errand, staying);
-  const free = plan.unlinks.filter((file) => !heirs.has(file));
+  for (const { file, vmId } of await errand.place.claimedBesides(errand.vm.id)) heirs.set(file, `VM ${vmId}`);
+  const going: string[] = [];
+  for (const file of plan.unlinks) if (!(await isReplaced(errand, plan, file))) going.push(file);
   const formatOf = (file: string): string | undefined => layers.get(file)?.format;
+  const free = going.filter((file) => !heirs.has(file));
   const closed = await closeForGood(
     errand.place,
     free.map((file) => ({ file, format: formatOf(file), power })),
   );
   const leftovers: Leftover[] = [];
-  for (const file of plan.unlinks) {
+  for (const file of going) {
     const device = layers.get(file)?.device ?? '';
     const heir = heirs.get(file);
     const trouble = heir
@@ -55,8 +60,21 @@ export async function unlinkAll(
   return leftovers;
 }
 
+/** Whether a caller's memory file is another one by now, which is told and left alone. */
+async function isReplaced(
+  { place, steps }: Errand,
+  { targets }: Pick<DeletePlan, 'targets'>,
+  file: string,
+): Promise<boolean> {
+  const snapshot = targets.find(({ memory }) => memory.file === file);
+  if (!snapshot || bearsName(file, snapshot.id) || (await holdsMemoryOf(place, snapshot)) !== false)
+    return false;
+  steps.skip(`leave ${file}: it is not what the memory of snapshot ${snapshot.id} was saved into`, null);
+  return true;
+}
+
 /** By file, a layer whose header names it. */
-async function heirsOf({ place }: Errand, layers: readonly Layer[]): Promise<ReadonlyMap<string, string>> {
+async function heirsOf({ place }: Errand, layers: readonly Layer[]): Promise<Map<string, string>> {
   const heirs = new Map<string, string>();
   const backings = await together(layers.map((layer) => () => headerBacking(place, layer)));
   for (const [index, { file }] of layers.entries()) {

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { type DataOf, type Finding, snapshotOfTag, type Vm } from '#ledger';
 import { LAYER_LOOKS_MAX, POWER_TIMEOUT_MS } from '../bounds.ts';
+import { filesBelow, type StandingImage } from '../look/below.ts';
 import { backingOf, seenTag } from '../look/devices.ts';
 import { driftOf } from './drift.ts';
 import type { FileSight } from './drift-of-snapshot.ts';
@@ -21,6 +22,8 @@ export interface Survey {
   readonly disks: DataOf<'DisksChanged'>['disks'];
   readonly foreignTags: DataOf<'DisksChanged'>['foreignTags'];
   readonly findings: Finding[];
+  /** Files that the machine reads and does not write, and that are no layers of it. */
+  readonly below: string[];
   /** Whether the machine ran on a wrong chain, and stands still for it now. */
   readonly stopped: boolean;
 }
@@ -47,8 +50,17 @@ export async function survey(place: Place, vm: Readonly<Vm>, looks: LayerLooks):
     disks: isKnown ? [...vm.disks] : ledgerDisks(sight, vm.disks),
     foreignTags: isKnown ? [...vm.foreignTags] : foreignTags(sight, vm),
     findings,
+    below: await filesBelow(place, sight, { layers: vm.layers, images: lowestOf(vm, files) }),
     stopped,
   };
+}
+
+/** Below these the ledger knows nothing. */
+function lowestOf({ layers }: Readonly<Vm>, files: ReadonlyMap<string, FileSight>): StandingImage[] {
+  return [...layers.values()].flatMap(({ file, format, backing }) => {
+    const seen = backing === null ? files.get(file) : undefined;
+    return seen?.kind === 'seen' ? [{ file, format, backing: seen.backing }] : [];
+  });
 }
 
 /** Whether it ran and stands still now. @throws {NotNow} when it would not */

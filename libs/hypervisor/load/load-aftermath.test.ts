@@ -61,7 +61,7 @@ function freeAfter(
     disksOnly: false,
     ...wish,
   };
-  const free = whatBecomesFree(vm, { snapshotId: id, request }, on === null ? [] : [top]);
+  const free = whatBecomesFree(vm, { snapshotId: id, request }, { tops: on === null ? [] : [top] });
   return [[...free.files], free.pins.map((one) => one.id)];
 }
 

@@ -11,7 +11,9 @@ import {
   type Vm,
 } from '#ledger';
 import { closeChain } from './closed-disk.ts';
-import { contentOf, layersWith } from '../create/evidence.ts';
+import { openNodes } from '../qemu/graph.ts';
+import { realFile } from '../look/devices.ts';
+import { layersWith } from '../create/evidence.ts';
 import type { Errand, OperationOf } from '../errand.ts';
 import { NotNow } from '../not-now.ts';
 import type { Start } from '../journal.ts';
@@ -27,6 +29,12 @@ import { closeForGood, unlinkClosed, type Unlinking } from '../delete/unlinking.
 /* What nobody needs any more once a load is done: the tops that were left, and earlier pins. Whatever of it cannot be
    removed stays where it is and keeps its place in the ledger: the next load tries again. */
 
+/** What the disks go on in, and what others read of that which they leave. */
+export interface LeftBehind {
+  readonly tops: readonly PlannedLayer[];
+  readonly spared?: Start['spared'];
+}
+
 /** What could go after a load. */
 export interface Free {
   /** Files that nothing needs, nobody before those that stand on it. */
@@ -38,11 +46,11 @@ export interface Free {
 type Asked = Pick<OperationOf<'load'>, 'snapshotId' | 'request'>;
 
 /** What will be free when all disks stand on these tops. */
-export function whatBecomesFree(vm: Readonly<Vm>, operation: Asked, tops: readonly PlannedLayer[]): Free {
+export function whatBecomesFree(vm: Readonly<Vm>, operation: Asked, { tops, spared = [] }: LeftBehind): Free {
   let pins = earlierPins(vm, operation);
   for (;;) {
     const going = pins;
-    const files = freeFiles(vm, operation, tops, going);
+    const files = freeFiles(vm, operation, { tops, spared }, going);
     pins = going.filter((pin) => isRemovable(pin, files, standingOn(vm, tops)));
     if (pins.length === going.length) return { files: [...files, ...going.flatMap(memoryFileOf)], pins };
   }
@@ -62,20 +70,22 @@ function earlierPins(vm: Readonly<Vm>, { snapshotId, request }: Asked): Snapshot
 function freeFiles(
   vm: Readonly<Vm>,
   { request }: Asked,
-  tops: readonly PlannedLayer[],
+  { tops, spared = [] }: LeftBehind,
   going: readonly Snapshot[],
 ): string[] {
   const staying = [...vm.snapshots.values()].filter((snapshot) => !going.includes(snapshot));
   const kept = request.pin ? [pinOf(vm, request.pin, tops)] : [];
-  return planLayers(standingOn(vm, tops), [...staying, ...kept]).unneeded.map(({ file }) => file);
+  const read = new Set(spared.map(({ file }) => file));
+  const { unneeded } = planLayers(standingOn(vm, tops), [...staying, ...kept], new Set(), read);
+  return unneeded.map(({ file }) => file);
 }
 
 const memoryFileOf = ({ memory }: Snapshot): string[] => (memory.file === undefined ? [] : [memory.file]);
 
-type Machine = Pick<Vm, 'layers' | 'disks'>;
+type Machine = Pick<Vm, 'layers' | 'disks' | 'backups'>;
 
 /** The machine once it stands on these tops. */
-function standingOn({ layers, disks }: Readonly<Vm>, tops: readonly PlannedLayer[]): Machine {
+function standingOn({ layers, disks, backups }: Readonly<Vm>, tops: readonly PlannedLayer[]): Machine {
   const all = new Map(layers);
   for (const { device, file, format, backing } of tops) {
     const layer: Layer = { device, file, format, backing, origin: 'ours' };
@@ -84,6 +94,7 @@ function standingOn({ layers, disks }: Readonly<Vm>, tops: readonly PlannedLayer
   const fileOf = new Map(tops.map(({ device, file }) => [device, file]));
   return {
     layers: all,
+    backups,
     disks: disks.map((disk) => ({ ...disk, file: fileOf.get(disk.device) ?? disk.file })),
   };
 }
@@ -133,41 +144,20 @@ export async function reportLoaded(errand: Errand, loading: Loading, runs: boole
   return { type: 'ReportLoaded', loaded, ...(replaced.length > 0 && { replaced }) };
 }
 
-/**
- * Whether every new top is there, and one that was to be left is gone or the guest has written into a new one. That
- * comes after everything else: the load was over, and what a guest wrote since is never thrown away.
- */
-export async function isLeftBehind(errand: Errand, start: Start): Promise<boolean> {
-  const { place, vm } = errand;
-  const tops = topsOf(start);
-  const left = vm.disks.filter(({ device }) => tops.some((top) => top.device === device));
-  const unlinked = left.filter(({ file }) => start.unlinks?.includes(file));
-  const isGone = async ({ file }: { readonly file: string }): Promise<boolean> =>
-    (await place.world.files.stat(file)) === null;
-  const [gone, missing] = await Promise.all([unlinked, tops].map((files) => Promise.all(files.map(isGone))));
-  if (missing?.includes(true)) return false;
-  return (gone?.includes(true) ?? false) || hasWrittenInto(errand, tops);
-}
-
-/** A copy holds data from the beginning, so that of it nothing can be told. */
-async function hasWrittenInto(errand: Errand, tops: readonly PlannedLayer[]): Promise<boolean> {
-  for (const top of tops) if (top.by === 'create' && (await contentOf(errand, top)) === 'data') return true;
-  return false;
-}
-
 /** Closes what the disks have left, and removes what nobody needs. */
 async function clearAway(errand: Errand, { operation, start }: Loading): Promise<Aftermath> {
   const { vm } = errand;
   const tops = topsOf(start);
-  const { pins, files } = whatBecomesFree(vm, operation, tops);
+  const left = { tops, spared: start.spared };
+  const { pins, files } = whatBecomesFree(vm, operation, left);
   if (tops.length === 0 && pins.length === 0 && files.length === 0)
     return { layers: undefined, replaced: [] };
   const sight = await observe(errand, 'listed');
-  if (sight.power !== 'off') await closeLeft(errand, tops);
+  if (sight.power !== 'off') await closeLeft(errand, start);
   const replaced: Snapshot[] = [];
   for (const pin of pins) if (await untag(errand, pin, sight)) replaced.push(pin);
   const gone = await unlinkNamed(errand, start, sight.power, [
-    ...freeFiles(vm, operation, tops, replaced),
+    ...freeFiles(vm, operation, left, replaced),
     ...replaced.flatMap(memoryFileOf),
   ]);
   const isSame = tops.length === 0 && gone.length === 0;
@@ -179,11 +169,15 @@ async function clearAway(errand: Errand, { operation, start }: Loading): Promise
   };
 }
 
-/** What still stays open costs nothing but a file descriptor. */
-async function closeLeft({ place, vm }: Errand, tops: readonly PlannedLayer[]): Promise<void> {
-  for (const { device } of tops) {
-    const left = vm.disks.find((disk) => disk.device === device);
-    if (left) await troubleIn(() => closeChain(place, left.file));
+/** By the names that QEMU knew them by. What still stays open costs nothing but a file descriptor. */
+async function closeLeft({ place }: Errand, start: Start): Promise<void> {
+  const tops = topsOf(start);
+  if (tops.length === 0) return;
+  const open = await openNodes(place);
+  for (const { device, file } of tops) {
+    const left = open.find(({ nodeName }) => nodeName === start.nodes[device]);
+    const at = left && (await realFile(place.world.files, left.file));
+    if (at !== undefined && at !== file) await troubleIn(() => closeChain(place, at));
   }
 }
 

@@ -2,8 +2,9 @@ import type { Report } from '#ledger';
 import { LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
-import { isLeftBehind, reportLoaded } from './load-aftermath.ts';
+import { reportLoaded } from './load-aftermath.ts';
 import { whyNotLoadable } from './load-check.ts';
+import { recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
 import { dropTops, makeTops, topsOf } from './load-tops.ts';
 import { NotNow } from '../not-now.ts';
@@ -25,6 +26,7 @@ export async function loadImages(errand: Errand, loading: Loading): Promise<Repo
     trouble = await troubleIn(() => loadAll(errand, loading, round));
   }
   if (trouble) return holdTorn(errand, loading, round, trouble);
+  await recordLoaded(errand, loading);
   return reportLoaded(errand, loading, false);
 }
 
@@ -32,7 +34,6 @@ export async function loadImages(errand: Errand, loading: Loading): Promise<Repo
 export async function recoverImages(errand: Errand, loading: Loading): Promise<Report> {
   const sight = await observeTrouble(errand, loading.start, 'always');
   if (sight.power !== 'off') return whenStarted(errand, loading, sight);
-  if (await isLeftBehind(errand, loading.start)) return reportLoaded(errand, loading, false);
   if (errand.damage.length > 0) return held(errand, 'snapshot-damaged', 'an image could not be repaired');
   const obstacle = whyNotLoadable(sight, loading.wish.needs);
   if (obstacle)

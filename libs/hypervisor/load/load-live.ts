@@ -6,7 +6,6 @@ import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { addNode, removeNode, resetMachine } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
-import { isLeftBehind, reportLoaded } from './load-aftermath.ts';
 import { memoryDisk, whyNotLoadable } from './load-check.ts';
 import { loadImages } from './load-images.ts';
 import type { Loading } from './load-loading.ts';
@@ -20,7 +19,7 @@ import { setRunning } from '../qemu/power.ts';
 import { removeTag } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
 import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
-import { type Trouble, troubleIn } from '../trouble.ts';
+import { Thwarted, type Trouble, troubleIn } from '../trouble.ts';
 
 /**
  * A machine that is on, and a load that is more than one job of QEMU's: disks that get new tops, disks without memory,
@@ -29,7 +28,7 @@ import { type Trouble, troubleIn } from '../trouble.ts';
 export const loadLive = (errand: Errand, loading: Loading, sight: Sight): Promise<Report> =>
   forward(errand, loading, sight);
 
-/** Somebody began it. Nothing on a disk says how far it came, so all of it is done again, unless it is over. */
+/** Somebody began it. Nothing on a disk says how far it came, so all of it is done again. */
 export const recoverLive = (errand: Errand, loading: Loading): Promise<Report> =>
   forward(errand, loading, null);
 
@@ -39,7 +38,6 @@ async function forward(errand: Errand, loading: Loading, first: Sight | null): P
     const found = isFirst ? first : await lookAgain(errand, loading.start);
     if (!found) return whenOff(errand, loading);
     const sight = await behindPlaceholders(errand.place, errand.vm.disks, found);
-    if (await isOver(errand, loading, sight)) return finish(errand, loading);
     const ended = await whenHopeless(errand, loading, sight);
     if (ended) return ended;
     const progress: Progress = { isUntouched: isUntouched(loading, sight, isFirst), hasStopped: false };
@@ -70,17 +68,11 @@ interface Progress {
 const canGiveBack = ({ start, pin }: Loading, { isUntouched }: Progress): boolean =>
   isUntouched && !(pin.isSaved && topsOf(start).length > 0);
 
-/** We let no machine run before its load is done: one that runs on all its new tops has been loaded. */
-async function isOver(errand: Errand, { start, wish }: Loading, sight: Sight): Promise<boolean> {
-  const tops = topsOf(start);
-  if (tops.length === 0 || !tops.every((top) => isInPlace(sight, top))) return false;
-  return (wish.goesOn === 'running' && sight.power === 'running') || isLeftBehind(errand, start);
-}
-
-/** The same the other way round: one that runs, and on none of its new tops, was still being prepared. */
+/** New tops come first: a machine that runs, and on none of them, was still being prepared. */
 const isUntouched = ({ start, pin }: Loading, sight: Sight, isFirst: boolean): boolean =>
   isFirst ||
   (topsOf(start).length > 0 &&
+    Object.keys(start.files).length === 0 && // Of those that are loaded inside nothing can be told.
     !pin.isSaved &&
     sight.power === 'running' &&
     !sight.disks.some(isClosed) &&
@@ -92,22 +84,51 @@ async function loadOnce(
   { sight, attempt }: { sight: Sight; attempt: number },
   progress: Progress,
 ): Promise<void> {
-  const { start, wish, pin } = loading;
+  const { start, wish } = loading;
   errand.journal.progress({ phase: 'preparing', percent: null });
   if (sight.power === 'running' && !progress.isUntouched) await setRunning(errand, sight.power, 'paused');
   const ready = await withoutPlaceholders(errand, start, sight);
   await makeTops(errand, start, wish, ready);
   if (!wish.withMemory) await makePlaceholders(errand, loading, ready);
-  const power = await powerNow(errand);
-  progress.hasStopped = power === 'running';
-  await setRunning(errand, power, 'paused');
-  await pin.save(start, { ...ready, power: 'paused' });
-  errand.journal.progress({ phase: 'loading', percent: null });
+  await whileStill(errand, progress, () =>
+    leavePresent(errand, loading, { sight: ready, attempt }, progress),
+  );
+}
+
+/** On a machine that stands still, with all made that could be made before. */
+async function leavePresent(
+  errand: Errand,
+  loading: Loading,
+  { sight, attempt }: { sight: Sight; attempt: number },
+  progress: Progress,
+): Promise<void> {
+  const { start, wish, pin } = loading;
   const touched = (): void => void (progress.isUntouched = false);
-  await putTops(errand, loading, ready, touched);
-  if (!wish.withMemory) return loadDisks(errand, loading, ready, touched);
+  await pin.save(start, { ...sight, power: 'paused' });
+  errand.journal.progress({ phase: 'loading', percent: null });
+  await putTops(errand, loading, sight, touched);
+  if (!wish.withMemory) return loadDisks(errand, loading, sight, touched);
   touched();
-  await loadMemory(errand, loading, attempt);
+  return loadMemory(errand, loading, attempt);
+}
+
+/**
+ * Stops the machine and does the work. Throws what the work throws, and `Thwarted` when somebody has let the machine
+ * run meanwhile: what it wrote is in no snapshot, whether it stands still again or not.
+ */
+async function whileStill(errand: Errand, progress: Progress, work: () => Promise<void>): Promise<void> {
+  const resumed = errand.place.line.held.listen(['RESUME']);
+  try {
+    const power = await powerNow(errand);
+    progress.hasStopped = power === 'running';
+    await setRunning(errand, power, 'paused');
+    await work();
+    const hasRun = (await powerNow(errand)) === 'running' || (await resumed.next(0)) !== null;
+    if (hasRun)
+      throw new Thwarted('machine-busy', 'somebody has let the machine run in the middle of the load');
+  } finally {
+    resumed.close();
+  }
 }
 
 /**
@@ -251,7 +272,5 @@ async function closeMemory({ place }: Errand, { memoryFile }: Start): Promise<vo
 }
 
 /** The memory went with the process and waits for the next one. Without it the load goes on in the files. */
-async function whenOff(errand: Errand, loading: Loading): Promise<Report> {
-  if (await isLeftBehind(errand, loading.start)) return reportLoaded(errand, loading, false);
-  return loading.wish.withMemory ? afterDeath(errand) : loadImages(errand, loading);
-}
+const whenOff = (errand: Errand, loading: Loading): Promise<Report> =>
+  loading.wish.withMemory ? afterDeath(errand) : loadImages(errand, loading);

@@ -4,9 +4,9 @@ import { JOB_BYTES_PER_MS, JOB_TIMEOUT_MS, LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } fr
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import type { Start } from '../journal.ts';
-import { reportLoaded } from './load-aftermath.ts';
 import { type LoadWish, memoryDisk, whyNotLoadable } from './load-check.ts';
 import { loadImages } from './load-images.ts';
+import { goOnLoaded, recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
 import { reach } from '../look/look.ts';
 import { NotNow } from '../not-now.ts';
@@ -20,9 +20,8 @@ import { reasonOf, type Trouble, troubleIn, troubleOfJob } from '../trouble.ts';
 /** A machine that is on: memory, devices and all disks at once, in the living process. */
 export async function loadMachine(errand: Errand, loading: Loading, sight: Sight): Promise<Report> {
   const { start, wish, pin } = loading;
-  // QEMU lets a machine that ran run again by itself. One that is to stand still must not run in between.
-  const mustStand = wish.goesOn === 'paused' || pin.isDue;
-  const power = mustStand ? await setRunning(errand, sight.power, 'paused') : sight.power;
+  // QEMU lets a machine that ran run again by itself, and nothing may run before it is recorded that all is loaded.
+  const power = await setRunning(errand, sight.power, 'paused');
   const lost = await troubleIn(() => pin.save(start, { ...sight, power }));
   if (lost?.kind === 'refused') return giveBack(errand, loading, lost);
   const trouble = lost ?? (await tryLoad(errand, wish, sight, 1));
@@ -116,11 +115,12 @@ const isUntouched = (trouble: Trouble): boolean =>
     trouble.category,
   );
 
-/** Loaded. The machine goes on as was wished, if it can; whether it runs is what a look says. */
+/** All is in place, unless QEMU has died since. */
 export async function finish(errand: Errand, loading: Loading): Promise<Report> {
-  const power = await setRunning(errand, await powerNow(errand), loading.wish.goesOn);
+  const power = await powerNow(errand);
   if (power === 'off') return endedByDeath(errand, loading);
-  return reportLoaded(errand, loading, power === 'running');
+  await recordLoaded(errand, loading);
+  return goOnLoaded(errand, loading, power);
 }
 
 /** Memory went with the process, so its load counts for nothing yet; what is in the files stays. */

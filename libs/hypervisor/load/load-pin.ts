@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { type DiskCapture, type PinWish, tagOf } from '#ledger';
+import { type DiskCapture, type PinWish, type PlannedLayer, type PlannedPin, Refusal, tagOf } from '#ledger';
 import { capture } from '../create/capture.ts';
 import { behindPlaceholders } from './closed-disk.ts';
 import type { Errand, OperationOf } from '../errand.ts';
@@ -11,7 +11,7 @@ import { topsOf } from './load-tops.ts';
 import { machineFor } from '../look/machine-config.ts';
 import { observe } from '../look/observe.ts';
 import { removeTags, standing } from '../delete/removal.ts';
-import { canHoldTags, isLocalFile, type Sight } from '../look/sight.ts';
+import { canHoldTags, isLocalFile, type SeenDisk, type Sight } from '../look/sight.ts';
 
 /* Before a load leaves the present it saves it: a disk that gets a new top keeps its old one as it is, every other one
    gets a tag. */
@@ -47,7 +47,7 @@ export class Pin {
     const errand = { ...this.#errand, operationId: this.#wish.snapshotId }; // Its jobs must not look like the load's.
     const planned = pinStart(start, this.#wish, sight);
     const wanted = { ...planned, ...(await machineFor(errand.place, planned.memory)) };
-    await removeHalf(errand, wanted, sight);
+    await removeHalf(errand, plannedPin(start, this.#wish, sight), wanted, sight);
     if (wanted.memory !== 'none' || Object.keys(wanted.files).length > 0)
       await capture(errand, wanted, sight);
     const seen = await behindPlaceholders(errand.place, errand.vm.disks, await observe(errand, 'in-files'));
@@ -59,7 +59,9 @@ export class Pin {
 
   /** Takes back what was saved of it. The load that wanted it does not happen. */
   async undo(start: Start, sight: Sight): Promise<void> {
-    if (this.#wish && this.isDue) await removeHalf(this.#errand, pinStart(start, this.#wish, sight), sight);
+    if (!this.#wish || !this.isDue) return;
+    const wanted = pinStart(start, this.#wish, sight);
+    await removeHalf(this.#errand, plannedPin(start, this.#wish, sight), wanted, sight);
   }
 
   #pinned(start: Start, wanted: Start, { found, seen }: { found: Found; seen: Sight }): Pinned {
@@ -91,50 +93,114 @@ function consistencyOf(start: Start, { memory }: Start): Pinned['consistency'] {
   return memory === 'none' ? 'crash' : 'memory';
 }
 
+/** What a load is to save of the present, as its journal tells it. */
+interface Saving extends Pick<Start, 'plan' | 'undo'> {
+  readonly pinned: Pick<Start, 'pin'>;
+}
+
+/**
+ * What is saved of the present, for the log to know before the first of it is touched.
+ *
+ * @throws {Refusal} `disk-unsupported` when there is no place for the memory
+ */
+export function planSaving(wish: PinWish | undefined, tops: readonly PlannedLayer[], sight: Sight): Saving {
+  if (!wish) return { plan: [], undo: [], pinned: {} };
+  const pin = planPin(wish, tops, sight);
+  return { ...wordsOfPin(wish, pin, tops, sight), pinned: { pin } };
+}
+
+/** Throws as `planSaving` does. */
+function planPin({ snapshotId, what }: PinWish, tops: readonly PlannedLayer[], sight: Sight): PlannedPin {
+  const tagged = taggedBy(tops, sight);
+  const files = Object.fromEntries(tagged.map(({ device, file }) => [device, file]));
+  const isInDisks = tagged.length > 0 && tagged.length === writableOf(sight).length;
+  if (what === 'disks' || sight.power === 'off' || isInDisks) return { snapshotId, files };
+  const home = writableOf(sight).find(({ file }) => isLocalFile(file));
+  if (!home)
+    throw new Refusal(
+      'disk-unsupported',
+      'the machine has no local disk to put its memory beside, before it is left: save the disks only',
+    );
+  const memoryFile = posix.join(posix.dirname(home.file), `${tagOf(snapshotId)}-memory.qcow2`);
+  return { snapshotId, files, memoryFile };
+}
+
+/** In words, what is saved of the present, what is not, and what takes that back. */
+function wordsOfPin(
+  { what }: PinWish,
+  { snapshotId, files, memoryFile }: PlannedPin,
+  tops: readonly PlannedLayer[],
+  sight: Sight,
+): Pick<Start, 'plan' | 'undo'> {
+  const tag = tagOf(snapshotId);
+  const tagged = Object.keys(files);
+  const isInDisks = what === 'memory' && sight.power !== 'off' && memoryFile === undefined;
+  const isKept = (device: string): boolean => tops.some((top) => top.device === device);
+  return {
+    plan: [
+      ...tagged.map((device) => `save the present of ${device}: put ${tag} on it`),
+      ...writableOf(sight).flatMap(({ device, file, format }) => {
+        if (isKept(device)) return `save the present of ${device}: keep ${file} as it is`;
+        if (tagged.includes(device)) return [];
+        return `save nothing of ${device}: the load leaves it as it is, and ${format} holds no tag`;
+      }),
+      ...(isInDisks ? [`save the present memory with ${tag}`] : []),
+      ...(memoryFile === undefined ? [] : [`save the present memory into ${memoryFile}`]),
+    ],
+    undo: [
+      ...tagged.map((device) => `remove ${tag} from ${device}`),
+      ...(memoryFile === undefined ? [] : [`unlink ${memoryFile}`]),
+    ],
+  };
+}
+
+const writableOf = ({ disks }: Sight): SeenDisk[] => disks.filter(({ readOnly }) => !readOnly);
+
+/** Disks that get no new top, and so keep nothing of the present unless they get a tag. */
+const taggedBy = (tops: readonly PlannedLayer[], sight: Sight): SeenDisk[] =>
+  writableOf(sight).filter((disk) => canHoldTags(disk) && !tops.some(({ device }) => device === disk.device));
+
 /**
  * The capture that a pin is, in the words of one that somebody asked for. Its `overlays` are empty: the disks that get
  * new tops need none.
  */
-export function pinStart(start: Start, { snapshotId, what }: PinWish, sight: Sight): Start {
-  const swapped = new Set(topsOf(start).map(({ device }) => device));
-  const writable = sight.disks.filter(({ readOnly }) => !readOnly);
-  const tagged = writable.filter((disk) => !swapped.has(disk.device) && canHoldTags(disk));
+function pinStart(start: Start, wish: PinWish, sight: Sight): Start {
+  const { snapshotId, files, memoryFile: file } = plannedPin(start, wish, sight);
+  const tagged = taggedBy(topsOf(start), sight).filter(({ device }) => device in files);
   const vmState = sight.power === 'off' ? 'shutoff' : start.vmState; // It may have died since.
-  const memory = what === 'memory' && vmState !== 'shutoff' ? 'internal' : 'none';
-  const isInDisk = tagged.length > 0 && tagged.length === writable.length;
-  const memoryFile = memory === 'none' || isInDisk ? null : memoryFileOf(snapshotId, sight);
-  if (memory !== 'none' && !isInDisk && !memoryFile)
-    throw new ImageRefused('the machine has no local disk to put its memory beside');
+  const memory = wish.what === 'memory' && vmState !== 'shutoff' ? 'internal' : 'none';
   return {
     operationId: start.operationId,
     snapshotId,
     worker: start.worker,
     wasRunning: false, // It stands still by now, and stays so until the load is over.
     nodes: Object.fromEntries(tagged.map(({ device, node }) => [device, node])),
-    files: Object.fromEntries(tagged.map(({ device, file }) => [device, file])),
+    files: Object.fromEntries(tagged.map((disk) => [disk.device, disk.file])),
     plan: [],
     undo: [],
     vmState,
     memory,
-    ...(memoryFile && { memoryFile }),
+    ...(memory !== 'none' && file !== undefined && { memoryFile: memoryFileAt(snapshotId, file) }),
   };
 }
 
-/** Null when the machine has no local disk to put it beside. */
-function memoryFileOf(snapshotId: string, { disks }: Sight): NonNullable<Start['memoryFile']> | null {
-  const home = disks.find(({ file, readOnly }) => !readOnly && isLocalFile(file));
-  if (!home) return null;
-  const file = posix.join(posix.dirname(home.file), `${tagOf(snapshotId)}-memory.qcow2`);
-  return { file, node: nodeNameOf(snapshotId, 0), format: 'state' };
-}
+/** A log of an earlier release does not tell. */
+const plannedPin = (start: Start, wish: PinWish, sight: Sight): PlannedPin =>
+  start.pin ?? planPin(wish, topsOf(start), sight);
 
-async function removeHalf(errand: Errand, wanted: Start, sight: Sight): Promise<void> {
-  const tags = [tagOf(wanted.snapshotId ?? '')];
+const memoryFileAt = (snapshotId: string, file: string): NonNullable<Start['memoryFile']> => ({
+  file,
+  node: nodeNameOf(snapshotId, 0),
+  format: 'state',
+});
+
+/** What is there of it. The memory may have been begun while the machine was on, though it is off by now. */
+async function removeHalf(errand: Errand, planned: PlannedPin, wanted: Start, sight: Sight): Promise<void> {
+  const tags = [tagOf(planned.snapshotId)];
   if (standing(sight, tags).length > 0)
     await removeTags(errand, { start: wanted, tags, trust: 'in-files' }, sight);
-  // Begun while the machine was on, perhaps, though it is off by now and no memory is wanted any more.
-  const memoryFile = memoryFileOf(wanted.snapshotId ?? '', sight);
-  if (!memoryFile) return;
-  if (sight.power !== 'off') await removeNode(errand.place, memoryFile.node);
-  await errand.place.world.files.unlink(memoryFile.file);
+  if (planned.memoryFile === undefined) return;
+  const { file, node } = memoryFileAt(planned.snapshotId, planned.memoryFile);
+  if (sight.power !== 'off') await removeNode(errand.place, node);
+  await errand.place.world.files.unlink(file);
 }

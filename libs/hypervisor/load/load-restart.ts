@@ -4,10 +4,11 @@ import { JOB_BYTES_PER_MS, JOB_TIMEOUT_MS, LAUNCH_ATTEMPTS_MAX, LAUNCH_TIMEOUT_M
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { LaunchTrouble } from '../qemu/launcher.ts';
-import { isLeftBehind, reportLoaded } from './load-aftermath.ts';
+import { reportLoaded } from './load-aftermath.ts';
+import { goOnLoaded, recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
 import { reasonFor } from './load-machine.ts';
-import { dropTops, isInPlace, layersOf, makeTops, topsOf } from './load-tops.ts';
+import { dropTops, layersOf, makeTops, topsOf } from './load-tops.ts';
 import { machineConfig, requireSameMachine } from '../look/machine-config.ts';
 import { NotNow } from '../not-now.ts';
 import { observe, observeTrouble, powerNow } from '../look/observe.ts';
@@ -30,24 +31,27 @@ export async function loadAnew(errand: Errand, loading: Loading): Promise<Report
   const found = errand.isFirst
     ? await observe(errand, 'listed')
     : await observeTrouble(errand, start, 'always');
-  if (await isOver(errand, loading, found)) return reportLoaded(errand, loading, found.power === 'running');
   const stayed = found.power === 'off' ? null : await leave(errand, loading, found);
   if (stayed) return stayed;
   const torn = await troubleIn(() => loadDisks(errand, loading, found));
   if (torn) return whenTorn(errand, loading, torn);
-  const trouble = await troubleIn(() => startAnew(errand, loading));
-  if (trouble) return whenNotStarted(errand, loading, trouble);
-  const power = await setRunning(errand, await powerNow(errand), wish.goesOn);
-  if (power === 'off' && wish.withMemory)
-    throw new NotNow('machine-gone', 'QEMU died after it took the memory up');
-  return reportLoaded(errand, loading, power === 'running');
+  if (!wish.withMemory) await recordLoaded(errand, loading);
+  return startLoaded(errand, loading);
 }
 
-/** Nobody but us starts it from the new tops, and we let it run last of all. */
-async function isOver(errand: Errand, { start, wish }: Loading, sight: Sight): Promise<boolean> {
-  if (await isLeftBehind(errand, start)) return true;
-  const isOnTops = topsOf(start).length > 0 && topsOf(start).every((top) => isInPlace(sight, top));
-  return isOnTops && wish.goesOn === 'running' && sight.power === 'running';
+/** Whether all that is left to do once the disks are loaded is to start a QEMU on them. */
+export const startsLast = ({ start, wish }: Loading): boolean => start.launch === 'after' && !wish.withMemory;
+
+/** The disks are loaded, and nobody has them open. */
+export async function startLoaded(errand: Errand, loading: Loading): Promise<Report> {
+  const trouble = await troubleIn(() => startAnew(errand, loading));
+  if (trouble) return whenNotStarted(errand, loading, trouble);
+  const power = await powerNow(errand);
+  if (loading.wish.withMemory) {
+    if (power === 'off') throw new NotNow('machine-gone', 'QEMU died after it took the memory up');
+    await recordLoaded(errand, loading);
+  }
+  return goOnLoaded(errand, loading, power);
 }
 
 /** Saves the present and ends the process; null when that is done. What is refused of it has changed nothing. */

@@ -1,7 +1,6 @@
 import type { Report } from '#ledger';
 import { LAUNCH_ATTEMPTS_MAX } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
-import { isLeftBehind, reportLoaded } from './load-aftermath.ts';
 import { isFixed } from './load-launch.ts';
 import type { Loading } from './load-loading.ts';
 import { reasonFor } from './load-machine.ts';
@@ -29,7 +28,6 @@ export async function loadStarted(
     ? await observe(errand, 'listed')
     : await observeTrouble(errand, start, 'always');
   if (found.power !== 'off') return load(asPaused(loading), found);
-  if (await isLeftBehind(errand, start)) return reportLoaded(errand, loading, false);
   const lost = await troubleIn(() => pin.save(start, found));
   if (lost) return nothingLoaded(errand, loading, lost);
   const trouble = await troubleIn(() => startAsIs(errand, loading));

@@ -3,6 +3,7 @@ import { behindPlaceholders, isClosed } from './closed-disk.ts';
 import type { Errand, OperationOf, Way } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import { whatBecomesFree } from './load-aftermath.ts';
+import { sparedAmong } from '../delete/spared.ts';
 import { type LoadAsk, requireSameDisks, whyNotLoadable } from './load-check.ts';
 import { loadImages, recoverImages } from './load-images.ts';
 import { launchFor, launchWords } from './load-launch.ts';
@@ -10,9 +11,10 @@ import { loadLive, recoverLive } from './load-live.ts';
 import type { Loading } from './load-loading.ts';
 import { loadMachine, recoverMachine } from './load-machine.ts';
 import { machineIn, requireSameConfig } from '../look/machine-config.ts';
-import { Pin } from './load-pin.ts';
+import { Pin, planSaving } from './load-pin.ts';
 import { type LoadPlan, needsOf, planLoad } from './load-plan.ts';
-import { loadAnew } from './load-restart.ts';
+import { restLoaded } from './load-loaded.ts';
+import { loadAnew, startLoaded, startsLast } from './load-restart.ts';
 import { loadStarted } from './load-started.ts';
 import { topsOf } from './load-tops.ts';
 import { requireAtRest, requireResumable } from '../look/run-states.ts';
@@ -37,7 +39,7 @@ export function loading(errand: Errand, operation: OperationOf<'load'>, snapshot
   return {
     admit: (sight) => admit(errand, operation, ask, sight),
     act: (start, sight) => act(errand, begun(start), sight),
-    recover: (start) => recover(errand, begun(start)),
+    recover: (start) => (operation.isLoaded ? rest(errand, begun(start)) : recover(errand, begun(start))),
   };
 }
 
@@ -77,6 +79,10 @@ function recover(errand: Errand, begun: Loading): Promise<Report> {
   }
 }
 
+/** All is in place. A machine that is off may still have to be started on it. */
+const rest = (errand: Errand, begun: Loading): Promise<Report> =>
+  restLoaded(errand, begun, startsLast(begun) ? (loading) => startLoaded(errand, loading) : null);
+
 /**
  * By what a load is carried out: by qemu-img, by one job of QEMU's, by moving images under a machine that stands, or
  * with a QEMU that is started for it.
@@ -106,7 +112,9 @@ async function admit(
   const obstacle = whyNotLoadable(sight, needsOf(ask, { files, ...(memoryFile && { memoryFile }) }));
   if (obstacle) throw new Refusal(obstacle.reason, obstacle.message);
   const moved = [...plan.inPlace, ...tops.flatMap(({ device }) => diskOf(sight, device) ?? [])];
-  const { files: unlinks } = whatBecomesFree(vm, operation, tops);
+  const spared = await sparedAmong(errand, vm);
+  const { files: unlinks } = whatBecomesFree(vm, operation, { tops, spared });
+  const saving = planSaving(operation.request.pin, tops, sight);
   return {
     operationId,
     snapshotId: ask.snapshot.id,
@@ -114,14 +122,16 @@ async function admit(
     wasRunning: sight.power === 'running',
     nodes: Object.fromEntries(moved.map(({ device, node }) => [device, node])),
     files,
-    plan: wordsFor(ask, plan, { unlinks, launching: launchWords(launch, sight.power) }),
-    undo: [],
+    plan: [...saving.plan, ...wordsFor(ask, plan, { unlinks, launching: launchWords(launch, sight.power) })],
+    undo: [...saving.undo, ...tops.map(({ file }) => `unlink ${file}, unless the machine goes on in it`)],
     vmState: vmStateOf(sight.power),
     memory: ask.withMemory ? ask.snapshot.memory.mode : 'none',
     ...(tops.length > 0 && { overlays: [...tops] }),
     ...(memoryFile && { memoryFile }),
     ...(unlinks.length > 0 && { unlinks: [...unlinks] }),
+    ...(spared.length > 0 && { spared }),
     ...(launch && { launch }),
+    ...saving.pinned,
   };
 }
 

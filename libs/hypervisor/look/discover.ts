@@ -1,6 +1,7 @@
 import { type Disk, Refusal, unborn } from '#ledger';
 import { MonitorTrouble } from '#qmp';
 import type { Files } from '#world';
+import { filesBelow } from './below.ts';
 import { foreignTags, type ForeignTag, ledgerDisks } from './known-disks.ts';
 import { look } from './look.ts';
 import type { Place } from '../place.ts';
@@ -22,6 +23,8 @@ export interface Discovered {
   readonly disks: Disk[];
   /** What stood on the disks before we came. */
   readonly foreignTags: ForeignTag[];
+  /** Files that it reads and does not write: read-only images, and what the others stand on. */
+  readonly below: string[];
   readonly power: Power;
 }
 
@@ -63,6 +66,7 @@ export async function discover(place: Place): Promise<Discovered> {
     monitor: place.monitor,
     disks: ledgerDisks(sight, []),
     foreignTags: foreignTags(sight, unborn()),
+    below: await filesBelow(place, sight, { layers: new Map(), images: [] }),
     power: sight.power,
   };
 }

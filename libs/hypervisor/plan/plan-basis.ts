@@ -28,8 +28,19 @@ const diskIn = (disk: SeenDisk) => ({
 
 /** Files that an operation makes are called after it, or after the snapshot that it takes. */
 function anonymous(words: string, operation: OpenOperation): string {
-  const own = operation.kind === 'create' ? [operation.id, operation.snapshotId] : [operation.id];
+  const own = [operation.id, ...madeUpFor(operation)];
   return own.reduce((text, id, index) => text.replaceAll(id, `id-${index}`), words);
+}
+
+function madeUpFor(operation: OpenOperation): string[] {
+  switch (operation.kind) {
+    case 'create':
+      return [operation.snapshotId];
+    case 'load':
+      return operation.request.pin ? [operation.request.pin.snapshotId] : [];
+    case 'delete':
+      return [];
+  }
 }
 
 /**

@@ -15,7 +15,7 @@ export async function foreseeDelete(
   start: Start,
   sight: Sight,
 ): Promise<Foreseen> {
-  const { vm, plan } = deletionOf(errand, operation);
+  const { vm, plan } = deletionOf(errand, operation, start.spared);
   const pauses = pausesOf(vm, plan, sight);
   const copied = await Promise.all(plan.folds.flatMap(layersCopied).map((layer) => heldBytes(errand, layer)));
   const { id: operationId, snapshotId, targets } = operation;

@@ -1,10 +1,9 @@
-import { type Snapshot, tagOf } from '#ledger';
+import type { Snapshot } from '#ledger';
 import type { Errand, OperationOf } from '../errand.ts';
 import { layersWith } from '../create/evidence.ts';
 import type { Start } from '../journal.ts';
 import { howItGoesOn } from '../load/load.ts';
 import { whatBecomesFree } from '../load/load-aftermath.ts';
-import { pinStart } from '../load/load-pin.ts';
 import { topsOf } from '../load/load-tops.ts';
 import { memoryBytes } from '../look/machine-config.ts';
 import { CONT, GOING_ON, standing, STOP } from './plan-estimates.ts';
@@ -19,17 +18,19 @@ export async function foreseeLoad(
   sight: Sight,
 ): Promise<Foreseen> {
   const tops = topsOf(start);
-  const { pin: wish } = operation.request;
-  const pin = wish ? pinStart(start, wish, sight) : null;
-  const savedBytes = pin && pin.memory !== 'none' ? await memoryBytes(errand.place.line.held) : 0;
+  const isSaved = operation.request.pin?.what === 'memory' && sight.power !== 'off';
+  const savedBytes = isSaved ? await memoryBytes(errand.place.line.held) : 0;
+  const memoryFile = start.pin?.memoryFile;
   const snapshot = errand.vm.snapshots.get(operation.snapshotId);
   const isStopped = sight.power === 'running';
   const isOn = sight.power !== 'off' || start.launch !== undefined;
   const runs = isOn && goesOn(operation, snapshot) === 'running';
-  const replaced = whatBecomesFree(errand.vm, operation, tops).pins.map(({ id }) => id);
+  const replaced = whatBecomesFree(errand.vm, operation, { tops, spared: start.spared }).pins.map(
+    ({ id }) => id,
+  );
   return {
-    commands: commandsOf(start, pin, { isStopped, runs }),
-    filesCreated: [...tops, ...(pin?.memoryFile ? [pin.memoryFile] : [])].map(({ file }) => file),
+    commands: commandsOf(start, { isStopped, runs }),
+    filesCreated: [...tops.map(({ file }) => file), ...(memoryFile === undefined ? [] : [memoryFile])],
     filesUnlinked: [...(start.unlinks ?? [])],
     snapshotsDiscarded: replaced,
     bytes: savedBytes + (await copiedBytes(errand, start)),
@@ -54,26 +55,14 @@ const loadedBy = (start: Start, runs: boolean) => ({
 /** The files go last, when the machine goes on again. */
 function commandsOf(
   { plan, unlinks = [] }: Start,
-  pin: Start | null,
   { isStopped, runs }: { isStopped: boolean; runs: boolean },
 ): string[] {
   const unlinksFrom = plan.length - unlinks.length;
   return [
     ...(isStopped ? [STOP] : []),
-    ...(pin ? pinWords(pin) : []),
     ...plan.slice(0, unlinksFrom),
     ...(runs ? [CONT] : []),
     ...plan.slice(unlinksFrom),
-  ];
-}
-
-function pinWords({ snapshotId, files, memoryFile, memory }: Start): string[] {
-  const tag = tagOf(snapshotId ?? '');
-  const isInDisk = memory !== 'none' && !memoryFile;
-  return [
-    ...Object.keys(files).map((device) => `put ${tag} on ${device}, to save the present`),
-    ...(isInDisk ? [`save the memory with ${tag}`] : []),
-    ...(memoryFile ? [`save the memory into ${memoryFile.file}`] : []),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { Vm } from '#ledger';
+import { tagOf, type Vm } from '#ledger';
 import type { ImageInfo } from '#qmp';
 import type { FileStat } from '#world';
 import type { Errand } from '../errand.ts';
@@ -50,6 +50,42 @@ export async function takeNames(
   }
 }
 
+/** A file that is to be made, and the node that it is to be. */
+export interface NamedFile {
+  readonly file: string;
+  readonly node: string;
+}
+
+/**
+ * What a file is called while it is made. What a caller has named may be somebody else's by the time that a successor
+ * finds it, so it is made under a name of ours, and gets the caller's in one step: where there is a draft, the file is
+ * not ours.
+ */
+export function draftOf(snapshotId: string, { file, node }: NamedFile): string {
+  if (bearsName(file, snapshotId)) return file;
+  const number = node.slice(node.lastIndexOf('-'));
+  return posix.join(posix.dirname(file), `${tagOf(snapshotId)}${number}.part`);
+}
+
+/** Gives drafts the names that their callers have chosen. Safe to repeat. Throws `Thwarted` where something lies. */
+export async function publish(
+  errand: Errand,
+  snapshotId: string,
+  files: readonly NamedFile[],
+): Promise<void> {
+  const { world } = errand.place;
+  for (const named of files) {
+    const draft = draftOf(snapshotId, named);
+    if (draft === named.file || (await world.files.stat(draft)) === null) continue;
+    await takeNames(errand, [named.file]); // A renaming would wipe what lies there.
+    await world.files.rename(draft, named.file);
+  }
+}
+
+/** Whether a file is called as only what is made for this snapshot is. */
+export const bearsName = (file: string, snapshotId: string): boolean =>
+  posix.basename(file).startsWith(tagOf(snapshotId));
+
 /** Whether a file that the operation was to make is somebody else's. */
 export const isStrange = ({ memory, operationId }: Errand, file: string): boolean =>
   memory.strange.get(operationId)?.includes(file) ?? false;
@@ -81,7 +117,7 @@ export async function requireExistingImage(
   await requireNobodys(place, vm, path, found);
   const seen = await place.images.info({ file: resolved, format }, 'alone');
   if (seen.kind !== 'seen') throw notAllowed(`${path} cannot be used as ${format}: ${seen.words}`);
-  await requireBacking(place, path, { info: seen.info, wanted: wanted.backing });
+  await requireBacking(place, { path, format }, { info: seen.info, wanted: wanted.backing });
   const { virtualSizeBytes, snapshots } = seen.info;
   if (virtualSizeBytes !== wanted.virtualSizeBytes) {
     throw notAllowed(`${path} has ${virtualSizeBytes} bytes, the disk has ${wanted.virtualSizeBytes}`);
@@ -98,7 +134,8 @@ async function requireNobodys(
   { identity }: FileStat,
 ): Promise<void> {
   const memories = [...snapshots.values()].flatMap(({ memory }) => memory.file ?? []);
-  for (const file of [...layers.keys(), ...memories, ...(await claimedBesides(id))]) {
+  const others = (await claimedBesides(id)).map(({ file }) => file);
+  for (const file of [...layers.keys(), ...memories, ...others]) {
     const known = await world.files.stat(file);
     if (known?.identity === identity) throw notAllowed(`${path} is ${file}, which a VM has already`);
   }
@@ -106,7 +143,7 @@ async function requireNobodys(
 
 async function requireBacking(
   { world }: Place,
-  path: string,
+  { path, format }: { path: string; format: string },
   { info, wanted }: { info: ImageInfo; wanted: ImageAt | null },
 ): Promise<void> {
   const { backingFile, backingFormat } = info;
@@ -117,12 +154,16 @@ async function requireBacking(
     );
   }
   // QEMU would guess, by bytes that a guest may have written.
-  if (wanted && backingFormat !== wanted.format) {
+  if (wanted && !isSaid(format, backingFormat, wanted)) {
     throw notAllowed(
       `${path} says that ${backing} is ${backingFormat ?? 'of no format'}, and it is ${wanted.format}`,
     );
   }
 }
+
+/** The header of a qed image only tells whether what lies below is raw; all else begins with bytes of its own. */
+const isSaid = (format: string, said: string | null, below: ImageAt): boolean =>
+  said === below.format || (said === null && format === 'qed' && below.format !== 'raw');
 
 async function requireInside({ world, imageRoots }: Place, vm: Readonly<Vm>, path: string): Promise<string> {
   requirePlain(path);

@@ -40,11 +40,14 @@ export async function letRunOn(errand: Errand): Promise<boolean> {
 /** What `stop` and a migration leave behind. A machine that is started standing is in `prelaunch`. */
 const STOPPED_BY_US: ReadonlySet<string> = new Set(['paused', 'postmigrate']);
 
-async function change({ place, steps }: Errand, wanted: 'running' | 'paused'): Promise<void> {
+async function change(errand: Errand, wanted: 'running' | 'paused'): Promise<void> {
+  const { place, steps, memory, operationId } = errand;
   const command = wanted === 'running' ? 'cont' : 'stop';
+  if (wanted === 'paused') memory.stopped.set(operationId, true); // It may be, though nobody hears of it.
   await pass(place.world, 'hypervisor.before-power');
   await steps.take(wanted === 'running' ? 'let the machine run' : 'stop the machine', null, () =>
     place.line.held.execute(command, {}, { timeoutMs: POWER_TIMEOUT_MS }),
   );
+  if (wanted === 'running') memory.stopped.set(operationId, false);
   await pass(place.world, 'hypervisor.after-power');
 }

@@ -158,8 +158,8 @@ function foldableBy({ layers }: Vm, strategy: string, going: readonly Snapshot[]
 }
 
 /** The machine as it stands once the change is made. */
-function after(vm: Vm, { set, tops }: LayerChange): Pick<Vm, 'layers' | 'disks'> {
+function after(vm: Vm, { set, tops }: LayerChange): Pick<Vm, 'layers' | 'disks' | 'backups'> {
   const layers = new Map([...vm.layers, ...set.map((layer) => [layer.file, layer] as const)]);
   const disks = vm.disks.map((disk) => ({ ...disk, ...tops.find(({ device }) => device === disk.device) }));
-  return { layers, disks };
+  return { layers, disks, backups: vm.backups };
 }

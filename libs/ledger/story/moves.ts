@@ -78,12 +78,16 @@ const releases = fc.constant<Move>(() => ({ type: 'ReleaseHold', note: 'looked a
 const openIn = (vm: Vm): string => vm.operation?.id ?? 'none';
 const ended = (vm: Vm) => ({ operationId: openIn(vm), steps: [], transcriptDigest: '' });
 
-/** First the present is saved, if it is to be; then every other pin is replaced. */
-function loadedAs(vm: Vm, { request, isPinned }: Extract<OpenOperation, { kind: 'load' }>): Command {
+/** First the present is saved, if it is to be; then all is in place; then every other pin is replaced. */
+function loadedAs(
+  vm: Vm,
+  { request, isPinned, isLoaded }: Extract<OpenOperation, { kind: 'load' }>,
+): Command {
   const { pin, operationId, snapshotId } = request;
   if (pin && !isPinned) {
     return { type: 'ReportPinned', pinned: { ...pinning(pin.snapshotId, ''), operationId } };
   }
+  if (!isLoaded) return { type: 'ReportContentLoaded', content: { operationId } };
   const others = pinsOf(vm).filter(({ id, isProtected }) => id !== pin?.snapshotId && !isProtected);
   const replaced = isPinned ? others.map(({ id }) => id).filter((id) => id !== snapshotId) : [];
   return { type: 'ReportLoaded', loaded: { ...ended(vm), runs: true }, replaced };

@@ -34,12 +34,16 @@ function holding(id: string, holds: string): Snapshot {
 }
 
 /** What becomes of the files when some snapshots go and their layers may be folded. */
-export function without(vm: Vm, gone: readonly string[], foldable?: readonly string[]) {
+export function without(
+  vm: Vm,
+  gone: readonly string[],
+  more: { foldable?: string[]; spared?: string[] } = {},
+) {
   const remaining = [...vm.snapshots.values()].filter(({ id }) => !gone.includes(id));
   const files = [...vm.snapshots.values()].flatMap(({ id, disks }) =>
     gone.includes(id) ? disks.filter(({ mode }) => mode === 'external').map(({ file }) => file ?? '') : [],
   );
-  const plan = planLayers(vm, remaining, new Set(foldable ?? files));
+  const plan = planLayers(vm, remaining, new Set(more.foldable ?? files), new Set(more.spared));
   return { plan, change: changeOf(plan, vm, remaining) };
 }
 

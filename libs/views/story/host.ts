@@ -105,11 +105,11 @@ export function folded(vm: Vm, { targets }: Opened<'delete'>): LayerChange {
 export const leftBehind = ({ disks, operation }: Vm): LayerChange =>
   goingOn(`${operation?.id}-left`, disks.slice(1));
 
-function after(vm: Vm, { set, tops }: LayerChange): Pick<Vm, 'layers' | 'disks'> {
+function after(vm: Vm, { set, tops }: LayerChange): Pick<Vm, 'layers' | 'disks' | 'backups'> {
   const layers = new Map([...vm.layers, ...set.map((layer) => [layer.file, layer] as const)]);
   const disks = vm.disks.map((disk): Disk => ({
     ...disk,
     ...tops.find(({ device }) => device === disk.device),
   }));
-  return { layers, disks };
+  return { layers, disks, backups: vm.backups };
 }

@@ -1,6 +1,6 @@
 import { type Command, type Finding, type Labels, type Strategy, type Vm, wrongChainIn } from '#ledger';
 import type { Chance } from './chance.ts';
-import { create, failure, load, register, remove, type Scribe, start, success } from './scribe.ts';
+import { content, create, failure, load, register, remove, type Scribe, start, success } from './scribe.ts';
 
 /** Test-only. What programs stumble over. Each is a name that a snapshot may have. */
 export const ODD_NAMES: readonly string[] = [
@@ -39,6 +39,7 @@ export async function live(scribe: Scribe, vmId: string, chance: Chance): Promis
 function work(vm: Vm, chance: Chance): Command {
   const dice = chance.next();
   if (dice < 0.3) return start(vm);
+  if (dice < 0.35 && vm.operation?.kind === 'load') return content(vm, vm.operation);
   if (dice < 0.65) return success(vm);
   if (dice < 0.75) return failure(vm, 'undone');
   if (dice < 0.8) return failure(vm, 'held', ['vda', 'vdb'].slice(chance.below(3)));

@@ -161,6 +161,15 @@ export function success(vm: Vm): Command {
   }
 }
 
+/** All that a load was to bring back is in place. */
+export function content(vm: Vm, operation: Extract<Vm['operation'], { kind: 'load' }>): Command {
+  const { layers } = loadedFrom(vm, operation);
+  return {
+    type: 'ReportContentLoaded',
+    content: { operationId: operation.id, layers: { ...layers, gone: [] } },
+  };
+}
+
 export const failure = (vm: Vm, outcome: 'undone' | 'held', devices: readonly string[] = []): Command => ({
   type: 'ReportFailed',
   failed: {

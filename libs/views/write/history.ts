@@ -70,6 +70,7 @@ export class History implements View {
       const actor = this.#askerOf(operationId);
       this.#enter({ action: 'pinned', snapshotId, name, operationId, actor }, at);
     },
+    ContentLoaded: ignore,
     SnapshotCreated: (data, at) => this.#ended('created', data, at),
     CreateFailed: (data, at) => this.#failed('create-failed', data, at),
     SnapshotLoaded: (data, at) => this.#ended('loaded', data, at),

@@ -94,6 +94,7 @@ export class Lineage implements View {
     DeleteRequested: ({ targets }, at) => this.#toBeDeleted(targets, at),
     OperationStarted: ignore,
     SnapshotPinned: (data, at) => this.#pinned(data, at),
+    ContentLoaded: ({ layers }, at) => this.#moved(layers, at),
     SnapshotCreated: (data, at) => this.#created(data, at),
     CreateFailed: (data, at) => this.#failed(data, at),
     SnapshotLoaded: ({ snapshotId, layers }, at) => {

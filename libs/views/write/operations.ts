@@ -28,6 +28,9 @@ export const OPERATIONS: ViewTables = {
   ],
 };
 
+/** Said of an operation that has succeeded. */
+const STUCK = 'the machine stands still: QEMU would not let it run on';
+
 /** A row of `operations`. */
 export interface OperationRow {
   readonly number: number;
@@ -93,12 +96,13 @@ export class Operations implements View {
       const row = this.find(operationId);
       if (row) this.#unwritten.set(row.id, { ...row, phase: 'working', version });
     },
-    SnapshotPinned: ({ operationId }, at) => this.#pinned(operationId, at),
-    SnapshotCreated: (data, at) => this.#succeeded(data, at),
+    SnapshotPinned: ({ operationId }, at) => this.#came(operationId, 'pin', at),
+    ContentLoaded: ({ operationId }, at) => this.#came(operationId, 'content', at),
+    SnapshotCreated: (data, at) => this.#succeeded(data, at, data.runs === false),
     CreateFailed: (data, at) => this.#failed(data, at),
     SnapshotLoaded: (data, at) => this.#succeeded(data, at),
     LoadFailed: (data, at) => this.#failed(data, at),
-    SnapshotDeleted: (data, at) => this.#succeeded(data, at),
+    SnapshotDeleted: (data, at) => this.#succeeded(data, at, data.runs === false),
     DeleteFailed: (data, at) => this.#failed(data, at),
     SnapshotDiscarded: ignore,
     SnapshotRenamed: ignore,
@@ -138,16 +142,16 @@ export class Operations implements View {
   }
 
   /** A step that stands in the log by itself; in the end the worker tells all of them. */
-  #pinned(operationId: string, { version, recordedAt }: Happening): void {
+  #came(operationId: string, name: string, { version, recordedAt }: Happening): void {
     const row = this.find(operationId);
     if (!row) return;
-    const step: Step = { name: 'pin', state: 'done', startedAt: recordedAt, endedAt: recordedAt };
+    const step: Step = { name, state: 'done', startedAt: recordedAt, endedAt: recordedAt };
     const steps = JSON.stringify([...(JSON.parse(row.steps) as Step[]), step]);
     this.#unwritten.set(row.id, { ...row, steps, version });
   }
 
-  #succeeded(ended: Ended, at: Happening): void {
-    this.#end(ended, at, { outcome: 'succeeded' });
+  #succeeded(ended: Ended, at: Happening, isStuck = false): void {
+    this.#end(ended, at, { outcome: 'succeeded', ...(isStuck && { message: STUCK }) });
   }
 
   #failed(ended: Ended & DataOf<'CreateFailed' | 'DeleteFailed'>, at: Happening): void {

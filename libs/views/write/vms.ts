@@ -109,6 +109,7 @@ export class Vms implements View {
     DeleteRequested: ignore,
     OperationStarted: ignore,
     SnapshotPinned: ({ layers }, at) => this.#goOn(layers, at),
+    ContentLoaded: ({ layers }, at) => this.#goOn(layers, at),
     SnapshotCreated: ({ layers }, at) => this.#goOn(layers, at),
     CreateFailed: (data, at) => this.#failed(data, false, at),
     SnapshotLoaded: ({ layers }, at) => {
