@@ -26,6 +26,17 @@ test('a disk that is captured outside may be told its file, whatever that is cal
   ]);
 });
 
+test('and its format, and whether it is there already; a comma in its name is doubled', () => {
+  expect(
+    capture('vdb=external,format=qed', capture('vda=external:/a,,b.qcow2,format=qcow2,mode=existing')),
+  ).toEqual([
+    { device: 'vda', snapshot: 'external', file: '/a,b.qcow2', format: 'qcow2', mode: 'existing' },
+    { device: 'vdb', snapshot: 'external', format: 'qed' },
+  ]);
+  expect(() => capture('vda=external:/a,b.qcow2')).toThrow('say DEVICE=internal');
+  expect(() => capture('vda=external,cache=none')).toThrow('"cache" is none of format, mode');
+});
+
 test('what a disk does by itself has no file', () => {
   expect(diskDefault('a=b=none', diskDefault('vda=external'))).toEqual([
     { device: 'vda', default: 'external' },
@@ -37,9 +48,9 @@ test('what a disk does by itself has no file', () => {
 });
 
 test('a backup says where to, and how', () => {
-  expect(backup('vdb=/c,sync=top,format=raw', backup('a=b=/x=y,,z'))).toEqual([
+  expect(backup('vdb=/c,sync=top,format=raw,mode=existing', backup('a=b=/x=y,,z'))).toEqual([
     { device: 'a=b', target: '/x=y,z' },
-    { device: 'vdb', target: '/c', sync: 'top', format: 'raw' },
+    { device: 'vdb', target: '/c', sync: 'top', format: 'raw', mode: 'existing' },
   ]);
   for (const word of ['vda', 'vda=x', '=/x', 'vda=/x,full']) {
     expect(() => backup(word), word).toThrow('say DEVICE=/TARGET');
@@ -53,6 +64,11 @@ test('a comma in the file of a disk is doubled', () => {
   expect(disk('device=vda,file=/a,,b=c.qcow2,format=qcow2')).toEqual([
     { device: 'vda', file: '/a,b=c.qcow2', format: 'qcow2' },
   ]);
+  expect(disk('device=a,default=none', disk('device=b,file=/b,format=raw,default=external'))).toEqual([
+    { device: 'b', file: '/b', format: 'raw', default: 'external' },
+    { device: 'a', default: 'none' },
+  ]);
+  expect(() => disk('device=a', disk('device=a'))).toThrow('said twice');
   expect(() => disk('device=vda,file=/a')).toThrow('format=');
   expect(() => disk('device=vda,file=/a,format=raw,cache=none')).toThrow('"cache" is none of');
   expect(() => disk('device=vda,device=vdb')).toThrow('said twice');

@@ -12,18 +12,26 @@ export interface CapturedDisk {
   readonly device: string;
   readonly snapshot: string;
   readonly file?: string;
+  readonly format?: string;
+  readonly mode?: string;
 }
 
 const WITH_FILE = /^(?<device>.+?)=(?<snapshot>external):(?<file>\/.*)$/;
 const WITHOUT_FILE = /^(?<device>.+)=(?<snapshot>internal|external|none)$/;
 
-/** `DEVICE=internal|external|none` or `DEVICE=external:FILE`, gathered. The name of a device may hold equals signs. */
+/**
+ * `DEVICE=internal|none` or `DEVICE=external[:FILE][,format=...][,mode=...]`, gathered. The name of a device may hold
+ * equals signs, a comma in the file is doubled.
+ */
 export function capture(word: string, before: readonly CapturedDisk[] = []): readonly CapturedDisk[] {
-  const { device, snapshot, file } = (WITH_FILE.exec(word) ?? WITHOUT_FILE.exec(word))?.groups ?? {};
-  if (!device || !snapshot)
-    throw new InvalidArgumentError('say DEVICE=internal, =external, =external:/FILE or =none');
+  const advice =
+    'say DEVICE=internal, =none or =external[:/FILE][,format=...][,mode=absolute-paths|existing]';
+  const [first = '', ...more] = partsOf(word);
+  const { device, snapshot, file } = (WITH_FILE.exec(first) ?? WITHOUT_FILE.exec(first))?.groups ?? {};
+  if (!device || !snapshot) throw new InvalidArgumentError(advice);
   refuseSecond(device, before);
-  return [...before, { device, snapshot, ...(file !== undefined && { file }) }];
+  const where = file === undefined ? {} : { file: file.replaceAll(',,', ',') };
+  return [...before, { device, snapshot, ...where, ...known(more, ['format', 'mode'], advice) }];
 }
 
 export interface DiskDefault {
@@ -44,18 +52,16 @@ export interface BackedUpDisk {
   readonly target: string;
   readonly sync?: string;
   readonly format?: string;
+  readonly mode?: string;
 }
 
-/** `DEVICE=/TARGET[,sync=...][,format=...]`, gathered. A comma in the target is doubled. */
+/** `DEVICE=/TARGET[,sync=...][,format=...][,mode=...]`, gathered. A comma in the target is doubled. */
 export function backup(word: string, before: readonly BackedUpDisk[] = []): readonly BackedUpDisk[] {
-  const advice = 'say DEVICE=/TARGET[,sync=full|top|none][,format=...]';
+  const advice = 'say DEVICE=/TARGET[,sync=full|top|none][,format=...][,mode=absolute-paths|existing]';
   const [first = '', ...more] = partsOf(word);
   const [device, target] = cut(first, first.indexOf('=/'), advice);
-  const { sync, format, ...others } = Object.fromEntries(membersOf(more, advice));
-  const [other] = Object.keys(others);
-  if (other !== undefined) throw new InvalidArgumentError(`"${other}" is none of sync, format`);
   refuseSecond(device, before);
-  const how = { ...(sync !== undefined && { sync }), ...(format !== undefined && { format }) };
+  const how = known(more, ['sync', 'format', 'mode'], advice);
   return [...before, { device, target: target.replaceAll(',,', ','), ...how }];
 }
 
@@ -66,18 +72,39 @@ function refuseSecond(device: string, before: readonly { readonly device: string
 
 export interface DiskWords {
   readonly device: string;
-  readonly file: string;
-  readonly format: string;
+  readonly file?: string;
+  readonly format?: string;
+  readonly default?: string;
 }
 
-/** `device=...,file=...,format=...`, gathered. A comma inside a value is doubled, as on QEMU's command line. */
+/**
+ * `device=...[,file=...,format=...][,default=...]`, gathered. A comma inside a value is doubled, as on QEMU's command
+ * line.
+ */
 export function disk(word: string, before: readonly DiskWords[] = []): readonly DiskWords[] {
-  const advice = 'say device=...,file=...,format=...';
-  const { device, file, format, ...others } = Object.fromEntries(membersOf(partsOf(word), advice));
-  const [other] = Object.keys(others);
-  if (other !== undefined) throw new InvalidArgumentError(`"${other}" is none of device, file, format`);
-  if (!device || !file || !format) throw new InvalidArgumentError(advice);
-  return [...before, { device, file, format }];
+  const advice = 'say device=...[,file=...,format=...][,default=internal|external|none]';
+  const { device, ...more } = known(partsOf(word), ['device', 'file', 'format', 'default'], advice);
+  if (!device || (more.file === undefined) !== (more.format === undefined))
+    throw new InvalidArgumentError(advice);
+  refuseSecond(device, before);
+  return [...before, { device, ...more }];
+}
+
+/** The members of these names; no others are allowed. */
+function known<K extends string>(
+  parts: readonly string[],
+  names: readonly K[],
+  advice: string,
+): { readonly [name in K]?: string } {
+  const given = membersOf(parts, advice);
+  const other = [...given.keys()].find((name) => !names.some((one) => one === name));
+  if (other !== undefined) throw new InvalidArgumentError(`"${other}" is none of ${names.join(', ')}`);
+  const found: { [name in K]?: string } = {};
+  for (const name of names) {
+    const value = given.get(name);
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
 }
 
 const partsOf = (word: string): readonly string[] =>

@@ -8,6 +8,7 @@ import { type Config, launcherIn, listenAddress } from './config.ts';
 import type { WorkerWindow } from './http/house.ts';
 import type { Ledgers } from './ledger.ts';
 import type { Log } from './log.ts';
+import { boundedLooks } from './looks.ts';
 import { openMetrics } from './metrics.ts';
 import { openLog } from './open-log.ts';
 import { claimedBesides, finishHalfDone } from './registration.ts';
@@ -62,9 +63,8 @@ async function open(
   closers.add('the signals', async () => stopping.abort());
   const tally = await Tally.start({ world, store, ledgers, metrics, log, signal: stopping.signal });
   await finishRegistrations({ world, log, ledgers, host });
-  const hypervisor = roles.includes('worker')
-    ? (lent ?? openMachines({ config, world, log, ledgers }, stopping.signal))
-    : null;
+  const machines = (): Hypervisor => lent ?? openMachines({ config, world, log, ledgers }, stopping.signal);
+  const hypervisor = roles.includes('worker') ? boundedLooks(machines(), world) : null;
   const worker = hypervisor
     ? await openWorker({ world, log, store, ledgers, hypervisor, host, reconcileEveryMs }, closers)
     : NO_WORKER;

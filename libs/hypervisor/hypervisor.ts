@@ -71,6 +71,12 @@ export interface Hypervisor {
   status(vm: Readonly<Vm>): Promise<Status>;
 
   /**
+   * Since when looks at the machine find its monitor held by somebody else, in ms since 1970; null when the last one
+   * did not. Asks nobody.
+   */
+  heldSince(vm: Pick<Vm, 'monitor'>): number | null;
+
+  /**
    * Something is being asked of the machine: begins to look at it, so that its operation finds that done. Changes
    * nothing, and nothing depends on it. Only for a machine on which no operation is open. `withMemory`: what the machine
    * consists of will matter.
@@ -168,6 +174,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
       return at(vm, null, (place) => planOf(errandOf({ place, ...surroundings }, vm, operation), operation));
     },
 
+    heldSince: ({ monitor }) => monitors.heldSince(monitor),
     expect: ({ monitor }, withMemory = false) => earlyLooks.begin(monitor, withMemory),
 
     carryOut(vm, operation, journal) {
@@ -182,9 +189,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
     },
 
     cancel: (vm, { id }) => at(vm, null, (place) => cancel(place, id)),
-
     removeLeftovers: (vm) => at(vm, null, (place) => removeLeftovers(place, vm.hold?.leftovers ?? [])),
-
     close: async () => monitors.close(),
   };
 }

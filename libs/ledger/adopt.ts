@@ -1,5 +1,5 @@
 import type { CommandOf } from './commands.ts';
-import { driftFound } from './drift.ts';
+import { driftWithout } from './drift.ts';
 import type { DataOf, VmEvent } from './events.ts';
 import { madeUpName, whyNoName } from './names.ts';
 import { Refusal } from './refusal.ts';
@@ -13,16 +13,17 @@ import { snapshotOfTag, type Vm } from './vm.ts';
  * and their dates do not say it either: clocks are set, and machines are loaded.
  *
  * @throws {Refusal} `snapshot-unknown` for a tag that no disk has, `snapshot-damaged` for one that is not exactly once
- *   on every disk
+ *   on every disk, `plan-changed` when a later look has found more of them than ids were brought along
  */
 export function adoptSnapshots({ names, ids }: CommandOf<'AdoptSnapshots'>, vm: Vm): VmEvent[] {
   requireNotHeld(vm);
   requireIdle(vm);
   const wanted = wantedOf(names, vm).toSorted((one, other) => dateOf(one) - dateOf(other));
   if (wanted.length === 0) return [];
-  if (ids.length < wanted.length) throw new Error(`${wanted.length} snapshots need as many ids`);
-  const remaining = vm.drift.filter((finding) => !wanted.includes(finding));
-  return [...wanted.map((finding, at) => adopted(finding, ids[at] ?? '', vm)), driftFound(remaining, vm)];
+  if (ids.length < wanted.length)
+    throw new Refusal('plan-changed', 'more was found meanwhile than was to be adopted: ask again');
+  const events = wanted.map((finding, at) => adopted(finding, ids[at] ?? '', vm));
+  return [...events, ...driftWithout(vm, (finding) => wanted.includes(finding))];
 }
 
 function wantedOf(names: readonly string[] | undefined, vm: Vm): Finding[] {

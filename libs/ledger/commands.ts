@@ -81,7 +81,12 @@ export type Command =
       readonly protected?: boolean;
     }
   | { readonly type: 'CancelOperation'; readonly operationId: string }
-  | { readonly type: 'ReleaseHold'; readonly note: string }
+  | {
+      readonly type: 'ReleaseHold';
+      readonly note: string;
+      /** The machine was looked at a moment ago, and that is recorded. */
+      readonly isSeen?: true;
+    }
   | {
       readonly type: 'AdoptSnapshots';
       /** Tags as the last look found them. Absent: all that can be adopted. */

@@ -2,7 +2,7 @@ import { adoptSnapshots } from './adopt.ts';
 import type { Command, CommandOf } from './commands.ts';
 import { createSnapshot } from './create.ts';
 import { deleteAllSnapshots, deleteSnapshot } from './delete.ts';
-import { driftFound, reportDrift, withoutWrongChain } from './drift.ts';
+import { releasedDrift } from './drift.ts';
 import type { VmEvent } from './events.ts';
 import { patchSnapshot, unretireSnapshot } from './patch.ts';
 import { Refusal } from './refusal.ts';
@@ -10,6 +10,7 @@ import {
   reportCreated,
   reportDeleted,
   reportDisks,
+  reportDrift,
   reportFailed,
   reportLeftoverRemoved,
   reportLoaded,
@@ -19,9 +20,9 @@ import {
 } from './reports.ts';
 import { loadSnapshot } from './load.ts';
 import { requireText } from './names.ts';
-import { requireIdle, requireNotHeld } from './require.ts';
+import { requireIdle, requireNotHeld, requireRightChain } from './require.ts';
 import { changeVm, registerVm } from './register.ts';
-import { type Vm, wrongChainIn } from './vm.ts';
+import type { Vm } from './vm.ts';
 
 /**
  * What one command makes of one VM: the events to record, none when there is nothing to change.
@@ -102,9 +103,14 @@ function cancelOperation({ operationId }: CommandOf<'CancelOperation'>, vm: Vm):
   return reportFailed({ type: 'ReportFailed', failed }, vm);
 }
 
-function releaseHold({ note }: CommandOf<'ReleaseHold'>, vm: Vm): VmEvent[] {
+/**
+ * Somebody has seen to what holds the VM, and says so. What a look has seen a moment ago no word can lift: a machine
+ * that stands on a wrong chain still does. Where nobody can look the word is taken, for each operation looks itself.
+ */
+function releaseHold({ note, isSeen }: CommandOf<'ReleaseHold'>, vm: Vm): VmEvent[] {
   requireText('note', note);
-  const released: VmEvent = { type: 'HoldReleased', data: { note } };
-  if (wrongChainIn(vm)) return [released, driftFound(withoutWrongChain(vm), vm)];
-  return vm.hold ? [released] : [];
+  if (isSeen) requireRightChain(vm);
+  const lifted = releasedDrift(vm);
+  if (!vm.hold && lifted.length === 0) return [];
+  return [{ type: 'HoldReleased', data: { note } }, ...lifted];
 }

@@ -66,17 +66,21 @@ describe('a look at a whole machine', () => {
     'finds a snapshot suspect that is %s',
     (kind) => {
       const finding = found(kind, { snapshotId: 'a' });
+      const standing = { snapshotId: 'a', status: 'suspect' as const };
       given(taken('a'))
         .when(look([finding]))
-        .records(driftFound([finding], [{ snapshotId: 'a', status: 'suspect' }]));
+        .records(driftFound([finding], [{ ...standing, ...(kind === 'wrong-chain' && { spoiled: true }) }]));
     },
   );
 
-  test.each(['orphan', 'foreign', 'config-changed'] as const)('blames no snapshot for what is %s', (kind) => {
-    given(taken('a'))
-      .when(look([found(kind, { device: 'vda' })]))
-      .records(driftFound([found(kind, { device: 'vda' })]));
-  });
+  test.each(['orphan', 'foreign', 'wrong-current', 'config-changed'] as const)(
+    'blames no snapshot for what is %s',
+    (kind) => {
+      given(taken('a'))
+        .when(look([found(kind, { device: 'vda' })]))
+        .records(driftFound([found(kind, { device: 'vda' })]));
+    },
+  );
 
   test('that finds the same again records nothing, in whatever order the log gives it back', () => {
     const { kind, message, evidence, ...about } = partial;
@@ -270,10 +274,10 @@ describe('foreign snapshots', () => {
 });
 
 test('drift is shown as one condition for what holds the VM and one for all else', () => {
-  expect(driftConditions([])).toEqual([]);
-  expect(driftConditions([wrong, missing, partial, partial])).toEqual([
+  expect(driftConditions({ findings: [] })).toEqual([]);
+  expect(driftConditions({ findings: [wrong, missing, partial, partial], unlisted: 3 })).toEqual([
     { type: 'WrongChain', reason: 'wrong-chain', message: 'it is wrong-chain' },
-    { type: 'Drift', reason: 'missing, partial', message: 'it is missing (and 2 more)' },
+    { type: 'Drift', reason: 'missing, partial', message: 'it is missing (and 5 more)' },
   ]);
 });
 

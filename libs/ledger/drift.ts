@@ -1,48 +1,90 @@
-import type { CommandOf } from './commands.ts';
-import type { VmEvent } from './events.ts';
-import { reportDisks } from './reports.ts';
-import { requireIdle } from './require.ts';
+import type { DataOf, VmEvent, VmEventOf } from './events.ts';
 import { DiskEvidence, Finding, type Standing } from './shapes.ts';
 import { isWrongChain, type Snapshot, type Vm } from './vm.ts';
 
 /* The disks are not what the ledger believes: what that means, said once. */
 
-/**
- * Records a look at the whole machine, as far as it differs from the last one. Only while nothing is under way: what
- * an operation is just making looks like drift.
- *
- * @throws {Refusal} `vm-busy`
- */
-export function reportDrift(command: CommandOf<'ReportDrift'>, vm: Vm): VmEvent[] {
-  requireIdle(vm);
-  const { disks, foreignTags, findings, stopped } = command;
-  return [
-    ...reportDisks({ type: 'ReportDisks', disks, foreignTags }, vm),
-    ...(stopped || !areSame(findings, vm.drift) ? [driftFound(findings, vm, stopped)] : []),
-  ];
+/** Differences that one event lists, the gravest first, and what was seen of them; of one alone, and of all. */
+export const FINDINGS_MAX = 500;
+export const TRACES_OF_ONE_MAX = 128;
+export const TRACES_MAX = 4_000;
+
+/** What a look at a whole machine has found, as it is told. */
+export type Drift = Omit<DataOf<'DriftFound'>, 'standings' | 'unlisted'> & { readonly unlisted: number };
+
+/** The differences, those that are not listed counted. */
+export type Listed = Pick<DataOf<'DriftFound'>, 'findings' | 'unlisted'>;
+
+/** All differences that a look has found, and where the snapshots stand for it, those that are not listed included. */
+export function driftFound(findings: readonly Finding[], vm: Vm, stopped: boolean): VmEventOf<'DriftFound'> {
+  const against = Map.groupBy(findings, ({ snapshotId = '' }) => snapshotId);
+  const standings = [...vm.snapshots.values()].flatMap(
+    (snapshot) => standingOf(snapshot, against.get(snapshot.id) ?? []) ?? [],
+  );
+  return { type: 'DriftFound', data: { ...listed(findings), standings, stopped } };
 }
 
-/** The differences from here on, and where the snapshots stand for it. */
-export function driftFound(findings: readonly Finding[], vm: Vm, stopped = false): VmEvent {
-  const standings = [...vm.snapshots.values()].flatMap((snapshot) => standingOf(snapshot, findings) ?? []);
-  return { type: 'DriftFound', data: { findings: [...findings], standings, stopped } };
+function listed(findings: readonly Finding[]): Listed {
+  const kept: Finding[] = [];
+  let tracesCount = 0;
+  for (const finding of findings.slice(0, FINDINGS_MAX)) {
+    const evidence = finding.evidence.slice(0, TRACES_OF_ONE_MAX);
+    tracesCount += evidence.length;
+    if (tracesCount > TRACES_MAX) break;
+    kept.push({ ...finding, evidence });
+  }
+  return withUnlisted(kept, findings.length - kept.length);
 }
+
+const withUnlisted = (findings: Finding[], unlisted: number): Listed => ({
+  findings,
+  ...(unlisted > 0 && { unlisted }),
+});
+
+/**
+ * What is recorded when some differences are over without a look: nothing when none is. `judgedToo` are snapshots that
+ * are judged anew besides those that the differences were about.
+ */
+export function driftWithout(
+  vm: Vm,
+  isOver: (finding: Finding) => boolean,
+  judgedToo: readonly Snapshot[] = [],
+): VmEvent[] {
+  const over = vm.drift.filter(isOver);
+  if (over.length === 0 && judgedToo.length === 0) return [];
+  const left = vm.drift.filter((finding) => !isOver(finding));
+  const judged = new Set([...over.flatMap(({ snapshotId }) => snapshotId ?? []), ...judgedToo.map(idOf)]);
+  const standings = [...vm.snapshots.values()]
+    .filter(({ id }) => judged.has(id))
+    .flatMap(
+      (snapshot) =>
+        standingOf(
+          snapshot,
+          left.filter(({ snapshotId }) => snapshotId === snapshot.id),
+        ) ?? [],
+    );
+  const data = { ...withUnlisted(left, vm.unlistedDrift), standings, stopped: false };
+  return [{ type: 'DriftFound', data }];
+}
+
+const idOf = ({ id }: Snapshot): string => id;
 
 /** Null: it stands where it stood. */
 function standingOf(
-  { id: snapshotId, status, whole }: Snapshot,
-  findings: readonly Finding[],
+  { id: snapshotId, status, whole, spoiled }: Snapshot,
+  against: readonly Finding[],
 ): Standing | null {
   if (status === 'pending' || status === 'deleting') return null;
-  const wanted = verdictOn(snapshotId, findings) ?? whole ?? status;
-  return wanted === status ? null : { snapshotId, status: wanted };
+  const wanted = verdictOf(against) ?? whole ?? status;
+  const isSpoiled = against.some(({ kind }) => kind === 'wrong-chain');
+  if (wanted === status && isSpoiled === (spoiled ?? false)) return null;
+  return { snapshotId, status: wanted, ...(isSpoiled && { spoiled: true }) };
 }
 
 /** Null: nothing was found against it. */
-function verdictOn(snapshotId: string, findings: readonly Finding[]): 'lost' | 'suspect' | null {
-  const against = findings.filter((finding) => finding.snapshotId === snapshotId).map(({ kind }) => kind);
-  if (against.includes('missing')) return 'lost';
-  return against.some((kind) => DAMAGING.has(kind)) ? 'suspect' : null;
+function verdictOf(against: readonly Finding[]): 'lost' | 'suspect' | null {
+  if (against.some(({ kind }) => kind === 'missing')) return 'lost';
+  return against.some(({ kind }) => DAMAGING.has(kind)) ? 'suspect' : null;
 }
 
 const DAMAGING: ReadonlySet<string> = new Set<Finding['kind']>([
@@ -52,9 +94,30 @@ const DAMAGING: ReadonlySet<string> = new Set<Finding['kind']>([
   'wrong-chain',
 ]);
 
-/** What is left when somebody has looked at a machine on a wrong chain, and has released it. */
-export const withoutWrongChain = ({ drift }: Pick<Vm, 'drift'>): Finding[] =>
-  drift.filter(({ kind }) => kind !== 'wrong-chain');
+/** Somebody has looked at a machine on a wrong chain, and at what it has written into, and takes it as it is. */
+export const releasedDrift = (vm: Vm): VmEvent[] =>
+  driftWithout(
+    vm,
+    ({ kind }) => kind === 'wrong-chain',
+    [...vm.snapshots.values()].filter(({ spoiled }) => spoiled),
+  );
+
+/** A load has put the machine where the ledger says; and what is gone cannot be damaged. */
+export const driftAfterLoad = (vm: Vm, goneIds: readonly string[]): VmEvent[] =>
+  driftWithout(vm, (finding) => isWrongChain(finding) || isOfCurrent(finding) || isOf(finding, goneIds));
+
+/** What the present stands on is known anew. */
+export const driftAfterCreate = (vm: Vm): VmEvent[] => driftWithout(vm, isOfCurrent);
+
+/** What is gone cannot be damaged. */
+export const driftAfterDelete = (vm: Vm, goneIds: readonly string[]): VmEvent[] =>
+  driftWithout(vm, (finding) => isOf(finding, goneIds));
+
+const isOfCurrent = ({ kind }: Finding): boolean => kind === 'wrong-current';
+
+/** Of the present snapshot it may be said that it is not what the machine stands on, and that is nothing against it. */
+const isOf = ({ snapshotId }: Finding, ids: readonly string[]): boolean =>
+  snapshotId !== undefined && ids.includes(snapshotId);
 
 /** Something that an operator should know. */
 export interface DriftCondition {
@@ -64,11 +127,12 @@ export interface DriftCondition {
 }
 
 /** One condition for what holds the VM, one for all else. */
-export function driftConditions(findings: readonly Finding[]): DriftCondition[] {
+export function driftConditions({ findings, unlisted = 0 }: Listed): DriftCondition[] {
   const wrong = findings.find(isWrongChain);
   const [first, ...more] = findings.filter((finding) => !isWrongChain(finding));
   const kinds = [...new Set([...(first ? [first] : []), ...more].map(({ kind }) => kind))];
-  const rest = more.length > 0 ? ` (and ${more.length} more)` : '';
+  const moreCount = more.length + unlisted;
+  const rest = moreCount > 0 ? ` (and ${moreCount} more)` : '';
   return [
     ...(wrong ? [{ type: 'WrongChain' as const, reason: wrong.kind, message: wrong.message }] : []),
     ...(first
@@ -77,10 +141,14 @@ export function driftConditions(findings: readonly Finding[]): DriftCondition[] 
   ];
 }
 
-/** The log gives members back in another order than a look does. */
-const areSame = (some: readonly Finding[], others: readonly Finding[]): boolean =>
-  textOf(some) === textOf(others);
+/** What the last look has found, and what was found over since. */
+export const knownDrift = ({ drift, unlistedDrift }: Readonly<Vm>): Listed =>
+  withUnlisted([...drift], unlistedDrift);
 
-const textOf = (findings: readonly Finding[]): string => JSON.stringify(findings, MEMBERS);
+/** Whether somebody who has seen the one is told nothing new by the other. */
+export const isSameDrift = (one: Listed, other: Listed): boolean => textOf(one) === textOf(other);
+
+/** The log gives members back in another order than a look does. */
+const textOf = ({ findings, unlisted = 0 }: Listed): string => JSON.stringify([unlisted, findings], MEMBERS);
 
 const MEMBERS = [...Object.keys(Finding.shape), ...Object.keys(DiskEvidence.shape)];

@@ -263,6 +263,8 @@ export const VmEvent = z.discriminatedUnion('type', [
     standings: z.array(Standing),
     /** Whether the machine ran on a wrong chain, and was stopped for it. */
     stopped: z.boolean(),
+    /** How many more differences there were than one event lists. */
+    unlisted: z.number().optional(),
   }),
   /** A tag that was not ours is a snapshot from here on, and keeps its tag. */
   of('SnapshotAdopted', {

@@ -157,16 +157,18 @@ function pinned(vm: Vm, data: DataOf<'SnapshotPinned'>): Vm {
 }
 
 /** One that is whole again stands where it stood before. */
-function drifted(vm: Vm, { findings, standings }: DataOf<'DriftFound'>): Vm {
-  for (const { snapshotId, status } of standings) {
+function drifted(vm: Vm, { findings, standings, unlisted = 0 }: DataOf<'DriftFound'>): Vm {
+  for (const { snapshotId, status, spoiled } of standings) {
     const snapshot = vm.snapshots.get(snapshotId);
     if (!snapshot) continue;
     const before = snapshot.whole ?? snapshot.status;
     delete snapshot.whole;
+    delete snapshot.spoiled;
+    if (spoiled) snapshot.spoiled = spoiled;
     if (status !== before && before !== 'pending' && before !== 'deleting') snapshot.whole = before;
     snapshot.status = status;
   }
-  return Object.assign(vm, { drift: findings });
+  return Object.assign(vm, { drift: findings, unlistedDrift: unlisted });
 }
 
 /** What was there before we came may be what the machine stands on, when it stands on nothing that we know. */
@@ -194,6 +196,7 @@ function opened(vm: Vm, event: Opening): Vm {
   const { operationId: id } = event.data;
   if (event.type === 'LoadRequested') {
     const { snapshotId } = event.data;
+    vm.usedIds.add(id); // The layers that it makes are called after it.
     const asked = { id, requestId: event.id, snapshotId, request: event.data };
     vm.operation = { ...asked, kind: 'load', isPinned: false, isLoaded: false, started: null };
     return vm;

@@ -8,7 +8,14 @@ export {
 export type { Command, CommandOf, FailedReport, Limits, Report } from './commands.ts';
 export { captureOfEachDisk } from './create.ts';
 export { decide } from './decide.ts';
-export { type DriftCondition, driftConditions } from './drift.ts';
+export {
+  type Drift,
+  type DriftCondition,
+  driftConditions,
+  knownDrift,
+  FINDINGS_MAX,
+  type Listed,
+} from './drift.ts';
 export { layersOf } from './delete.ts';
 export {
   RegistryEvent,

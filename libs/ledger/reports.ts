@@ -1,8 +1,17 @@
 import type { CommandOf } from './commands.ts';
 import type { DataOf, VmEvent } from './events.ts';
+import {
+  driftAfterCreate,
+  driftAfterDelete,
+  driftAfterLoad,
+  driftFound,
+  knownDrift,
+  isSameDrift,
+} from './drift.ts';
 import { isSameLeftover } from './hold.ts';
 import { madeUpName } from './names.ts';
 import { Refusal } from './refusal.ts';
+import { requireIdle } from './require.ts';
 import { Disk } from './shapes.ts';
 import { snapshotOfTag, tagOf, type OpenOperation, type SnapshotDisk, type Vm } from './vm.ts';
 
@@ -17,6 +26,20 @@ const MEMBERS = [...Object.keys(Disk.shape), 'tag'];
 
 const textOf = ({ disks, foreignTags }: Pick<Vm, 'disks' | 'foreignTags'>): string =>
   JSON.stringify([disks, foreignTags], MEMBERS);
+
+/**
+ * Records a look at the whole machine, as far as it differs from the last one. Only while nothing is under way: what
+ * an operation is just making looks like drift.
+ *
+ * @throws {Refusal} `vm-busy`
+ */
+export function reportDrift(command: CommandOf<'ReportDrift'>, vm: Vm): VmEvent[] {
+  requireIdle(vm);
+  const { disks, foreignTags, findings, stopped } = command;
+  const found = driftFound(findings, vm, stopped);
+  const isNews = stopped || found.data.standings.length > 0 || !isSameDrift(found.data, knownDrift(vm));
+  return [...reportDisks({ type: 'ReportDisks', disks, foreignTags }, vm), ...(isNews ? [found] : [])];
+}
 
 /**
  * The fence and the journal in one: whoever cannot append this never touches QEMU.
@@ -39,7 +62,8 @@ export function reportCreated({ created }: CommandOf<'ReportCreated'>, vm: Vm): 
   const operation = openOperation(created.operationId, vm);
   if (operation?.kind !== 'create') return [];
   requireEveryDisk(operation.snapshotId, created, vm.snapshots.get(operation.snapshotId)?.disks ?? []);
-  return [{ type: 'SnapshotCreated', data: { snapshotId: operation.snapshotId, ...created } }];
+  const data = { snapshotId: operation.snapshotId, ...created };
+  return [{ type: 'SnapshotCreated', data }, ...driftAfterCreate(vm)];
 }
 
 type Captured = Pick<DataOf<'SnapshotCreated'>, 'evidence' | 'layers'>;
@@ -94,6 +118,7 @@ export function reportLoaded({ loaded, replaced = [] }: CommandOf<'ReportLoaded'
   return [
     ...pins.map((pin) => discarded(pin, operationId)),
     { type: 'SnapshotLoaded', data: { snapshotId, ...loaded } },
+    ...driftAfterLoad(vm, pins),
   ];
 }
 
@@ -111,6 +136,7 @@ export function reportDeleted({ deleted }: CommandOf<'ReportDeleted'>, vm: Vm): 
   return [
     ...along.map((target) => discarded(target, operationId)),
     { type: 'SnapshotDeleted', data: { snapshotId, ...deleted } },
+    ...driftAfterDelete(vm, operation.targets),
   ];
 }
 

@@ -4,9 +4,14 @@ import type { Backup, Disk } from './shapes.ts';
 import { tagOf, type Snapshot, type Vm, wrongChainIn } from './vm.ts';
 
 /** @throws {Refusal} `vm-held` */
-export function requireNotHeld(vm: Vm): void {
+export function requireRightChain(vm: Vm): void {
   const wrong = wrongChainIn(vm);
   if (wrong) throw new Refusal('vm-held', `the VM is held: ${wrong.message}`);
+}
+
+/** @throws {Refusal} `vm-held` */
+export function requireNotHeld(vm: Vm): void {
+  requireRightChain(vm);
   if (!vm.hold) return;
   const { operationId, message } = vm.hold;
   throw new Refusal('vm-held', `the VM is held: ${message}; load a snapshot or release the hold`, {

@@ -219,6 +219,8 @@ export const DriftKind = z.enum([
   'renamed',
   /** The machine stands on another layer than the ledger's; or wrote, so, on what a snapshot holds. */
   'wrong-chain',
+  /** The machine stands on what another snapshot holds than the one that it is said to stand on. */
+  'wrong-current',
   /** The machine has other disks, so that something does not fit any more. */
   'config-changed',
 ]);
@@ -242,5 +244,7 @@ export type Finding = z.infer<typeof Finding>;
 export const Standing = z.object({
   snapshotId: z.string(),
   status: z.enum(['complete', 'retired', 'lost', 'suspect']),
+  /** A guest has written into what it is read from: no look can call it whole again, only somebody who knows. */
+  spoiled: z.literal(true).optional(),
 });
 export type Standing = z.infer<typeof Standing>;

@@ -39,6 +39,8 @@ export interface Snapshot {
   readonly nativeTag?: string;
   /** Where it stood before a look found it lost or damaged; absent while it is whole. */
   whole?: Standing['status'];
+  /** A guest has written into what it is read from. */
+  spoiled?: true;
 }
 
 /** A copy of a disk that holds only a part: the rest it reads from the file that it stands on. */
@@ -101,13 +103,15 @@ export interface Vm {
   foreignTags: readonly { readonly device: string; readonly tag: string }[];
   /** Those that live, in the order they were asked for. */
   snapshots: Map<string, Snapshot>;
-  /** Every snapshot id this VM ever knew: none is given twice. */
+  /** Every id that a snapshot of this VM, or a file that a load made, was ever called after: none is given twice. */
   usedIds: Set<string>;
   current: { id: string | null; confidence: Confidence };
   operation: OpenOperation | null;
   hold: Hold | null;
   /** Where the last look found that the disks are not what is believed here. */
   drift: readonly Finding[];
+  /** How many more it found than the log lists. */
+  unlistedDrift: number;
 }
 
 export const unborn = (): Vm => ({
@@ -128,6 +132,7 @@ export const unborn = (): Vm => ({
   operation: null,
   hold: null,
   drift: [],
+  unlistedDrift: 0,
 });
 
 /** Those whose parent is `id`, pins among them. */

@@ -1,7 +1,8 @@
 import { ANSWERS } from '../../apps/ledgerd/http/answer-schemas.ts';
-import type { Finding } from '#ledger';
+import { type Finding, Refusal } from '#ledger';
 import { expect, test } from 'vitest';
 import { ledgerd, snapshotOn, vmOn } from './ledgerd.ts';
+import { openMachines } from './machines.ts';
 
 const lost = (snapshotId: string): Finding => ({
   ...{ kind: 'missing', snapshotId, message: 'it is gone', evidence: [] },
@@ -21,7 +22,10 @@ test('a look that finds nothing says so, and records nothing', async () => {
   const vmId = await vmOn({ ask, ...daemon });
   const before = (await ask('GET', '/v1/events')).text;
   const { status, body } = await ask('POST', `/v1/vms/${vmId}/reconcile`);
-  expect({ status, body }).toEqual({ status: 200, body: { vmId, stopped: false, findings: [] } });
+  expect({ status, body }).toEqual({
+    status: 200,
+    body: { vmId, stopped: false, findings: [], unlisted: 0 },
+  });
   expect((await ask('GET', '/v1/events')).text).toBe(before);
 });
 
@@ -142,4 +146,73 @@ test('without a worker nobody looks', async () => {
   const daemon = await ledgerd({ roles: 'http' });
   const { status } = await daemon.ask('POST', `/v1/vms/00000000-0000-7000-8000-000000000000/reconcile`);
   expect(status).toBe(404);
+});
+
+test('what one answer does not list is counted', async () => {
+  const daemon = await ledgerd();
+  const vmId = await vmOn(daemon);
+  daemon.machines.found.findings = Array.from({ length: 501 }, (_, at) => foreign(`x${at}`, ['vda']));
+  const { body } = await daemon.ask('POST', `/v1/vms/${vmId}/reconcile`);
+  expect(body).toMatchObject({ unlisted: 1 });
+  expect(ANSWERS.Drift.safeParse(body).error?.message).toBeUndefined();
+  const { body: vm } = await daemon.ask('GET', `/v1/vms/${vmId}`);
+  expect(vm['conditions']).toMatchObject([{ type: 'Drift', message: "x0 is nobody's (and 500 more)" }]);
+});
+
+test('a release lifts what a look finds mended, and no wrong chain that a look still finds', async () => {
+  const daemon = await ledgerd();
+  const { ask, machines } = daemon;
+  const vmId = await vmOn(daemon);
+  const id = await snapshotOn(daemon, vmId, 'a');
+  const spoiled = { ...wrong, snapshotId: id };
+  machines.found.findings = [wrong, spoiled];
+  await ask('POST', `/v1/vms/${vmId}/reconcile`);
+  const release = () => ask('POST', `/v1/vms/${vmId}/release`, { note: 'I looked' });
+  expect(await release()).toMatchObject({ status: 409, body: { reason: 'vm-held' } });
+  machines.found.findings = [spoiled];
+  const answer = await release();
+  expect(answer).toMatchObject({ status: 200, body: { conditions: [] } });
+  expect((await ask('GET', `/v1/vms/${vmId}/snapshots/${id}`)).body['status']).toBe('complete');
+  expect((await ask('POST', `/v1/vms/${vmId}/snapshots`)).status).toBe(202);
+});
+
+test('a release of a machine that cannot be looked at is taken at its word', async () => {
+  const machines = openMachines();
+  const daemon = await ledgerd({ machines });
+  const vmId = await vmOn(daemon);
+  machines.found.findings = [wrong];
+  await daemon.ask('POST', `/v1/vms/${vmId}/reconcile`);
+  machines.found.refusal = new Refusal('host-unreachable', 'nobody answers');
+  const key = { 'idempotency-key': 'k' };
+  const answer = await daemon.ask('POST', `/v1/vms/${vmId}/release`, { note: 'it is scrap' }, key);
+  expect(answer).toMatchObject({ status: 200, body: { conditions: [] } });
+  const again = await daemon.ask('POST', `/v1/vms/${vmId}/release`, { note: 'it is scrap' }, key);
+  expect(again.headers.get('idempotency-replayed')).toBe('true');
+  expect((await daemon.ask('DELETE', `/v1/vms/${vmId}`)).status).toBe(204);
+});
+
+test('a load that ends well lifts the wrong chain, without another look', async () => {
+  const daemon = await ledgerd();
+  const { ask, machines } = daemon;
+  const vmId = await vmOn(daemon);
+  const id = await snapshotOn(daemon, vmId, 'a');
+  machines.found.findings = [wrong];
+  await ask('POST', `/v1/vms/${vmId}/reconcile`);
+  const { body } = await ask('POST', `/v1/vms/${vmId}/snapshots/${id}/load`, {});
+  await ask('GET', `/v1/operations/${body.id}?wait=10s`);
+  expect((await ask('GET', `/v1/vms/${vmId}`)).body['conditions']).toEqual([]);
+});
+
+test('a monitor that another client holds is told for as long as looks find it so', async () => {
+  const daemon = await ledgerd();
+  const vmId = await vmOn(daemon, 'web');
+  const conditions = async () => (await daemon.ask('GET', `/v1/vms/${vmId}`)).body;
+  daemon.machines.found.heldMonitor = '/m/web.sock';
+  const held = await conditions();
+  expect(held['conditions']).toMatchObject([{ type: 'MonitorHeld', reason: 'occupied' }]);
+  expect(ANSWERS.Vm.safeParse(held).error?.message).toBeUndefined();
+  const { body: list } = await daemon.ask('GET', '/v1/vms');
+  expect(list['vms']).toMatchObject([{ conditions: [{ type: 'MonitorHeld' }] }]);
+  daemon.machines.found.heldMonitor = '';
+  expect((await conditions())['conditions']).toEqual([]);
 });

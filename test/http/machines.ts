@@ -8,7 +8,7 @@ export interface Machines extends Hypervisor {
   /** How often a machine was looked at for a registration. */
   readonly looks: { count: number };
   /** What a look at a whole machine finds from now on. */
-  readonly found: { findings: Finding[]; stopped: boolean };
+  readonly found: { findings: Finding[]; stopped: boolean; refusal: Refusal | null; heldMonitor: string };
   /** What a plan finds when it looks at a machine. */
   readonly planned: { basis: string; refusal: Refusal | null };
 }
@@ -26,7 +26,7 @@ export function openMachines(): Machines {
   const next: Machines['next'] = { end: 'well' };
   const looks = { count: 0 };
   const planned: Machines['planned'] = { basis: 'as it was', refusal: null };
-  const found: Machines['found'] = { findings: [], stopped: false };
+  const found: Machines['found'] = { findings: [], stopped: false, refusal: null, heldMonitor: '' };
   return {
     next,
     looks,
@@ -51,13 +51,13 @@ export function openMachines(): Machines {
       disks: disks.map(({ device }) => ({ device, snapshottable: true })),
       isOnWrongChain: found.findings.some(({ kind }) => kind === 'wrong-chain'),
     }),
+    heldSince: ({ monitor }) => (monitor === found.heldMonitor ? 0 : null),
     expect: () => undefined,
-    survey: async ({ disks, foreignTags }) => ({
-      disks: [...disks],
-      foreignTags: [...foreignTags],
-      below: [],
-      ...found,
-    }),
+    survey: async ({ disks, foreignTags }) => {
+      const { refusal, findings, stopped } = found;
+      if (refusal) throw refusal;
+      return { disks: [...disks], foreignTags: [...foreignTags], below: [], findings, stopped };
+    },
     plan: async (vm, operation) => {
       if (planned.refusal) throw planned.refusal;
       return planOf(vm, operation, planned.basis);

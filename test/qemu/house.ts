@@ -47,15 +47,20 @@ export class House {
       const debug = blkdebug[letter];
       return { node: `d${letter}`, file, format, ...(debug && { blkdebug: debug }) };
     });
-    this.hypervisor = openHypervisor({
-      world: world(realWorld(options.fault)),
+    this.hypervisor = this.anew(world(realWorld(options.fault)));
+    this.book = new Notebook(this.hypervisor);
+  }
+
+  /** Another process that looks at the machine. */
+  anew(world: World = realWorld()): Hypervisor {
+    return openHypervisor({
+      world,
       monitorRoots: [this.dir],
       imageRoots: [this.dir],
       worker: 'w1',
       transcriptsDir: join(this.dir, 'transcripts'),
       socketsDir: join(this.dir, 'sockets'),
     });
-    this.book = new Notebook(this.hypervisor);
   }
 
   /** The machine that runs. */

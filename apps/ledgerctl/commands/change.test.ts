@@ -45,14 +45,15 @@ test('label reads again when somebody was faster', async () => {
 
 test('vm add says all it was told, forget and release say that it is done', async () => {
   const words =
-    'vm add web1 --monitor /m.sock --host h --label a=b --disk device=vda,file=/a,,b.qcow2,format=qcow2';
+    'vm add web1 --monitor /m.sock --host h --label a=b' +
+    ' --disk device=vda,file=/a,,b.qcow2,format=qcow2,default=external';
   expect(await running(words, routes)).toMatchObject({ code: 0, out: `added web1 (${VM_ID})\n` });
   expect(lastHeard()?.body).toEqual({
     name: 'web1',
     monitor: '/m.sock',
     host: 'h',
     labels: { a: 'b' },
-    disks: [{ device: 'vda', file: '/a,b.qcow2', format: 'qcow2' }],
+    disks: [{ device: 'vda', file: '/a,b.qcow2', format: 'qcow2', default: 'external' }],
   });
   expect(await running('vm forget web1', routes)).toMatchObject({ code: 0, out: 'forgot web1\n' });
   expect(await running('vm forget web1 --json', routes)).toMatchObject({ code: 0, out: '' });

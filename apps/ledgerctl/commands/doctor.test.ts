@@ -5,7 +5,7 @@ import { idOf, snapshot, succeeded, vm, VM_ID } from '../../../test/ledgerctl/sp
 
 const { running, asked, lastHeard } = conversation();
 const RECONCILE = `POST /v1/vms/${VM_ID}/reconcile`;
-const drift = (...findings: object[]) => ({ body: { vmId: VM_ID, stopped: false, findings } });
+const drift = (...findings: object[]) => ({ body: { vmId: VM_ID, stopped: false, findings, unlisted: 0 } });
 const lost = { kind: 'missing', snapshotId: idOf('a'), message: 'nothing is left of "a"', evidence: [] };
 const foreign = {
   ...{ kind: 'foreign', tag: 'old', message: '"old" on disk "vda" is not of this ledger' },

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { DriftKind, Finding } from '#ledger';
+import type { Drift, DriftKind, Finding } from '#ledger';
 import type { SnapshotView } from '#views';
 import type { ShownOperation, ShownVm, Vms } from '../answers.ts';
 import { type Answer, route } from '../api.ts';
@@ -13,11 +13,7 @@ import type { Does, Session } from '../session.ts';
 import { guarded } from '../words.ts';
 
 /** What a look at a whole VM has found. */
-interface Drift {
-  readonly vmId: string;
-  readonly stopped: boolean;
-  readonly findings: readonly Finding[];
-}
+type ShownDrift = Drift & { readonly vmId: string };
 
 interface Adoption {
   readonly snapshots: readonly SnapshotView[];
@@ -34,6 +30,8 @@ const ADVICE: Readonly<Record<DriftKind, string>> = {
   renamed: 'take the new one off by hand when nobody needs it, then delete the snapshot',
   'wrong-chain':
     'power it off and start it as ledgerctl vm launch VM says; ledgerctl release VM NOTE lifts it',
+  'wrong-current':
+    'load the snapshot that it should go on from; or power it off and start it as ledgerctl vm launch VM says',
   'config-changed': 'start the machine with that disk, or delete the snapshots that need it',
 };
 
@@ -94,13 +92,13 @@ async function everyVm({ api }: Session): Promise<readonly ShownVm[]> {
   return body.vms;
 }
 
-const look = ({ api, guards }: Session, vmId: string): Promise<Answer<Drift>> =>
-  api.command<Drift>(
+const look = ({ api, guards }: Session, vmId: string): Promise<Answer<ShownDrift>> =>
+  api.command<ShownDrift>(
     { method: 'POST', path: route('vms', vmId, 'reconcile'), body: {}, ...guards },
     'findings',
   );
 
-async function lookAndShow(session: Session, vmId: string, name: string): Promise<Drift> {
+async function lookAndShow(session: Session, vmId: string, name: string): Promise<ShownDrift> {
   const answer = await look(session, vmId);
   await show(session, name, answer);
   return answer.body;
@@ -120,15 +118,18 @@ async function orTold<T>(session: Session, name: string, work: () => Promise<T>)
   }
 }
 
-async function show(session: Session, name: string, answer: Answer<Drift>): Promise<void> {
+async function show(session: Session, name: string, answer: Answer<ShownDrift>): Promise<void> {
   const { rfc3339 } = await import('#world');
   const timeOf = (dateMs: number): string => instant(rfc3339(dateMs));
-  await session.show(answer, ({ findings, stopped }) => {
+  await session.show(answer, ({ findings, stopped, unlisted }) => {
     const { text, paint } = session.screen;
     if (findings.length === 0) return `${text(name)}: ${paint('green', 'nothing is wrong')}\n`;
     const head = `${text(name)}: ${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}\n`;
     const stop = stopped ? `  ${paint('red', 'the machine was stopped')}\n` : '';
-    return head + stop + findings.map((finding) => findingText(finding, timeOf, session.screen)).join('');
+    const rest = unlisted > 0 ? `  and ${unlisted} more, which are listed when some of these are gone\n` : '';
+    return (
+      head + stop + findings.map((finding) => findingText(finding, timeOf, session.screen)).join('') + rest
+    );
   });
 }
 
@@ -145,7 +146,7 @@ function findingText(
 }
 
 /** What is on no disk has nothing to lose but its entry: its children get its parent. */
-async function repair(session: Session, { vmId, findings }: Drift, isMeant: boolean): Promise<void> {
+async function repair(session: Session, { vmId, findings }: ShownDrift, isMeant: boolean): Promise<void> {
   const { text } = session.screen;
   for (const { kind, snapshotId, message } of findings) {
     if (kind !== 'missing' || snapshotId === undefined) continue;

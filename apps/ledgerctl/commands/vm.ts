@@ -42,7 +42,11 @@ export function vmCommands(program: Command, does: Does): void {
     .option('--host <host>', 'host it runs on, when it is not that of ledgerd')
     .option('--guest-agent <path>', 'unix socket of its guest agent')
     .option('--label <key=value>', 'label; may be repeated', label)
-    .option('--disk <disk>', 'device=...,file=...,format=... of a machine that is off; may be repeated', disk)
+    .option(
+      '--disk <disk>',
+      'device=...[,file=...,format=...][,default=...]: where it is, for a machine that is off, and what a create does with it by itself; may be repeated',
+      disk,
+    )
     .action(does(add));
   vm.command('list').description('list the machines').action(does(list));
   vm.command('show')

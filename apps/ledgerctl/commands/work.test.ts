@@ -39,17 +39,17 @@ test('create waits for the end and says how the snapshot is called', async () =>
 
 test('create says what goes where: disks, memory, backups, and whether the guest holds still', async () => {
   const words =
-    'create web1 a --disk vda=external:/new/a --disk vdb=external --memory external --memory-file /new/m' +
-    ' --memory-format stream --quiesce try --backup vda=/copy,sync=top,format=raw';
+    'create web1 a --disk vda=external:/new/a,mode=existing,format=qcow2 --disk vdb=external' +
+    ' --memory external --memory-file /new/m --memory-format stream --quiesce try --backup vda=/copy,sync=top,format=raw,mode=existing';
   await running(words, { [`POST ${SNAPSHOTS}`]: accepted, [`GET ${OPERATION}`]: { body: succeeded() } });
   expect(heard()[1]?.body).toEqual({
     name: 'a',
     ...{ memory: 'external', memoryFile: '/new/m', memoryFormat: 'stream', quiesce: 'try' },
     disks: [
-      { device: 'vda', snapshot: 'external', file: '/new/a' },
+      { device: 'vda', snapshot: 'external', file: '/new/a', format: 'qcow2', mode: 'existing' },
       { device: 'vdb', snapshot: 'external' },
     ],
-    backups: [{ device: 'vda', target: '/copy', sync: 'top', format: 'raw' }],
+    backups: [{ device: 'vda', target: '/copy', sync: 'top', format: 'raw', mode: 'existing' }],
   });
   for (const wrong of [
     '--memory disk',

@@ -41,34 +41,7 @@ interface DeleteOptions extends WorkOptions {
 
 /** What a worker carries out on the machine. Each waits for the end unless told not to. */
 export function workCommands(program: Command, does: Does): void {
-  planned(program.command('create'))
-    .description('take a snapshot of every disk of a machine, or of none')
-    .argument('<VM>', 'name or id')
-    .argument('[NAME]', 'name of the snapshot; made up when absent')
-    .option('--id <uuid>', 'id of the snapshot; made up when absent')
-    .option('--description <text>', 'what it is for')
-    .option('--label <key=value>', 'label; may be repeated', label)
-    .addOption(
-      new Option('--memory <mode>', 'where the memory goes').choices(['none', 'internal', 'external']),
-    )
-    .option('--memory-file <file>', 'the file that it goes into')
-    .addOption(
-      new Option(
-        '--memory-format <format>',
-        'state loads into a running machine, stream into a new one',
-      ).choices(['state', 'stream']),
-    )
-    .option('--disk-only', 'leave the memory of a running machine out')
-    .option(
-      '--disk <device=mode>',
-      'internal, external, external:FILE or none for one disk; may be repeated',
-      capture,
-    )
-    .option('--backup <device=target>', 'copy a disk too: DEVICE=/TARGET[,sync=...][,format=...]', backup)
-    .addOption(
-      new Option('--quiesce <how>', 'whether the guest holds still').choices(['none', 'try', 'require']),
-    )
-    .action(does(create));
+  createCommand(program, does);
   planned(program.command('load'))
     .description('bring a machine back to a snapshot')
     .argument('<VM>', 'name or id')
@@ -106,6 +79,41 @@ export function workCommands(program: Command, does: Does): void {
     .argument('<VM>', 'name or id')
     .argument('<SNAP>', 'name or id')
     .action(does(unretire));
+}
+
+function createCommand(program: Command, does: Does): void {
+  planned(program.command('create'))
+    .description('take a snapshot of every disk of a machine, or of none')
+    .argument('<VM>', 'name or id')
+    .argument('[NAME]', 'name of the snapshot; made up when absent')
+    .option('--id <uuid>', 'id of the snapshot; made up when absent')
+    .option('--description <text>', 'what it is for')
+    .option('--label <key=value>', 'label; may be repeated', label)
+    .addOption(
+      new Option('--memory <mode>', 'where the memory goes').choices(['none', 'internal', 'external']),
+    )
+    .option('--memory-file <file>', 'the file that it goes into')
+    .addOption(
+      new Option(
+        '--memory-format <format>',
+        'state loads into a running machine, stream into a new one',
+      ).choices(['state', 'stream']),
+    )
+    .option('--disk-only', 'leave the memory of a running machine out')
+    .option(
+      '--disk <device=mode>',
+      'internal, none or external[:/FILE][,format=...][,mode=absolute-paths|existing] for one disk; may be repeated',
+      capture,
+    )
+    .option(
+      '--backup <device=target>',
+      'copy a disk too: DEVICE=/TARGET[,sync=full|top|none][,format=...][,mode=absolute-paths|existing]; may be repeated',
+      backup,
+    )
+    .addOption(
+      new Option('--quiesce <how>', 'whether the guest holds still').choices(['none', 'try', 'require']),
+    )
+    .action(does(create));
 }
 
 /** Commander calls the option `--merge-force` by the key `mergeForce`. */

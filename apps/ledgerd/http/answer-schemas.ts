@@ -12,7 +12,7 @@ import {
 } from '#ledger';
 import { type LineageView, SNAPSHOT_STATUSES, type SnapshotView } from '#views';
 import { PLAN_NODES_MAX, type ShownPlan } from './plans.ts';
-import type { ShownOperation, ShownVm } from './shown.ts';
+import type { ShownDrift, ShownOperation, ShownVm } from './shown.ts';
 
 const id = z.string().describe('a UUID');
 const time = z.string().describe('RFC 3339 in UTC');
@@ -43,7 +43,7 @@ const Vm = z.strictObject({
   operationId: id.nullable(),
   conditions: z.array(
     z.strictObject({
-      type: z.enum(['Held', 'WrongChain', 'Drift', 'Overdue']),
+      type: z.enum(['Held', 'WrongChain', 'Drift', 'Overdue', 'MonitorHeld']),
       reason: z.string(),
       message: z.string(),
     }),
@@ -145,7 +145,8 @@ const Drift = z.strictObject({
   vmId: id,
   stopped: z.boolean().describe('whether the machine ran on a wrong chain, and stands still for it now'),
   findings: z.array(Finding),
-});
+  unlisted: z.number().int().describe('how many more there are; they are listed when some of these are gone'),
+}) satisfies z.ZodType<ShownDrift>;
 
 const Entry = z.strictObject({
   at: time,

@@ -1,7 +1,7 @@
 import { Body, Controller, Inject, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Asked, Handled } from '#event-store';
-import type { Finding, VmEvent } from '#ledger';
+import { type Drift, type Finding, knownDrift, Refusal, type VmEvent } from '#ledger';
 import { streamOf } from '../ledger.ts';
 import { Answer } from './answer.ts';
 import { AskedBy, unconditional, withoutKey } from './asked.ts';
@@ -11,14 +11,10 @@ import { Answers } from './documented.ts';
 import { HOUSE, type House } from './house.ts';
 import { VmId } from './ids.ts';
 import { given, NoQuery } from './queries.ts';
-import { factsAfter, found, requireVm } from './shown.ts';
+import { factsAfter, found, requireVm, type ShownDrift } from './shown.ts';
 
-/** What a look at a whole VM has found. */
-export interface ShownDrift {
-  readonly vmId: string;
-  readonly stopped: boolean;
-  readonly findings: readonly Finding[];
-}
+/** How often a VM is looked at anew because more was found in it before the adoption was recorded. */
+const ATTEMPTS_MAX = 3;
 
 /** Where the disks are not what the ledger believes, and what becomes of what nobody knew. */
 @ApiTags('vms')
@@ -42,8 +38,7 @@ export class DriftController {
     requireVm(this.#house, vmId);
     const { ledgers } = this.#house;
     const handled = (await ledgers.vms.answered(streamOf(vmId), asked)) ?? (await this.#look(vmId, asked));
-    const { findings, stopped } = await this.#driftAfter(vmId, handled);
-    const drift: ShownDrift = { vmId, stopped, findings };
+    const drift: ShownDrift = { vmId, ...(await this.#driftAfter(vmId, handled)) };
     return new Answer(200, drift, await factsAfter(this.#house, handled));
   }
 
@@ -78,11 +73,18 @@ export class DriftController {
     const { ledgers, world } = this.#house;
     const again = await ledgers.vms.answered(streamOf(vmId), asked);
     if (again) return again;
-    await this.#look(vmId, withoutKey(asked));
-    const { state } = await ledgers.vms.state(streamOf(vmId));
-    const ids = state.drift.map(() => world.ids.uuid());
-    const command = { type: 'AdoptSnapshots' as const, ...given({ names }), ids };
-    return ask(this.#house, vmId, command, unconditional(asked));
+    for (let attempt = 1; ; attempt += 1) {
+      await this.#look(vmId, withoutKey(attempt === 1 ? asked : unconditional(asked)));
+      const { state } = await ledgers.vms.state(streamOf(vmId));
+      const ids = state.drift.map(() => world.ids.uuid());
+      const command = { type: 'AdoptSnapshots' as const, ...given({ names }), ids };
+      try {
+        return await ask(this.#house, vmId, command, unconditional(asked));
+      } catch (error) {
+        const isLate = error instanceof Refusal && error.code === 'plan-changed';
+        if (!isLate || attempt === ATTEMPTS_MAX) throw error;
+      }
+    }
   }
 
   #look(vmId: string, asked: Asked): Promise<Handled<VmEvent>> {
@@ -91,14 +93,12 @@ export class DriftController {
   }
 
   /** A look that found what was known has recorded nothing. */
-  async #driftAfter(
-    vmId: string,
-    { events }: Handled<VmEvent>,
-  ): Promise<{ findings: readonly Finding[]; stopped: boolean }> {
+  async #driftAfter(vmId: string, { events }: Handled<VmEvent>): Promise<Drift> {
     const recorded = events.findLast(({ type }) => type === 'DriftFound');
-    if (recorded?.type === 'DriftFound') return recorded.data;
     const { state } = await this.#house.ledgers.vms.state(streamOf(vmId));
-    return { findings: state.drift, stopped: false };
+    const known = { ...knownDrift(state), stopped: false };
+    const { findings, stopped, unlisted = 0 } = recorded?.type === 'DriftFound' ? recorded.data : known;
+    return { findings, stopped, unlisted };
   }
 }
 

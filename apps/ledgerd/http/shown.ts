@@ -1,6 +1,7 @@
 import type { Handled } from '#event-store';
-import { Refusal, type RefusalCode, type RegistryEvent, type VmEvent } from '#ledger';
+import { type Drift, Refusal, type RefusalCode, type RegistryEvent, type VmEvent } from '#ledger';
 import { type Condition, operationFromRequest, type OperationView, type VmView } from '#views';
+import { rfc3339 } from '#world';
 import { Answer, type AnswerFacts } from './answer.ts';
 import { later, requireReached } from './freshness.ts';
 import type { House } from './house.ts';
@@ -10,7 +11,7 @@ import { registrationIn } from './registering.ts';
 export type ShownVm = Omit<VmView, 'conditions'> & {
   readonly conditions: readonly (
     | Condition
-    | { readonly type: 'Overdue'; readonly reason: string; readonly message: string }
+    | { readonly type: 'Overdue' | 'MonitorHeld'; readonly reason: string; readonly message: string }
   )[];
 };
 
@@ -19,6 +20,9 @@ export type ShownOperation = Omit<OperationView, 'phase' | 'percent'> & {
   readonly phase: string;
   readonly percent: number | null;
 };
+
+/** What a look at a whole VM has found. */
+export type ShownDrift = Drift & { readonly vmId: string };
 
 /** @throws {Refusal} with `code` when there is none */
 export function found<T>(thing: T | null, code: RefusalCode, id: string): T {
@@ -30,15 +34,25 @@ export function found<T>(thing: T | null, code: RefusalCode, id: string): T {
 export const requireVm = ({ views }: House, vmId: string): void =>
   void found(views.vm(vmId), 'vm-unknown', vmId);
 
+/** With what no event tells: it is so as long as this worker finds it so. */
+export const withLive = (house: House, vm: VmView): ShownVm => ({
+  ...vm,
+  conditions: [...vm.conditions, ...overdue(house, vm), ...monitorHeld(house, vm)],
+});
+
 /** Past its deadline means that somebody should look, and nothing else: only evidence ends an operation. */
-export function withOverdue({ worker }: House, vm: VmView): ShownVm {
-  if (vm.operationId === null || !worker.overdue().has(vm.id)) return vm;
-  const overdue = {
-    type: 'Overdue' as const,
-    reason: 'deadline-passed',
-    message: 'the operation that is under way should have ended by now',
-  };
-  return { ...vm, conditions: [...vm.conditions, overdue] };
+function overdue({ worker }: House, { id, operationId }: VmView): ShownVm['conditions'] {
+  if (operationId === null || !worker.overdue().has(id)) return [];
+  const message = 'the operation that is under way should have ended by now';
+  return [{ type: 'Overdue', reason: 'deadline-passed', message }];
+}
+
+/** QEMU greets one client at a time: where nobody is greeted another one is served, and the machine is not off. */
+function monitorHeld({ hypervisor, host: ours }: House, { host, monitor }: VmView): ShownVm['conditions'] {
+  const since = host === ours ? (hypervisor?.heldSince({ monitor }) ?? null) : null;
+  if (since === null) return [];
+  const message = `since ${rfc3339(since)} nobody is greeted at ${monitor}: another client holds it, or QEMU stands still`;
+  return [{ type: 'MonitorHeld', reason: 'occupied', message }];
 }
 
 export function withProgress({ worker }: House, operation: OperationView): ShownOperation {
@@ -77,7 +91,7 @@ export function registeredVm(house: House, claimed: Handled<RegistryEvent>): Ans
 export async function vmAfter(house: House, vmId: string, handled: Handled<VmEvent>): Promise<Answer> {
   const facts = await factsAfter(house, handled);
   const { body } = found(house.views.vm(vmId, { version: handled.version }), 'vm-unknown', vmId);
-  return new Answer(200, withOverdue(house, body), facts);
+  return new Answer(200, withLive(house, body), facts);
 }
 
 /** A snapshot as a command has left it, also when that was long ago. */

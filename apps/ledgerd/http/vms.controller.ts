@@ -8,13 +8,14 @@ import { Answer } from './answer.ts';
 import { AskedBy, unconditional, withoutKey } from './asked.ts';
 import { ChangeVmBody, NoBody, RegisterVmBody, ReleaseHoldBody } from './bodies.ts';
 import { requireBuiltRegistration } from './built.ts';
-import { ask, counted } from './commands.ts';
+import { counted } from './commands.ts';
 import { Answers, AnswersNothing } from './documented.ts';
 import { HOUSE, type House } from './house.ts';
 import { VmId } from './ids.ts';
 import { given, NoQuery, pageOf, PageQuery, VmsQuery } from './queries.ts';
 import { changeOf, hypervisorOf, register } from './registering.ts';
-import { found, positionAfter, registeredVm, vmAfter, withOverdue } from './shown.ts';
+import { released } from './releasing.ts';
+import { found, positionAfter, registeredVm, vmAfter, withLive } from './shown.ts';
 
 /** Machines: registered, changed, looked at, forgotten. */
 @ApiTags('vms')
@@ -46,7 +47,7 @@ export class VmsController {
   @Answers(200, 'Vms')
   list(@Query() query: VmsQuery): object {
     const { vms, ...page } = this.#house.views.vms({ ...pageOf(query), ...given({ name: query.name }) });
-    return { vms: vms.map((vm) => withOverdue(this.#house, vm)), ...page };
+    return { vms: vms.map((vm) => withLive(this.#house, vm)), ...page };
   }
 
   @Get(':vm')
@@ -54,7 +55,7 @@ export class VmsController {
   @Answers(200, 'Vm')
   show(@VmId() vmId: string, @Query() _query: NoQuery): Answer {
     const { body, version } = found(this.#house.views.vm(vmId), 'vm-unknown', vmId);
-    return new Answer(200, withOverdue(this.#house, body), { version });
+    return new Answer(200, withLive(this.#house, body), { version });
   }
 
   @Patch(':vm')
@@ -125,6 +126,6 @@ export class VmsController {
     @Query() _query: NoQuery,
     @AskedBy() asked: Asked,
   ): Promise<Answer> {
-    return vmAfter(this.#house, vmId, await ask(this.#house, vmId, { type: 'ReleaseHold', note }, asked));
+    return vmAfter(this.#house, vmId, await released(this.#house, vmId, note, asked));
   }
 }

@@ -7,8 +7,9 @@ import { claimWhatItIs } from '../registration.ts';
 import { Backoff } from './backoff.ts';
 import { expired, START_DEADLINE_MS } from './expired.ts';
 import type { WorkerLog } from './log.ts';
-import type { Places } from './places.ts';
+import type { Places } from '../places.ts';
 import { busyWith, reconcile } from './reconcile.ts';
+import { Wishes } from './wishes.ts';
 
 /** From then on an operation that has begun shows as `Overdue`. Only evidence ends it. */
 const OVERDUE_AFTER_MS = 600_000;
@@ -18,7 +19,6 @@ const RETRY_MAX_MS = 2_000;
 /** What a held operation left behind is tried again ever more seldom, for as long as the hold lasts. */
 const LEFTOVER_FIRST_MS = 5_000;
 const LEFTOVER_MAX_MS = 600_000;
-
 export interface LaneOptions {
   readonly vmId: string;
   readonly world: World;
@@ -37,13 +37,6 @@ export interface Progress {
   readonly percent: number | null;
 }
 
-/** Somebody wants to know whether the VM is what the ledger believes. */
-interface Wish {
-  readonly asked: Asked;
-  readonly resolve: (handled: Handled<VmEvent>) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** Whether to go on at once, and if not, how long to wait. */
 type Next = 'again' | 'rest' | { readonly afterMs: number };
 
@@ -60,7 +53,7 @@ export class Lane {
   #below: readonly string[] | undefined;
   #lastObstacle = 'no worker came to it in time';
   #leftoverBackoff: Backoff | null = null;
-  #wishes: Wish[] = [];
+  readonly #wishes = new Wishes();
   /** What is being carried out right now, or waits for its place. */
   #current: OpenOperation | null = null;
   progress: Progress | null = null;
@@ -73,6 +66,7 @@ export class Lane {
 
   /** Looks at the to-do list now, or again as soon as the present round is over. */
   wake(): void {
+    if (this.#options.signal.aborted) return;
     this.#isWoken = true;
     this.#nap?.abort('woken');
     this.#running ??= this.#run();
@@ -80,14 +74,14 @@ export class Lane {
 
   /**
    * Looks at the whole VM, never while something is carried out on it: nobody waits for that. Throws as `reconcile`
-   * does.
+   * does, and `host-unreachable` when too many wait for the same, or the worker stops.
    */
   reconcile(asked: Asked): Promise<Handled<VmEvent>> {
     if (this.#current) return Promise.reject(busyWith(this.#current));
-    return new Promise((resolve, reject) => {
-      this.#wishes.push({ asked, resolve, reject });
-      this.wake();
-    });
+    if (this.#options.signal.aborted) return Promise.reject(stopping());
+    const looked = this.#wishes.add(asked);
+    this.wake();
+    return looked;
   }
 
   /** Resolves when nothing is being carried out. */
@@ -113,8 +107,7 @@ export class Lane {
       }
     }
     this.#running = null;
-    const stopping = new Refusal('host-unreachable', 'this worker is stopping');
-    for (const { reject } of this.#wishes.splice(0)) reject(stopping);
+    this.#wishes.refuse(stopping());
   }
 
   async #round(backoff: Backoff): Promise<Next> {
@@ -146,12 +139,9 @@ export class Lane {
   }
 
   async #lookAround(): Promise<void> {
-    for (const { asked, resolve, reject } of this.#wishes.splice(0)) {
-      const leave = await this.#options.places.take();
-      const reading = { ...this.#options, reads: (below: readonly string[]) => void (this.#below = below) };
+    const reading = { ...this.#options, reads: (below: readonly string[]) => void (this.#below = below) };
+    for (const { asked, resolve, reject } of this.#wishes.take())
       await reconcile(reading, this.vmId, asked).then(resolve, reject);
-      leave();
-    }
   }
 
   async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
@@ -178,7 +168,7 @@ export class Lane {
   /** Whoever wants a look from here on would wait for as long as this takes. */
   #occupy(operation: OpenOperation): void {
     this.#current = operation;
-    for (const { reject } of this.#wishes.splice(0)) reject(busyWith(operation));
+    this.#wishes.refuse(busyWith(operation));
   }
 
   async #carriedOut(vm: Vm, operation: OpenOperation): Promise<Report> {
@@ -289,3 +279,5 @@ export class Lane {
     this.#nap = null;
   }
 }
+
+const stopping = (): Refusal => new Refusal('host-unreachable', 'this worker is stopping');

@@ -6,7 +6,7 @@ import { type Ledgers, REGISTRY_STREAM, streamOf, vmOf } from '../ledger.ts';
 import { Lane, type Progress } from './lane.ts';
 import { patrol } from './patrol.ts';
 import type { WorkerLog } from './log.ts';
-import { Places } from './places.ts';
+import { Places } from '../places.ts';
 
 /** Operations carried out at the same time on one host. The rest waits in its lanes. */
 const OPERATIONS_AT_ONCE_MAX = 64;

@@ -3,6 +3,7 @@ import { isClosed } from '../load/closed-disk.ts';
 import { type FileSight, snapshotDrift, traceOf } from './drift-of-snapshot.ts';
 import { isLocalFile, type SeenTag, type Sight } from '../look/sight.ts';
 import { spoiled, wrongChains } from './wrong-chain.ts';
+import { wrongCurrent } from './wrong-current.ts';
 
 /* The ledger beside what a look has found. Pure: whoever looks knows nothing of this, and the other way round. */
 
@@ -15,12 +16,10 @@ export interface Looked {
   readonly strays: readonly string[];
 }
 
-/** Differences that one event tells of, the gravest first; the rest is told when some of them are gone. */
-const FINDINGS_MAX = 500;
 /** Snapshots that one sentence names. */
 const NAMES_MAX = 5;
 
-/** Where a VM is not what the ledger believes. Only for one that nobody works on. */
+/** Where a VM is not what the ledger believes, the gravest first. Only for one that nobody works on. */
 export function driftOf(vm: Readonly<Vm>, looked: Looked): Finding[] {
   const wrong = wrongChains(vm, looked.sight);
   const files = filesOf(looked);
@@ -29,11 +28,12 @@ export function driftOf(vm: Readonly<Vm>, looked: Looked): Finding[] {
   return [
     ...wrong,
     ...spoiled(vm, looked.sight, wrong),
+    ...wrongCurrent(vm, looked.sight),
     ...ofSnapshots,
     ...absentDisks(vm, looked.sight),
     ...orphans(vm, looked),
     ...strangers(vm, looked.sight, renamed),
-  ].slice(0, FINDINGS_MAX);
+  ];
 }
 
 /** What is a disk's top now was seen there, and in no other way. */

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { type DataOf, type Finding, snapshotOfTag, type Vm } from '#ledger';
+import { type CommandOf, snapshotOfTag, type Vm } from '#ledger';
 import { LAYER_LOOKS_MAX, POWER_TIMEOUT_MS } from '../bounds.ts';
 import { filesBelow, type StandingImage } from '../look/below.ts';
 import { backingOf, seenTag } from '../look/devices.ts';
@@ -14,25 +14,18 @@ import type { Place } from '../place.ts';
 import { isLocalFile, type Sight } from '../look/sight.ts';
 import { troubleIn } from '../trouble.ts';
 import { wrongChains } from './wrong-chain.ts';
+import { wrongCurrent } from './wrong-current.ts';
 
 /* A look at all that a VM consists of, while nobody works on it. */
 
 /** What a survey has come to, as the ledger wants it reported. */
-export interface Survey {
-  readonly disks: DataOf<'DisksChanged'>['disks'];
-  readonly foreignTags: DataOf<'DisksChanged'>['foreignTags'];
-  readonly findings: Finding[];
+export interface Survey extends Omit<CommandOf<'ReportDrift'>, 'type'> {
   /** Files that the machine reads and does not write, and that are no layers of it. */
   readonly below: string[];
-  /** Whether the machine ran on a wrong chain, and stands still for it now. */
-  readonly stopped: boolean;
 }
 
 /** Layers that nobody writes do not change: what was seen of a file, and when it was that file. */
 export type LayerLooks = Map<string, { readonly stamp: string; readonly sight: FileSight }>;
-
-/** Strays that one survey names. */
-const STRAYS_MAX = 100;
 
 /**
  * Looks for drift. Changes nothing, but for a machine on a wrong chain, which is stopped before it writes more of it.
@@ -45,7 +38,8 @@ export async function survey(place: Place, vm: Readonly<Vm>, looks: LayerLooks):
   const stopped = isWrong && vm.hold === null && (await stopWrong(place, sight));
   const files = await lookAtFiles(place, vm, sight, looks);
   const findings = driftOf(vm, { sight, files, strays: await straysOf(place, vm) });
-  const isKnown = isWrong || sight.power === 'off'; // Of new disks only a machine tells that is right.
+  // Of new disks only a machine tells that stands where it should.
+  const isKnown = isWrong || sight.power === 'off' || wrongCurrent(vm, sight).length > 0;
   return {
     disks: isKnown ? [...vm.disks] : ledgerDisks(sight, vm.disks),
     foreignTags: isKnown ? [...vm.foreignTags] : foreignTags(sight, vm),
@@ -119,7 +113,7 @@ async function lookAtFile(
   return sight;
 }
 
-/** Files that bear the name of a snapshot of this VM, beside its disks, and that nobody knows. */
+/** Files that bear the name of a snapshot or of a load of this VM, beside its disks, and that nobody knows. */
 async function straysOf({ world }: Place, vm: Readonly<Vm>): Promise<string[]> {
   const known = new Set([
     ...vm.layers.keys(),
@@ -136,7 +130,7 @@ async function straysOf({ world }: Place, vm: Readonly<Vm>): Promise<string[]> {
       if (vm.usedIds.has(idIn(name)) && !known.has(file)) strays.push(file);
     }
   }
-  return strays.toSorted().slice(0, STRAYS_MAX);
+  return strays.toSorted();
 }
 
 /** `sl-<uuid>-1.qcow2`, `sl-<uuid>-memory.qcow2`: what it is called after. */

@@ -52,11 +52,15 @@ const rightDisk = (vm: Readonly<Vm>, { device, file }: Pick<Disk, 'device' | 'fi
  * so they stay suspect until somebody has looked and releases the VM.
  */
 export function spoiled(vm: Readonly<Vm>, { runState }: Sight, wrong: readonly Finding[]): Finding[] {
-  const fresh = NEVER_RAN.has(runState ?? '') ? [] : wrong.flatMap((finding) => spoiledBy(vm, finding));
-  const earlier = vm.drift.filter(
+  const fresh = NEVER_RAN.has(runState ?? '') ? [] : wrong.flatMap((finding) => spoiledByGuest(vm, finding));
+  const listed = vm.drift.filter(
     ({ kind, snapshotId }) =>
       kind === 'wrong-chain' && snapshotId !== undefined && vm.snapshots.has(snapshotId),
   );
+  const unlisted = [...vm.snapshots.values()].filter(
+    (snapshot) => snapshot.spoiled && !listed.some(({ snapshotId }) => snapshotId === snapshot.id),
+  );
+  const earlier = [...listed, ...unlisted.map((snapshot) => spoiledBy('a layer', snapshot))];
   const isNew = (one: Finding): boolean =>
     !earlier.some(({ snapshotId, file }) => snapshotId === one.snapshotId && file === one.file);
   return [...earlier, ...fresh.filter(isNew)];
@@ -65,15 +69,21 @@ export function spoiled(vm: Readonly<Vm>, { runState }: Sight, wrong: readonly F
 /** The guest has not been let go yet. */
 const NEVER_RAN: ReadonlySet<string> = new Set(['prelaunch', 'inmigrate']);
 
-function spoiledBy(vm: Readonly<Vm>, { device, file = '' }: Finding): Finding[] {
+function spoiledByGuest(vm: Readonly<Vm>, { device, file = '' }: Finding): Finding[] {
   return [...vm.snapshots.values()]
     .filter((snapshot) => readsFrom(vm, snapshot, file))
-    .map(({ id: snapshotId, name }) => ({
-      ...{ kind: 'wrong-chain' as const, snapshotId, ...(device !== undefined && { device }), file },
-      message: `the guest ran on ${file}, which "${name}" is read from: its content may have changed`,
-      evidence: [],
+    .map((snapshot) => ({
+      ...spoiledBy(file, snapshot),
+      ...(device !== undefined && { device }),
+      file,
     }));
 }
+
+const spoiledBy = (written: string, { id: snapshotId, name }: Snapshot): Finding => ({
+  ...{ kind: 'wrong-chain', snapshotId },
+  message: `the guest ran on ${written}, which "${name}" is read from: its content may have changed`,
+  evidence: [],
+});
 
 /** What is inside the file itself is safe there: qcow2 copies before it writes. */
 const readsFrom = (vm: Readonly<Vm>, { disks }: Snapshot, written: string): boolean =>

@@ -19,11 +19,16 @@ interface Desk {
 
 type Surroundings = Pick<World, 'clock' | 'connect' | 'files'>;
 
+/** Monitors of which it is remembered that somebody else held them. Losing it costs a condition until the next look. */
+const HELD_MAX = 10_000;
+
 /** One session per monitor, shared by all who look and the one who works. */
 export class Monitors {
   readonly #world: Surroundings;
   readonly #roots: readonly string[];
   readonly #desks = new Map<string, Desk>();
+  /** When each was found held, by its path. */
+  readonly #held = new Map<string, number>();
   #isClosed = false;
 
   constructor(world: Surroundings, monitorRoots: readonly string[]) {
@@ -44,6 +49,14 @@ export class Monitors {
       hangUp: () => this.#hangUp(desk),
       leave: () => this.#leave(path, desk, sink),
     });
+  }
+
+  /**
+   * Since when whoever connects is not greeted, in ms since 1970; null when the last one was, or nobody listened.
+   * QEMU greets one client at a time: a worker that lives and stands still, or a person's shell, keeps all others out.
+   */
+  heldSince(path: string): number | null {
+    return this.#held.get(path) ?? null;
   }
 
   /** Ends every session, and opens none any more. */
@@ -70,12 +83,22 @@ export class Monitors {
         transcript,
         greetingTimeoutMs: GREETING_TIMEOUT_MS,
       });
+      this.#held.delete(path);
       monitor.onClose(() => (desk.session = null));
       return monitor;
     } catch (error) {
       desk.session = null;
+      this.#remember(path, error);
       throw error;
     }
+  }
+
+  /** Since the first time of an unbroken row. */
+  #remember(path: string, error: unknown): void {
+    const isHeld = error instanceof MonitorTrouble && error.kind === 'occupied';
+    if (!isHeld) this.#held.delete(path);
+    else if (!this.#held.has(path) && this.#held.size < HELD_MAX)
+      this.#held.set(path, this.#world.clock.now());
   }
 
   /** A session that others use stays: they may wait for an answer that takes long. */

@@ -1,4 +1,4 @@
-import { driftConditions, evolve, unborn, type Vm, type VmEvent, type VmEventOf } from '#ledger';
+import { driftConditions, knownDrift, evolve, unborn, type Vm, type VmEvent, type VmEventOf } from '#ledger';
 import type { LineageNode, SnapshotView, VmView } from '../shapes.ts';
 import type { Written } from './scribe.ts';
 
@@ -74,7 +74,7 @@ export class Retelling {
       operationId: operation?.id ?? null,
       conditions: [
         ...(hold ? [{ type: 'Held' as const, reason: hold.reason, message: hold.message }] : []),
-        ...driftConditions(this.#vm.drift),
+        ...driftConditions(knownDrift(this.#vm)),
       ],
     };
     return structuredClone({

@@ -129,8 +129,8 @@ export class Vms implements View {
     SnapshotUnretired: ignore,
     LeftoverRemoved: (data, at) => this.#hold(at, (hold) => heldAfterRemoval(hold, data)),
     HoldReleased: (_data, at) => this.#hold(at, () => null),
-    DriftFound: ({ findings }, { head, version }) => {
-      this.#sql.drift.run(head.vm, version, JSON.stringify(driftConditions(findings)));
+    DriftFound: (drift, { head, version }) => {
+      this.#sql.drift.run(head.vm, version, JSON.stringify(driftConditions(drift)));
     },
     SnapshotAdopted: ignore,
   };
