@@ -77,7 +77,13 @@ export async function house(
   const survey = async ({ disks }: Vm): ReturnType<Hypervisor['survey']> => {
     found.looks = (found.looks ?? 0) + 1;
     await found.wait;
-    return { disks: [...disks], foreignTags: [], below: [], findings: [...found.findings], stopped: found.stopped };
+    return {
+      disks: [...disks],
+      foreignTags: [],
+      below: [],
+      findings: [...found.findings],
+      stopped: found.stopped,
+    };
   };
   const hypervisor = {
     ...{ carryOut, survey },

@@ -35,16 +35,16 @@ export async function unlinkAll(
   const staying = [...layers.values()].filter(({ file }) => !plan.change.gone.includes(file));
   const heirs = await heirsOf(errand, staying);
   for (const { file, vmId } of await errand.place.claimedBesides(errand.vm.id)) heirs.set(file, `VM ${vmId}`);
-  const ours: string[] = [];
-  for (const file of plan.unlinks) if (!(await isReplaced(errand, plan, file))) ours.push(file);
-  const free = ours.filter((file) => !heirs.has(file));
+  const going: string[] = [];
+  for (const file of plan.unlinks) if (!(await isReplaced(errand, plan, file))) going.push(file);
   const formatOf = (file: string): string | undefined => layers.get(file)?.format;
+  const free = going.filter((file) => !heirs.has(file));
   const closed = await closeForGood(
     errand.place,
     free.map((file) => ({ file, format: formatOf(file), power })),
   );
   const leftovers: Leftover[] = [];
-  for (const file of ours) {
+  for (const file of going) {
     const device = layers.get(file)?.device ?? '';
     const heir = heirs.get(file);
     const trouble = heir
