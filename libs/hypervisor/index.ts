@@ -7,5 +7,6 @@ export type { LauncherCommands, Words } from './qemu/launcher.ts';
 export { NotNow } from './not-now.ts';
 export type { Power, SeenDisk, SeenTag, Sight } from './look/sight.ts';
 export type { Status } from './look/status.ts';
+export type { OrphanLeft } from './drift/orphans.ts';
 export type { Survey } from './drift/survey.ts';
 export { pruneTranscripts, TRANSCRIPT_AGE_MAX_MS } from './transcript.ts';

@@ -29,6 +29,7 @@ export {
 export { evolve } from './evolve.ts';
 export { afterwards, wishIn } from './foresee.ts';
 export { chainUnder, changeOf, layersOn, planLayers, stoodOn, type Fold, type LayerPlan } from './layers.ts';
+export { orphansIn } from './repair.ts';
 export { heldAfterLoad, heldAfterRemoval, heldBy, isSameLeftover, type Hold } from './hold.ts';
 export {
   bytesOf,
@@ -79,6 +80,7 @@ export {
   MachineConfig,
   MachineFacts,
   MemoryFormat,
+  Orphan,
   Outcome,
   PinWish,
   Quiesced,

@@ -8,7 +8,8 @@ import { Backoff } from './backoff.ts';
 import type { WorkerLog } from './log.ts';
 import type { Places } from '../places.ts';
 import { busyWith, reconcile } from './reconcile.ts';
-import { Wishes } from './wishes.ts';
+import { type AskedRepair, repair, type Repaired } from './repair.ts';
+import { stopping, Wishes } from './wishes.ts';
 
 /** How long an operation may wait for its machine before it ends as `expired`. Nothing was touched until then. */
 const START_DEADLINE_MS = 120_000;
@@ -76,11 +77,20 @@ export class Lane {
    * does, and `host-unreachable` when too many wait for the same, or the worker stops.
    */
   reconcile(asked: Asked): Promise<Handled<VmEvent>> {
+    return this.#whileIdle(() => reconcile(this.#options, this.vmId, asked));
+  }
+
+  /** Removes what a look finds and nobody needs. */
+  repair(asked: AskedRepair): Promise<Repaired> {
+    return this.#whileIdle(() => repair(this.#options, this.vmId, asked));
+  }
+
+  #whileIdle<T>(work: () => Promise<T>): Promise<T> {
     if (this.#current) return Promise.reject(busyWith(this.#current));
     if (this.#options.signal.aborted) return Promise.reject(stopping());
-    const looked = this.#wishes.add(asked);
+    const done = this.#wishes.add(work);
     this.wake();
-    return looked;
+    return done;
   }
 
   /** Resolves when nothing is being carried out. */
@@ -135,8 +145,7 @@ export class Lane {
   }
 
   async #lookAround(): Promise<void> {
-    for (const { asked, resolve, reject } of this.#wishes.take())
-      await reconcile(this.#options, this.vmId, asked).then(resolve, reject);
+    for (const { grant } of this.#wishes.take()) await grant();
   }
 
   async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
@@ -275,8 +284,6 @@ export class Lane {
     this.#nap = null;
   }
 }
-
-const stopping = (): Refusal => new Refusal('host-unreachable', 'this worker is stopping');
 
 const expired = (operationId: string, obstacle: string): Report => ({
   type: 'ReportFailed',
