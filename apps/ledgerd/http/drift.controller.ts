@@ -86,7 +86,10 @@ export class DriftController {
     left: readonly OrphanLeft[],
   ): Promise<ShownRepair> {
     const { state } = await this.#house.ledgers.vms.state(streamOf(vmId));
-    const found = [...left, ...orphansIn(state).map((orphan) => ({ ...orphan, why: 'the last look has found it' }))];
+    const found = [
+      ...left,
+      ...orphansIn(state).map((orphan) => ({ ...orphan, why: 'the last look has found it' })),
+    ];
     const orphans = events.flatMap(({ type, data }) => (type === 'RepairStarted' ? data.orphans : []));
     const whyOf = ({ file, tag }: Orphan): string | undefined =>
       found.find((one) => one.file === file && one.tag === tag)?.why;
