@@ -111,15 +111,16 @@ async function finishRegistrations({
   }
 }
 
+const noMachines = (): Refusal =>
+  new Refusal('host-unreachable', 'this process looks at no machines: it runs without the role worker');
+
 /** Where there is no worker, nothing is overdue and nobody waits for it. */
 const NO_WORKER: WorkerWindow = {
   isReady: () => true,
   expect: () => undefined,
   overdue: () => new Set(),
-  reconcile: () =>
-    Promise.reject(
-      new Refusal('host-unreachable', 'this process looks at no machines: it runs without the role worker'),
-    ),
+  reconcile: () => Promise.reject(noMachines()),
+  repair: () => Promise.reject(noMachines()),
   progressOf: () => null,
 };
 
@@ -187,6 +188,7 @@ async function openWorker({ log, ...parts }: WorkerParts, closers: Closers): Pro
     expect: (vmId, command) => worker.expect(vmId, command),
     overdue: () => worker.overdue(),
     reconcile: (vmId, asked) => worker.reconcile(vmId, asked),
+    repair: (vmId, wanted) => worker.repair(vmId, wanted),
     progressOf: (vmId) => worker.progressOf(vmId),
   };
 }

@@ -68,8 +68,8 @@ export function openLedgers({ world, store, states }: LedgersOptions): Ledgers {
         decide,
         read: readVmEvent,
         schemaVersionOf: () => SCHEMA_VERSION,
-        sizeBytes: ({ snapshots, usedIds }) =>
-          VM_BYTES + snapshots.size * SNAPSHOT_BYTES + usedIds.size * USED_ID_BYTES,
+        sizeBytes: ({ snapshots, usedIds, loadIds }) =>
+          VM_BYTES + snapshots.size * SNAPSHOT_BYTES + (usedIds.size + loadIds.size) * USED_ID_BYTES,
       },
     }),
     registry: openLedger<Registry, RegistryCommand, RegistryEvent>({

@@ -54,6 +54,7 @@ export function boundedLooks(hypervisor: Hypervisor, { clock }: Pick<World, 'clo
     status: (vm) => inTurn(() => hypervisor.status(vm)),
     plan: (vm, operation) => inTurn(() => hypervisor.plan(vm, operation)),
     survey: (vm) => inTurn(() => hypervisor.survey(vm)),
+    removeOrphans: (vm, orphans) => inTurn(() => hypervisor.removeOrphans(vm, orphans)),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Leftover, OpenOperation, Report, Vm } from '#ledger';
+import type { Leftover, OpenOperation, Orphan, Report, Vm } from '#ledger';
 import type { World } from '#world';
 import { cancel } from './qemu/cancel.ts';
 import { carryOut } from './carry-out.ts';
@@ -24,6 +24,7 @@ import { Monitors } from './qemu/monitors.ts';
 import { requireAgentPath, requireMonitorPath } from './qemu/paths.ts';
 import { type Status, statusOf } from './look/status.ts';
 import { Steps } from './steps.ts';
+import { type OrphanLeft, removeOrphans } from './drift/orphans.ts';
 import { type LayerLooks, type Survey, survey } from './drift/survey.ts';
 import { Transcript } from './transcript.ts';
 
@@ -120,6 +121,14 @@ export interface Hypervisor {
    */
   removeLeftovers(vm: Readonly<Vm>): Promise<Leftover[]>;
 
+  /**
+   * Removes what the log names as orphans, as far as nobody needs it; returns what is left. Only for a VM that nobody
+   * works on.
+   *
+   * @throws {Refusal} `vm-held`, and as `status`
+   */
+  removeOrphans(vm: Readonly<Vm>, orphans: readonly Orphan[]): Promise<OrphanLeft[]>;
+
   /** Ends all sessions. What is under way ends as after a lost connection. */
   close(): Promise<void>;
 }
@@ -150,7 +159,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
     }
   }
 
-  /** The same for whoever only looks. */
+  /** The same for whoever does not wait. */
   const looking = <T>(vm: Readonly<Vm>, work: (place: Place) => Promise<T>): Promise<T> =>
     at(vm, null, orRefused(work));
 
@@ -190,6 +199,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
 
     cancel: (vm, { id }) => at(vm, null, (place) => cancel(place, id)),
     removeLeftovers: (vm) => at(vm, null, (place) => removeLeftovers(place, vm.hold?.leftovers ?? [])),
+    removeOrphans: (vm, orphans) => looking(vm, (place) => removeOrphans(place, vm, orphans)),
     close: async () => monitors.close(),
   };
 }

@@ -8,6 +8,7 @@ export { NotNow } from './not-now.ts';
 export type { Power, SeenDisk, SeenTag, Sight } from './look/sight.ts';
 export type { Status } from './look/status.ts';
 export type { ClaimedFile } from './place.ts';
+export type { OrphanLeft } from './drift/orphans.ts';
 export type { Survey } from './drift/survey.ts';
 export { pruneTranscripts, TRANSCRIPT_AGE_MAX_MS } from './transcript.ts';
 export { inspectImages, type Inspected } from './drift/inspect.ts';

@@ -11,6 +11,7 @@ import type {
   LayerChange,
   Leftover,
   MemoryFormat,
+  Orphan,
   PinWish,
   Quiesce,
   Resume,
@@ -110,6 +111,7 @@ export type Report =
       readonly findings: readonly Finding[];
       readonly stopped: boolean;
     }
+  | { readonly type: 'StartRepair'; readonly worker: string; readonly orphans: readonly Orphan[] }
   | { readonly type: 'StartOperation'; readonly start: DataOf<'OperationStarted'> }
   | { readonly type: 'ReportCreated'; readonly created: Omit<DataOf<'SnapshotCreated'>, 'snapshotId'> }
   | {

@@ -19,6 +19,7 @@ import {
   startOperation,
 } from './reports.ts';
 import { loadSnapshot } from './load.ts';
+import { startRepair } from './repair.ts';
 import { requireText } from './names.ts';
 import { requireIdle, requireNotHeld, requireRightChain } from './require.ts';
 import { changeVm, registerVm } from './register.ts';
@@ -60,6 +61,8 @@ export function decide(command: Command, vm: Vm): VmEvent[] {
       return reportDisks(command, vm);
     case 'ReportDrift':
       return reportDrift(command, vm);
+    case 'StartRepair':
+      return startRepair(command, vm);
     case 'StartOperation':
       return startOperation(command, vm);
     case 'ReportCreated':

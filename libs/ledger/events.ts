@@ -14,6 +14,7 @@ import {
   MachineConfig,
   CaptureMode,
   MemoryFormat,
+  Orphan,
   Outcome,
   PinWish,
   PlannedPin,
@@ -246,6 +247,8 @@ export const VmEvent = z.discriminatedUnion('type', [
     /** How many more differences there were than one event lists. */
     unlisted: z.number().optional(),
   }),
+  /** Somebody has accepted that these are removed. What is left of them the next look finds. */
+  of('RepairStarted', { worker: z.string(), orphans: z.array(Orphan) }),
   /** A tag that was not ours is a snapshot from here on, and keeps its tag. */
   of('SnapshotAdopted', {
     snapshotId: z.string(),

@@ -70,6 +70,8 @@ export function evolve(vm: Vm, event: VmEvent & { readonly id: string }): Vm {
       return Object.assign(vm, { hold: null });
     case 'DriftFound':
       return drifted(vm, event.data);
+    case 'RepairStarted':
+      return vm; // Nothing that is believed here is touched by it.
     case 'SnapshotAdopted':
       return adopted(vm, event.data);
   }
@@ -164,7 +166,7 @@ function opened(vm: Vm, event: Opening): Vm {
   const { operationId: id } = event.data;
   if (event.type === 'LoadRequested') {
     const { snapshotId } = event.data;
-    vm.usedIds.add(id); // The layers that it makes are called after it.
+    vm.loadIds.add(id);
     const asked = { id, requestId: event.id, snapshotId, request: event.data };
     vm.operation = { ...asked, kind: 'load', isPinned: false, isLoaded: false, started: null };
     return vm;

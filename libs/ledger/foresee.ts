@@ -26,6 +26,7 @@ const copyOf = (vm: Readonly<Vm>): Vm => ({
   layers: new Map(vm.layers),
   snapshots: new Map([...vm.snapshots].map(([id, snapshot]) => [id, { ...snapshot }])),
   usedIds: new Set(vm.usedIds),
+  loadIds: new Set(vm.loadIds),
   operation: vm.operation && { ...vm.operation },
 });
 

@@ -21,6 +21,7 @@ export { RegistryEvent, VmEvent, type DataOf, type VmEventOf, type VmEventType }
 export { evolve } from './evolve.ts';
 export { afterwards, wishIn } from './foresee.ts';
 export { chainUnder, changeOf, layersOn, planLayers, stoodOn, type Fold, type LayerPlan } from './layers.ts';
+export { orphansIn } from './repair.ts';
 export { heldAfterLoad, heldAfterRemoval, heldBy, isSameLeftover, type Hold } from './hold.ts';
 export {
   bytesOf,
@@ -72,6 +73,7 @@ export {
   MachineConfig,
   MachineFacts,
   MemoryFormat,
+  Orphan,
   Outcome,
   PinWish,
   PlannedPin,

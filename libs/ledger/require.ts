@@ -92,13 +92,14 @@ export function requireSnapshot(vm: Vm, id: string): Snapshot {
 }
 
 /**
- * An id may be known from this VM's log, or from a tag that an earlier life of the machine left on a disk.
+ * What is made for it is called after it. An id may be known from this VM's log, or from a tag that an earlier life of the machine left on a disk.
  *
  * @throws {Refusal} `id-used`
  */
 export function requireFreshId(vm: Vm, id: string): void {
-  if (!vm.usedIds.has(id) && !vm.foreignTags.some(({ tag }) => tag === tagOf(id))) return;
-  throw new Refusal('id-used', `the id ${id} was given to a snapshot before`);
+  if (!vm.usedIds.has(id) && !vm.loadIds.has(id) && !vm.foreignTags.some(({ tag }) => tag === tagOf(id)))
+    return;
+  throw new Refusal('id-used', `the id ${id} was given to a snapshot, or to a load, before`);
 }
 
 /** @throws {Refusal} `name-taken`, naming who has it */

@@ -240,6 +240,15 @@ export const Finding = z.object({
 });
 export type Finding = z.infer<typeof Finding>;
 
+/** A tag, or a file, that bears our name and that no snapshot explains. */
+export const Orphan = z.object({
+  file: z.string(),
+  device: z.string().optional(),
+  /** Absent: the file itself. */
+  tag: z.string().optional(),
+});
+export type Orphan = z.infer<typeof Orphan>;
+
 /** Where a snapshot stands after a look. */
 export const Standing = z.object({
   snapshotId: z.string(),

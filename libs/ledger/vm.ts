@@ -103,8 +103,10 @@ export interface Vm {
   foreignTags: readonly { readonly device: string; readonly tag: string }[];
   /** Those that live, in the order they were asked for. */
   snapshots: Map<string, Snapshot>;
-  /** Every id that a snapshot of this VM, or a file that a load made, was ever called after: none is given twice. */
+  /** Every snapshot id this VM ever knew: none is given twice. */
   usedIds: Set<string>;
+  /** Every load that was ever asked for: the layers that it makes are called after it. */
+  loadIds: Set<string>;
   current: { id: string | null; confidence: Confidence };
   operation: OpenOperation | null;
   hold: Hold | null;
@@ -128,6 +130,7 @@ export const unborn = (): Vm => ({
   foreignTags: [],
   snapshots: new Map(),
   usedIds: new Set(),
+  loadIds: new Set(),
   current: { id: null, confidence: 'known' },
   operation: null,
   hold: null,

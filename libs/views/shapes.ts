@@ -166,6 +166,7 @@ export type HistoryAction =
   | 'hold-released'
   | 'drift-found'
   | 'drift-gone'
+  | 'repaired'
   | 'adopted';
 
 export interface HistoryEntry {

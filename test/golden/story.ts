@@ -1,4 +1,4 @@
-import { type Finding, type Layer, tagOf } from '#ledger';
+import { FINDINGS_MAX, type Finding, type Layer, tagOf } from '#ledger';
 import {
   WEB,
   DB,
@@ -199,9 +199,19 @@ async function drifted(tell: Teller): Promise<void> {
   };
   const lost: Finding = { kind: 'missing', snapshotId: idOf(2), message: 'on no disk', evidence: [] };
   const disks = seenOn(disk('scratch', 'n4', { file: scratch(4), default: 'external' }));
-  const found = { disks, foreignTags: [], findings: [wrong, lost], stopped: true };
+  const spoiled: Finding = { ...wrong, snapshotId: idOf(4), message: 'a guest wrote into it' };
+  const crowd = Array.from({ length: FINDINGS_MAX }, (): Finding => ({ ...lost, message: '' }));
+  const found = { disks, foreignTags: [], findings: [wrong, spoiled, ...crowd], stopped: true };
   await tell.report(WEB, { type: 'ReportDrift', ...found });
   await tell.ask(WEB, { type: 'ReleaseHold', note: 'it was meant so' });
+  const tag = `sl-${idOf(5)}`;
+  const orphan: Finding = {
+    ...{ kind: 'orphan', device: 'scratch', file: scratch(4), tag, message: 'nobody explains it' },
+    evidence: [],
+  };
+  await tell.report(WEB, { type: 'ReportDrift', ...found, findings: [orphan], stopped: false });
+  const orphans = [{ device: 'scratch', file: scratch(4), tag }];
+  await tell.ask(WEB, { type: 'StartRepair', worker: 'host-2/4711', orphans });
 }
 
 /** One is merged away, after a first try that was in vain. */

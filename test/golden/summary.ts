@@ -50,11 +50,12 @@ export function summaryOf(lines: readonly string[]): object {
   };
 }
 
-const vmSummary = ({ snapshots, usedIds, operation, layers, ...vm }: Vm): object => ({
+const vmSummary = ({ snapshots, usedIds, loadIds, operation, layers, ...vm }: Vm): object => ({
   ...vm,
   layers: [...layers.values()],
   snapshots: [...snapshots.values()].map(snapshotSummary),
   usedIds: [...usedIds],
+  loadIds: [...loadIds],
   operation: operation && { id: operation.id, kind: operation.kind, isStarted: operation.started !== null },
 });
 

@@ -8,7 +8,13 @@ export interface Machines extends Hypervisor {
   /** How often a machine was looked at for a registration. */
   readonly looks: { count: number };
   /** What a look at a whole machine finds from now on. */
-  readonly found: { findings: Finding[]; stopped: boolean; refusal: Refusal | null; heldMonitor: string };
+  readonly found: {
+    findings: Finding[];
+    stopped: boolean;
+    refusal: Refusal | null;
+    heldMonitor: string;
+    stuck: string[];
+  };
   /** What a plan finds when it looks at a machine. */
   readonly planned: { basis: string; refusal: Refusal | null };
 }
@@ -26,7 +32,13 @@ export function openMachines(): Machines {
   const next: Machines['next'] = { end: 'well' };
   const looks = { count: 0 };
   const planned: Machines['planned'] = { basis: 'as it was', refusal: null };
-  const found: Machines['found'] = { findings: [], stopped: false, refusal: null, heldMonitor: '' };
+  const found: Machines['found'] = {
+    findings: [],
+    stopped: false,
+    refusal: null,
+    heldMonitor: '',
+    stuck: [],
+  };
   return {
     next,
     looks,
@@ -65,6 +77,12 @@ export function openMachines(): Machines {
     carryOut: (vm, operation, journal) => carryOut(vm, operation, journal, next.end),
     cancel: async () => undefined,
     removeLeftovers: async () => [],
+    removeOrphans: async (_vm, orphans) => {
+      found.findings = found.findings.filter(({ file }) => found.stuck.includes(file ?? ''));
+      return orphans
+        .filter(({ file }) => found.stuck.includes(file))
+        .map((orphan) => ({ ...orphan, why: 'it is stuck' }));
+    },
     close: async () => undefined,
   };
 }

@@ -15,6 +15,7 @@ const ROUTES: Readonly<Record<string, Taken>> = {
   'GET /v1/vms/{vm}/history': null,
   'POST /v1/vms/{vm}/release': { note: 'looked at' },
   'POST /v1/vms/{vm}/reconcile': {},
+  'POST /v1/vms/{vm}/repair': { planHash: 'x' },
   'POST /v1/vms/{vm}/adopt': {},
   'POST /v1/vms/{vm}/snapshots': {},
   'GET /v1/vms/{vm}/snapshots': null,

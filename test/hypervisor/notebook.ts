@@ -153,6 +153,7 @@ export function outcomeOf(report: Report): Omit<Outcome, 'snapshotId'> {
       return { end: `${report.failed.outcome}: ${report.failed.reason}`, report };
     case 'ReportDisks':
     case 'ReportDrift':
+    case 'StartRepair':
     case 'StartOperation':
     case 'ReportPinned':
     case 'ReportContentLoaded':

@@ -3,7 +3,7 @@ import { conversation } from '../../../test/ledgerctl/conversation.ts';
 import { problem } from '../../../test/ledgerctl/fake-ledgerd.ts';
 import { idOf, snapshot, succeeded, vm, VM_ID } from '../../../test/ledgerctl/specimens.ts';
 
-const { running, asked, lastHeard } = conversation();
+const { running, asked, heard, lastHeard } = conversation();
 const RECONCILE = `POST /v1/vms/${VM_ID}/reconcile`;
 const drift = (...findings: object[]) => ({ body: { vmId: VM_ID, stopped: false, findings, unlisted: 0 } });
 const lost = { kind: 'missing', snapshotId: idOf('a'), message: 'nothing is left of "a"', evidence: [] };
@@ -66,8 +66,40 @@ test('doctor --repair only says what it would forget, until it is told --yes', a
   expect(first.err).toContain(`would forget ${idOf('a')}`);
   expect(asked()).not.toContain(path);
   await running('doctor web1 --repair --yes', routes);
-  expect(lastHeard()).toMatchObject({ method: 'DELETE', query: { strategy: 'merge' } });
+  expect(heard()).toContainEqual(expect.objectContaining({ method: 'DELETE', query: { strategy: 'merge' } }));
   expect((await running('doctor web1 --yes', routes)).code).toBe(2);
+});
+
+const orphan = { kind: 'orphan', file: '/images/sl-x', message: 'nobody explains it', evidence: [] };
+const REPAIR = `POST /v1/vms/${VM_ID}/repair`;
+const plan = { hash: 'h', commands: ['unlink /images/sl-x'], filesUnlinked: ['/images/sl-x'] };
+const left = { file: '/images/sl-y', why: 'QEMU has it open' };
+
+test('doctor --repair says what it would remove, removes just that with --yes, and looks whether all is well', async () => {
+  const told = { vmId: VM_ID, plan, removed: [], left: [] };
+  const first = await running('doctor web1 --repair', {
+    [RECONCILE]: drift(orphan),
+    [REPAIR]: { body: told },
+  });
+  expect(first.err).toContain('would unlink /images/sl-x; say --yes to do it');
+  expect(first.code).toBe(6);
+  expect(lastHeard()).toMatchObject({ query: { validateOnly: 'true' } });
+  const { code, out } = await running('doctor web1 --repair --yes', {
+    [RECONCILE]: (_, times) => drift(...(times === 0 ? [orphan] : [])),
+    [REPAIR]: { body: { ...told, removed: [{ file: '/images/sl-x' }] } },
+  });
+  expect(code).toBe(0);
+  expect(out).toMatch(/1 finding\n[^]*removed \/images\/sl-x\nweb1: nothing is wrong\n$/);
+  expect(heard()).toContainEqual(expect.objectContaining({ body: { planHash: 'h' } }));
+});
+
+test('doctor --repair ends with 6 and says why when something is left', async () => {
+  const { code, out } = await running('doctor web1 --repair --yes', {
+    [RECONCILE]: drift(orphan, foreign),
+    [REPAIR]: { body: { vmId: VM_ID, plan, removed: [], left: [left] } },
+  });
+  expect(code).toBe(6);
+  expect(out).toContain('not removed: /images/sl-y: QEMU has it open\n');
 });
 
 test('adopt names what became a snapshot, and what did not', async () => {

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { Drift, DriftKind, Finding } from '#ledger';
+import type { Drift, DriftKind, Finding, Orphan } from '#ledger';
 import type { SnapshotView } from '#views';
 import type { ShownOperation, ShownVm, Vms } from '../answers.ts';
-import { type Answer, route } from '../api.ts';
+import { type Answer, type Query, route } from '../api.ts';
 import { EXIT, type ExitCode } from '../exit.ts';
 import { findVm } from '../find.ts';
 import { finish } from '../outcome.ts';
@@ -15,6 +15,13 @@ import { guarded } from '../words.ts';
 /** What a look at a whole VM has found. */
 type ShownDrift = Drift & { readonly vmId: string };
 
+/** What would be removed, and what was. */
+interface Repair {
+  readonly plan: { readonly hash: string; readonly commands: readonly string[] };
+  readonly removed: readonly Orphan[];
+  readonly left: readonly (Orphan & { readonly why: string })[];
+}
+
 interface Adoption {
   readonly snapshots: readonly SnapshotView[];
   readonly left: readonly Finding[];
@@ -24,7 +31,7 @@ interface Adoption {
 const ADVICE: Readonly<Record<DriftKind, string>> = {
   missing: 'put its files back; or let the ledger forget it: ledgerctl doctor VM --repair --yes',
   partial: 'put back what is missing, or delete the snapshot: ledgerctl delete VM SNAP --merge',
-  orphan: 'remove it by hand: qemu-img snapshot -d TAG FILE while the machine is off, or rm FILE',
+  orphan: 'have it removed, when nobody needs it: ledgerctl doctor VM --repair --yes',
   foreign: 'make a snapshot of it: ledgerctl adopt VM TAG; or leave it as it is',
   duplicate: 'remove one of them by hand while the machine is off; qemu-img snapshot -d TAG takes the first',
   renamed: 'take the new one off by hand when nobody needs it, then delete the snapshot',
@@ -45,7 +52,7 @@ export function doctorCommands(program: Command, does: Does): void {
     .argument('[VM]', 'name or id; all of them when absent')
     .option(
       '--repair',
-      'let the ledger forget snapshots that are on no disk any more; says which, and does nothing',
+      'forget snapshots that are on no disk any more, and remove what is left of those that are gone; says which, and does nothing',
     )
     .option('--yes', 'with --repair: do it')
     .action(does(doctor));
@@ -68,6 +75,11 @@ export function reconcileCommand(vm: Command, does: Does): void {
     );
 }
 
+interface Patient {
+  readonly id: string;
+  readonly name: string;
+}
+
 interface DoctorOptions {
   readonly repair?: boolean;
   readonly yes?: boolean;
@@ -79,12 +91,23 @@ async function doctor(session: Session, word: string | undefined, options: Docto
     word === undefined ? await everyVm(session) : [{ id: await findVm(session, word), name: word }];
   let isClean = true;
   for (const { id, name } of patients) {
-    const drift = await orTold(session, name, () => lookAndShow(session, id, name));
-    if (drift && options.repair)
-      await orTold(session, name, () => repair(session, drift, options.yes === true));
-    isClean &&= drift !== null && drift.findings.length === 0;
+    const isWell = await orTold(session, name, () => treat(session, { id, name }, options));
+    isClean &&= isWell === true;
   }
   return isClean ? EXIT.ok : EXIT.unknown;
+}
+
+/** Whether nothing is wrong any more: what was mended is looked at once more. */
+async function treat(session: Session, { id, name }: Patient, options: DoctorOptions): Promise<boolean> {
+  const { findings } = await lookAndShow(session, id, name);
+  if (findings.length === 0) return true;
+  if (!options.repair) return false;
+  const isMeant = options.yes === true;
+  for (const finding of findings) await orTold(session, name, () => forget(session, id, finding, isMeant));
+  if (findings.some(({ kind }) => kind === 'orphan'))
+    await orTold(session, name, () => sweep(session, id, isMeant));
+  if (!isMeant) return false;
+  return (await lookAndShow(session, id, name)).findings.length === 0;
 }
 
 async function everyVm({ api }: Session): Promise<readonly ShownVm[]> {
@@ -146,24 +169,40 @@ function findingText(
 }
 
 /** What is on no disk has nothing to lose but its entry: its children get its parent. */
-async function repair(session: Session, { vmId, findings }: ShownDrift, isMeant: boolean): Promise<void> {
+async function forget(
+  session: Session,
+  vmId: string,
+  { kind, snapshotId, message }: Finding,
+  isMeant: boolean,
+): Promise<void> {
   const { text } = session.screen;
-  for (const { kind, snapshotId, message } of findings) {
-    if (kind !== 'missing' || snapshotId === undefined) continue;
-    if (!isMeant) {
-      await session.remark(`would forget ${text(snapshotId)}: ${text(message)}; say --yes to do it`);
-      continue;
-    }
-    const accepted = await session.api.command<ShownOperation>(
-      {
-        method: 'DELETE',
-        path: route('vms', vmId, 'snapshots', snapshotId),
-        query: { strategy: 'merge' },
-      },
-      'outcome',
-    );
-    await finish(session, accepted, snapshotId, {});
+  if (kind !== 'missing' || snapshotId === undefined) return;
+  if (!isMeant)
+    return session.remark(`would forget ${text(snapshotId)}: ${text(message)}; say --yes to do it`);
+  const path = route('vms', vmId, 'snapshots', snapshotId);
+  const request = { method: 'DELETE' as const, path, query: { strategy: 'merge' } };
+  const accepted = await session.api.command<ShownOperation>(request, 'outcome');
+  await finish(session, accepted, snapshotId, {});
+}
+
+/** What is left of snapshots that are gone is removed as ledgerd has planned it, and nothing else. */
+async function sweep(session: Session, vmId: string, isMeant: boolean): Promise<void> {
+  const { text } = session.screen;
+  const path = route('vms', vmId, 'repair');
+  const ask = (body: object, query: Query): Promise<Answer<Repair>> =>
+    session.api.command<Repair>({ method: 'POST', path, body, query }, 'plan');
+  const { plan } = (await ask({}, { validateOnly: 'true' })).body;
+  if (!isMeant) {
+    for (const words of plan.commands) await session.remark(`would ${text(words)}; say --yes to do it`);
+    return;
   }
+  if (plan.commands.length === 0) return;
+  await session.show(await ask({ planHash: plan.hash }, {}), ({ removed, left }) =>
+    [
+      ...removed.map(({ file, tag }) => `removed ${text(tag ?? file)}\n`),
+      ...left.map(({ file, tag, why }) => `not removed: ${text(tag ?? file)}: ${text(why)}\n`),
+    ].join(''),
+  );
 }
 
 async function adopt(session: Session, word: string, tags: readonly string[]): Promise<void> {

@@ -6,13 +6,14 @@ import {
   Labels,
   Leftover,
   MemoryFormat,
+  Orphan,
   REFUSAL_CODES,
   Step,
   VmState,
 } from '#ledger';
 import { type LineageView, SNAPSHOT_STATUSES, type SnapshotView } from '#views';
 import { PLAN_NODES_MAX, type ShownPlan } from './plans.ts';
-import type { ShownDrift, ShownOperation, ShownVm } from './shown.ts';
+import type { ShownDrift, ShownOperation, ShownRepair, ShownVm } from './shown.ts';
 
 const id = z.string().describe('a UUID');
 const time = z.string().describe('RFC 3339 in UTC');
@@ -148,6 +149,21 @@ const Drift = z.strictObject({
   unlisted: z.number().int().describe('how many more there are; they are listed when some of these are gone'),
 }) satisfies z.ZodType<ShownDrift>;
 
+const Repair = z.strictObject({
+  vmId: id,
+  plan: z
+    .strictObject({
+      hash: z.string().describe('as planHash of the same request: it removes just this, or nothing'),
+      commands: z
+        .array(z.string())
+        .describe('what is done, in words, in order; empty: nothing is to be done'),
+      filesUnlinked: z.array(z.string()).describe('absolute paths'),
+    })
+    .describe('what a repair would do now'),
+  removed: z.array(Orphan),
+  left: z.array(Orphan.extend({ why: z.string() })),
+}) satisfies z.ZodType<ShownRepair>;
+
 const Entry = z.strictObject({
   at: time,
   actor: z.string(),
@@ -179,6 +195,7 @@ export const ANSWERS = {
   Ancestors: z.strictObject({ snapshots: z.array(Snapshot), nextPageToken }),
   Status,
   Drift,
+  Repair,
   Adoption: z.strictObject({ snapshots: z.array(Snapshot), left: z.array(Finding) }),
   History: z.strictObject({ entries: z.array(Entry), totalSize, nextPageToken }),
   Operation,

@@ -202,6 +202,11 @@ export class ReleaseHoldBody {
   note!: string;
 }
 
+export class RepairBody {
+  @Line({ says: 'the hash of a plan: do just that, or nothing; needed unless validateOnly', max: 128 })
+  planHash?: string;
+}
+
 export class AdoptBody {
   @TextList({ says: 'their tags; all that are on every disk when absent' })
   names?: string[];

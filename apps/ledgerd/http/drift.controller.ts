@@ -1,17 +1,19 @@
 import { Body, Controller, Inject, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Asked, Handled } from '#event-store';
-import { type Drift, type Finding, knownDrift, Refusal, type VmEvent } from '#ledger';
+import type { OrphanLeft } from '#hypervisor';
+import { type Drift, type Finding, knownDrift, type Orphan, orphansIn, Refusal, type VmEvent } from '#ledger';
 import { streamOf } from '../ledger.ts';
 import { Answer } from './answer.ts';
 import { AskedBy, unconditional, withoutKey } from './asked.ts';
-import { AdoptBody, NoBody } from './bodies.ts';
+import { repairPlan } from '../repair-plan.ts';
+import { AdoptBody, NoBody, RepairBody } from './bodies.ts';
 import { ask, counted } from './commands.ts';
 import { Answers } from './documented.ts';
 import { HOUSE, type House } from './house.ts';
 import { VmId } from './ids.ts';
-import { given, NoQuery } from './queries.ts';
-import { factsAfter, found, requireVm, type ShownDrift } from './shown.ts';
+import { given, NoQuery, PlannedQuery } from './queries.ts';
+import { factsAfter, found, requireVm, type ShownDrift, type ShownRepair } from './shown.ts';
 
 /** How often a VM is looked at anew because more was found in it before the adoption was recorded. */
 const ATTEMPTS_MAX = 3;
@@ -40,6 +42,65 @@ export class DriftController {
     const handled = (await ledgers.vms.answered(streamOf(vmId), asked)) ?? (await this.#look(vmId, asked));
     const drift: ShownDrift = { vmId, ...(await this.#driftAfter(vmId, handled)) };
     return new Answer(200, drift, await factsAfter(this.#house, handled));
+  }
+
+  @Post(':vm/repair')
+  @ApiOperation({
+    summary: 'Remove what no snapshot explains and bears our names, once its plan is accepted',
+  })
+  @Answers(200, 'Repair')
+  async repair(
+    @VmId() vmId: string,
+    @Body() { planHash }: RepairBody,
+    @Query() { validateOnly }: PlannedQuery,
+    @AskedBy() asked: Asked,
+  ): Promise<Answer> {
+    requireVm(this.#house, vmId);
+    if (validateOnly) return this.#repairPlan(vmId, asked);
+    if (planHash === undefined)
+      throw new Refusal('invalid-body', 'planHash is needed: ask with validateOnly=true first');
+    const wanted = { asked, planHash };
+    const result: { left: readonly OrphanLeft[] } = { left: [] };
+    const handled = await counted(this.#house, 'StartRepair', async () => {
+      const { handled, left } = await this.#house.worker.repair(vmId, wanted);
+      result.left = left;
+      return handled;
+    });
+    return new Answer(
+      200,
+      await this.#repaired(vmId, handled, result.left),
+      await factsAfter(this.#house, handled),
+    );
+  }
+
+  async #repairPlan(vmId: string, asked: Asked): Promise<Answer> {
+    const { version } = await this.#look(vmId, withoutKey(asked));
+    const { state } = await this.#house.ledgers.vms.state(streamOf(vmId));
+    return new Answer(200, { vmId, plan: repairPlan(state), removed: [], left: [] }, { version });
+  }
+
+  /** Of an answer that is given again only what was found since tells what is left. */
+  async #repaired(
+    vmId: string,
+    { events }: Handled<VmEvent>,
+    left: readonly OrphanLeft[],
+  ): Promise<ShownRepair> {
+    const { state } = await this.#house.ledgers.vms.state(streamOf(vmId));
+    const found = [
+      ...left,
+      ...orphansIn(state).map((orphan) => ({ ...orphan, why: 'the last look has found it' })),
+    ];
+    const orphans = events.flatMap(({ type, data }) => (type === 'RepairStarted' ? data.orphans : []));
+    const whyOf = ({ file, tag }: Orphan): string | undefined =>
+      found.find((one) => one.file === file && one.tag === tag)?.why;
+    return {
+      ...{ vmId, plan: repairPlan(state) },
+      removed: orphans.filter((orphan) => whyOf(orphan) === undefined),
+      left: orphans.flatMap((orphan) => {
+        const why = whyOf(orphan);
+        return why === undefined ? [] : [{ ...orphan, why }];
+      }),
+    };
   }
 
   @Post(':vm/adopt')

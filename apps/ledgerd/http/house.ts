@@ -1,5 +1,5 @@
 import type { Asked, EventStore, Handled } from '#event-store';
-import type { Hypervisor } from '#hypervisor';
+import type { Hypervisor, OrphanLeft } from '#hypervisor';
 import type { Command, Limits, VmEvent } from '#ledger';
 import type { Views } from '#views';
 import type { World } from '#world';
@@ -45,6 +45,15 @@ export interface WorkerWindow {
    * @throws {Refusal} `vm-unknown`, `vm-busy`, and what keeps it from being looked at
    */
   reconcile(vmId: string, asked: Asked): Promise<Handled<VmEvent>>;
+  /**
+   * Looks, and removes the orphans of a plan that was accepted; tells what is left of them, and why.
+   *
+   * @throws {Refusal} as `reconcile`, `vm-held`, and `plan-changed`
+   */
+  repair(
+    vmId: string,
+    wanted: { readonly asked: Asked; readonly planHash: string },
+  ): Promise<{ readonly handled: Handled<VmEvent>; readonly left: readonly OrphanLeft[] }>;
   progressOf(
     vmId: string,
   ): { readonly operationId: string; readonly phase: string; readonly percent: number | null } | null;

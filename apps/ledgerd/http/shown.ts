@@ -1,7 +1,16 @@
 import type { Handled } from '#event-store';
-import { type Drift, Refusal, type RefusalCode, type RegistryEvent, type VmEvent } from '#ledger';
+import type { OrphanLeft } from '#hypervisor';
+import {
+  type Drift,
+  type Orphan,
+  Refusal,
+  type RefusalCode,
+  type RegistryEvent,
+  type VmEvent,
+} from '#ledger';
 import { type Condition, operationFromRequest, type OperationView, type VmView } from '#views';
 import { rfc3339 } from '#world';
+import type { RepairPlan } from '../repair-plan.ts';
 import { Answer, type AnswerFacts } from './answer.ts';
 import { later, requireReached } from './freshness.ts';
 import type { House } from './house.ts';
@@ -23,6 +32,14 @@ export type ShownOperation = Omit<OperationView, 'phase' | 'percent'> & {
 
 /** What a look at a whole VM has found. */
 export type ShownDrift = Drift & { readonly vmId: string };
+
+/** What a repair has come to, and what another one would do now. */
+export interface ShownRepair {
+  readonly vmId: string;
+  readonly plan: RepairPlan;
+  readonly removed: readonly Orphan[];
+  readonly left: readonly OrphanLeft[];
+}
 
 /** @throws {Refusal} with `code` when there is none */
 export function found<T>(thing: T | null, code: RefusalCode, id: string): T {

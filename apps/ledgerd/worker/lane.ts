@@ -8,8 +8,9 @@ import { Backoff } from './backoff.ts';
 import { expired, START_DEADLINE_MS } from './expired.ts';
 import type { WorkerLog } from './log.ts';
 import type { Places } from '../places.ts';
-import { busyWith, reconcile } from './reconcile.ts';
-import { Wishes } from './wishes.ts';
+import { busyWith, reconcile, type Reconciling } from './reconcile.ts';
+import { type AskedRepair, repair, type Repaired } from './repair.ts';
+import { stopping, Wishes } from './wishes.ts';
 
 /** From then on an operation that has begun shows as `Overdue`. Only evidence ends it. */
 const OVERDUE_AFTER_MS = 600_000;
@@ -77,11 +78,24 @@ export class Lane {
    * does, and `host-unreachable` when too many wait for the same, or the worker stops.
    */
   reconcile(asked: Asked): Promise<Handled<VmEvent>> {
+    return this.#whileIdle(() => reconcile(this.#reconciling, this.vmId, asked));
+  }
+
+  /** Removes what a look finds and nobody needs. */
+  repair(asked: AskedRepair): Promise<Repaired> {
+    return this.#whileIdle(() => repair(this.#reconciling, this.vmId, asked));
+  }
+
+  get #reconciling(): Reconciling {
+    return { ...this.#options, reads: (below) => void (this.#below = below) };
+  }
+
+  #whileIdle<T>(work: () => Promise<T>): Promise<T> {
     if (this.#current) return Promise.reject(busyWith(this.#current));
     if (this.#options.signal.aborted) return Promise.reject(stopping());
-    const looked = this.#wishes.add(asked);
+    const done = this.#wishes.add(work);
     this.wake();
-    return looked;
+    return done;
   }
 
   /** Resolves when nothing is being carried out. */
@@ -139,9 +153,7 @@ export class Lane {
   }
 
   async #lookAround(): Promise<void> {
-    const reading = { ...this.#options, reads: (below: readonly string[]) => void (this.#below = below) };
-    for (const { asked, resolve, reject } of this.#wishes.take())
-      await reconcile(reading, this.vmId, asked).then(resolve, reject);
+    for (const { grant } of this.#wishes.take()) await grant();
   }
 
   async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
@@ -279,5 +291,3 @@ export class Lane {
     this.#nap = null;
   }
 }
-
-const stopping = (): Refusal => new Refusal('host-unreachable', 'this worker is stopping');

@@ -1,24 +1,24 @@
-import type { Asked, Handled } from '#event-store';
-import { Refusal, type VmEvent } from '#ledger';
+import { Refusal } from '#ledger';
 
-/** Those who wait to have one VM looked at. Each is given a look of its own. */
+/** Those who wait to have something done while nobody works on one VM. */
 export const WISHES_MAX = 32;
 
-/** Somebody wants to know whether the VM is what the ledger believes. */
 interface Wish {
-  readonly asked: Asked;
-  readonly resolve: (handled: Handled<VmEvent>) => void;
-  readonly reject: (error: unknown) => void;
+  /** Does it, and tells whoever wished. Never rejects. */
+  readonly grant: () => Promise<void>;
+  readonly refuse: (why: Refusal) => void;
 }
 
-/** What is wished for of one VM and not looked for yet. Whoever wishes is always answered. */
+/** What is wished for of one VM and not done yet: looks, and repairs. Whoever wishes is always answered. */
 export class Wishes {
   #waiting: Wish[] = [];
 
-  /** @throws {Refusal} `host-unreachable` when too many wait for the same, and whatever the wish is refused with */
-  add(asked: Asked): Promise<Handled<VmEvent>> {
+  /** @throws {Refusal} `host-unreachable` when too many wait, and whatever the wish is refused with */
+  add<T>(work: () => Promise<T>): Promise<T> {
     if (this.#waiting.length === WISHES_MAX) return Promise.reject(tooMany());
-    return new Promise((resolve, reject) => this.#waiting.push({ asked, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ grant: () => work().then(resolve, reject), refuse: reject });
+    });
   }
 
   /** Those that wait now; who takes them answers them. */
@@ -27,7 +27,7 @@ export class Wishes {
   }
 
   refuse(why: Refusal): void {
-    for (const { reject } of this.take()) reject(why);
+    for (const { refuse } of this.take()) refuse(why);
   }
 }
 
@@ -36,3 +36,6 @@ const tooMany = (): Refusal =>
     'host-unreachable',
     `${WISHES_MAX} others wait to have this VM looked at; ask again in a moment`,
   );
+
+/** What is answered to wishes that nobody here will grant any more. */
+export const stopping = (): Refusal => new Refusal('host-unreachable', 'this worker is stopping');

@@ -6,6 +6,7 @@ import { type Ledgers, REGISTRY_STREAM, streamOf, vmOf } from '../ledger.ts';
 import { Lane, type Progress } from './lane.ts';
 import { patrol } from './patrol.ts';
 import type { WorkerLog } from './log.ts';
+import type { AskedRepair, Repaired } from './repair.ts';
 import { Places } from '../places.ts';
 
 /** Operations carried out at the same time on one host. The rest waits in its lanes. */
@@ -49,6 +50,8 @@ export interface Worker {
    * @throws {Refusal} `vm-unknown`, `vm-busy`, and what keeps it from being looked at
    */
   reconcile(vmId: string, asked: Asked): Promise<Handled<VmEvent>>;
+  /** Looks, and removes the orphans of a plan that was accepted. @throws {Refusal} as `reconcile`, and `plan-changed` */
+  repair(vmId: string, asked: AskedRepair): Promise<Repaired>;
   /** Lets go: what is not finished stays open in the log, and the next worker finishes it. */
   stop(): Promise<void>;
 }
@@ -99,13 +102,7 @@ export function startWorker(options: WorkerOptions): Worker {
       from,
       name: 'worker',
       signal: stopping.signal,
-      on: (batch: FollowedBatch) => {
-        for (const { stream, type } of batch) {
-          const vmId = vmOf(stream);
-          if (vmId !== null && WAKING.has(type)) wake(vmId);
-        }
-        return Promise.resolve();
-      },
+      on: async (batch: FollowedBatch) => wokenBy(batch).forEach(wake),
       onTrouble: (error) => log.trouble('the worker cannot follow the log', error),
     });
   };
@@ -120,6 +117,7 @@ export function startWorker(options: WorkerOptions): Worker {
     expect: (vmId, command) => void expectOperation(vmId, command).catch(() => undefined),
     overdue: () => new Set([...lanes.values()].filter((lane) => lane.isOverdue).map((lane) => lane.vmId)),
     reconcile: (vmId, asked) => laneOf(vmId).reconcile(asked),
+    repair: (vmId, asked) => laneOf(vmId).repair(asked),
     progressOf: (vmId) => lanes.get(vmId)?.progress ?? null,
     stop: async () => {
       stopping.abort();
@@ -144,3 +142,6 @@ const byPatrol = ({ world, host }: WorkerOptions): Asked => ({
 });
 
 type Followed = ReturnType<typeof follow>;
+
+const wokenBy = (batch: FollowedBatch): string[] =>
+  batch.flatMap(({ stream, type }) => (WAKING.has(type) ? (vmOf(stream) ?? []) : []));

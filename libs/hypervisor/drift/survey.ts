@@ -127,7 +127,8 @@ export async function straysOf({ world }: Pick<Place, 'world'>, vm: Readonly<Vm>
   for (const directory of new Set(local.map((file) => posix.dirname(file)))) {
     for (const name of await world.files.list(directory)) {
       const file = posix.join(directory, name);
-      if (vm.usedIds.has(idIn(name)) && !known.has(file)) strays.push(file);
+      const id = idIn(name);
+      if ((vm.usedIds.has(id) || vm.loadIds.has(id)) && !known.has(file)) strays.push(file);
     }
   }
   return strays.toSorted();

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import type { Command, CommandOf } from '../commands.ts';
 import type { FailureCode } from '../refusal.ts';
+import { orphansIn } from '../repair.ts';
 import type { Finding, Leftover, Strategy } from '../shapes.ts';
 import { pinsOf, type OpenOperation, type Vm } from '../vm.ts';
 import { creation, found, leftover, pinning, starting, strange, VDA, VDB } from './events.ts';
@@ -137,7 +138,14 @@ const looks = fc.boolean().map((isThere): Move => () => ({
   foreignTags: isThere ? [{ device: 'vdb', tag: 'old' }] : [],
 }));
 
-const kinds = fc.constantFrom<Finding['kind']>('missing', 'partial', 'duplicate', 'renamed', 'wrong-chain');
+const kinds = fc.constantFrom<Finding['kind']>(
+  'missing',
+  'partial',
+  'duplicate',
+  'renamed',
+  'wrong-chain',
+  'wrong-current',
+);
 /** Snapshots that are not as they were left, a tag that is nobody's, a machine on a wrong layer; or nothing. */
 const drifts = fc
   .record({ about: fc.array(fc.tuple(which, kinds), { maxLength: 3 }), isForeign: fc.boolean(), luck: which })
@@ -145,9 +153,11 @@ const drifts = fc
     const of = about.map(([which, kind]) => found(kind, { snapshotId: idIn(vm, which) }));
     const wrong = luck === 0 ? [found('wrong-chain', { device: 'vda' })] : [];
     const foreign = isForeign ? [strange(`native ${at}`)] : [];
-    const findings = [...of, ...wrong, ...foreign];
+    const orphan = luck === 1 ? [found('orphan', { file: `/images/sl-${at}` })] : [];
+    const findings = [...of, ...wrong, ...foreign, ...orphan];
     return { type: 'ReportDrift', disks: vm.disks, foreignTags: [], findings, stopped: false };
   });
+const repairs = fc.constant<Move>((vm) => ({ type: 'StartRepair', worker: 'w', orphans: orphansIn(vm) }));
 const adoptions = fc.constant<Move>((_, at) => ({ type: 'AdoptSnapshots', ids: [`adopted-${at}`] }));
 
 const often = (weight: number, arbitrary: fc.Arbitrary<Move>) => ({ weight, arbitrary });
@@ -173,6 +183,7 @@ export const moves = fc.array(
     often(2, looks),
     often(5, drifts),
     often(3, adoptions),
+    often(2, repairs),
   ),
   { minLength: 1, maxLength: 80, size: 'max' }, // Or else hardly one is longer than ten.
 );

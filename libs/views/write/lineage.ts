@@ -145,6 +145,7 @@ export class Lineage implements View {
         if (known) this.#standings.move(at, known, status);
       }
     },
+    RepairStarted: ignore,
     SnapshotAdopted: (data, at) => this.#adopted(data, at),
   };
 

@@ -115,6 +115,7 @@ export class Operations implements View {
     LeftoverRemoved: (data, at) => this.#leave(at, (left) => !isSameLeftover(left, data)),
     HoldReleased: (_data, at) => this.#leave(at, () => false),
     DriftFound: ignore,
+    RepairStarted: ignore,
     SnapshotAdopted: ignore,
   };
 

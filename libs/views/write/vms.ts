@@ -132,6 +132,7 @@ export class Vms implements View {
     DriftFound: (drift, { head, version }) => {
       this.#sql.drift.run(head.vm, version, JSON.stringify(driftConditions(drift)));
     },
+    RepairStarted: ignore,
     SnapshotAdopted: ignore,
   };
 
