@@ -5,7 +5,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['source'] } },
   test: {
     include: ['apps/**/*.test.ts', 'libs/**/*.test.ts', 'test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Against what hangs, not against a busy host: 200 simulated worlds are pure computing in one hook.
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
   },
 });

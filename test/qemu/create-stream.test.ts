@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openHypervisor } from '#hypervisor';
 import { realWorld, type World } from '#world';
+import { settledWorld } from './haste.ts';
 import { house, type House } from './house.ts';
 import { writeAll } from './patterns.ts';
 import { cleanUp, needsQemu } from './rig.ts';
@@ -192,12 +193,13 @@ describe.runIf(needsQemu())('memory as a stream', () => {
   test('of a QEMU that dies in the middle is no capture', async () => {
     const home = await house({
       letters: 'a',
-      fault: async (point) => {
-        if (point === 'hypervisor.after-power' && armed) {
-          armed = false;
-          await home.vm.kill();
-        }
-      },
+      world: () =>
+        settledWorld(async (point) => {
+          if (point === 'hypervisor.after-power' && armed) {
+            armed = false;
+            await home.vm.kill();
+          }
+        }),
     });
     let armed = true;
     home.book.ask({ ...STREAM, disks: [external('dev-da')] });

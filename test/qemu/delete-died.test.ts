@@ -2,9 +2,10 @@
 import { v7 } from 'uuid';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openHypervisor } from '#hypervisor';
-import { realWorld } from '#world';
+import { realWorld, type World } from '#world';
 import { join } from 'node:path';
 import { contents, expectWhole, write } from './branches.ts';
+import { settledWorld } from './haste.ts';
 import { type House, house } from './house.ts';
 import { cleanUp, needsQemu } from './rig.ts';
 
@@ -57,9 +58,12 @@ class Fate {
   }
 }
 
-async function prepared({ captures, isRestarted = false, ask }: Story) {
+async function prepared(
+  { captures, isRestarted = false, ask }: Story,
+  worldWith: (fault: World['fault']) => World = realWorld,
+) {
   const fate = new Fate();
-  const home = await house({ letters: 'a', fault: fate.fault });
+  const home = await house({ letters: 'a', world: () => worldWith(fate.fault) });
   const ids: string[] = [];
   for (const [index, disks] of captures.entries()) {
     await write(home, 'a', 0x10 + index, index);
@@ -118,7 +122,7 @@ async function workerDies(story: Story, at: number): Promise<void> {
 
 /** It stays off, or whoever looks after it starts it anew at once, on the files that the ledger names. */
 async function qemuDies(story: Story, at: number, then: 'off' | 'on'): Promise<void> {
-  const { home, fate, before } = await prepared(story);
+  const { home, fate, before } = await prepared(story, then === 'off' ? settledWorld : realWorld);
   let booting: Promise<void> | null = null;
   fate.strike = async () => {
     await home.vm.kill();

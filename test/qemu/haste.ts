@@ -23,6 +23,28 @@ export function hastyWorld(fault?: World['fault']): World {
   };
 }
 
+/** Between two looks whether a machine that is gone comes back: three seconds of them. */
+const SETTLE_PROBE_MS = 500;
+
+/** The real world, in which nobody waits for a machine to come back that is gone: for tests in which it stays off. */
+export function settledWorld(fault?: World['fault']): World {
+  const world = realWorld(fault);
+  const { clock } = world;
+  let skippedMs = 0;
+  return {
+    ...world,
+    clock: {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic() + skippedMs,
+      sleep: (ms, signal) => {
+        if (signal || ms !== SETTLE_PROBE_MS) return clock.sleep(ms, signal);
+        skippedMs += ms;
+        return clock.sleep(0);
+      },
+    },
+  };
+}
+
 export interface Successor {
   readonly hypervisor: Hypervisor;
   readonly book: Notebook;

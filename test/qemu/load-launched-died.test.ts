@@ -3,7 +3,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { v7 } from 'uuid';
-import { realWorld } from '#world';
+import { realWorld, type World } from '#world';
+import { settledWorld } from './haste.ts';
 import { house, type House, imageHolds } from './house.ts';
 import { type LaunchedHouse, withLauncher } from './launcher.ts';
 import { contents, writeAll } from './patterns.ts';
@@ -60,7 +61,10 @@ interface Prepared {
 }
 
 /** The disks hold 0x11 in the snapshot, and 0x22 by now; its load was asked for. */
-async function prepared({ wish, power }: Story): Promise<Prepared> {
+async function prepared(
+  { wish, power }: Story,
+  worldWith: (fault: World['fault']) => World = realWorld,
+): Promise<Prepared> {
   const home = await house();
   await writeAll(home, 0x11);
   const { snapshotId, end } = await home.book.create(wish);
@@ -68,7 +72,7 @@ async function prepared({ wish, power }: Story): Promise<Prepared> {
   await writeAll(home, 0x22);
   if (power === 'off') await home.off();
   const fate = new Fate();
-  const launcher = await withLauncher(home, { world: realWorld(fate.fault) });
+  const launcher = await withLauncher(home, { world: worldWith(fate.fault) });
   launchers.push(launcher);
   home.book.askLoad(snapshotId, { pin: { snapshotId: v7(), what: 'disks' } });
   return { home, fate, launcher };
@@ -122,7 +126,7 @@ describe.runIf(needsQemu())('a load with a new QEMU is finished', () => {
   test('wherever the new QEMU dies', async () => {
     const story: Story = { wish: STREAM, power: 'on' };
     for (const at of deathbeds(await lengthOf(story))) {
-      const told = await prepared(story);
+      const told = await prepared(story, settledWorld);
       told.fate.strike = async () => told.launcher.kill();
       told.fate.at = at;
       const { end, report } = await told.home.finish();
