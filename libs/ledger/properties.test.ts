@@ -206,6 +206,7 @@ test('a held VM records nothing but what a load, a release and the worker say', 
       const allowed = [
         'LoadRequested',
         'OperationStarted',
+        'ContentLoaded',
         'SnapshotLoaded',
         'LoadFailed',
         'LeftoverRemoved',

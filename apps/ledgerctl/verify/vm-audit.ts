@@ -80,6 +80,8 @@ export class VmAudit {
         this.#requireOpen(event.type, event.data);
         this.#pins.add(event.data.snapshotId);
         return this.#add(event.data);
+      case 'ContentLoaded':
+        return this.#requireBegun(event);
       case 'SnapshotDiscarded':
         this.#requireBegun(event);
         return this.#discarded(event.data);
@@ -112,8 +114,10 @@ export class VmAudit {
       case 'LeftoverRemoved':
       case 'HoldReleased':
       case 'DriftFound':
+      case 'RepairStarted':
         return; // Nothing that a lineage or an operation depends on.
     }
+    event satisfies never;
   }
 
   #requested(data: DataOf<'SnapshotRequested'>): void {
