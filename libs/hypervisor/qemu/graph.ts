@@ -3,6 +3,7 @@ import {
   type BlockdevAddNull,
   type BlockdevDel,
   type BlockNode,
+  type ImageOptions,
   parseNodes,
   QmpRefused,
   type SetDrive,
@@ -17,18 +18,22 @@ import type { Place } from '../place.ts';
 export const nodeNameOf = (id: string, index: number): string =>
   `sl${id.replaceAll('-', '').slice(-24)}-${index}`;
 
+/** An image, the name that QEMU is to know it by, and how it is to be opened. */
+export type OpenAs = ImageAt & { readonly node: string; readonly opened?: ImageOptions | undefined };
+
 /**
  * Opens an image. `alone` without the one it stands on, `with-chain` with all that its header names. Throws what QEMU
  * refuses.
  */
 export async function addNode(
   { line }: Place,
-  { file, format, node }: ImageAt & { readonly node: string },
+  { file, format, node, opened }: OpenAs,
   below: 'alone' | 'with-chain',
 ): Promise<void> {
   const options: BlockdevAdd = {
     driver: format,
     'node-name': node,
+    ...opened,
     file: { driver: 'file', filename: file },
     ...(below === 'alone' && format !== 'raw' && { backing: null }),
   };
@@ -46,11 +51,19 @@ export async function removeNode({ line }: Place, node: string): Promise<void> {
   }
 }
 
-/** What a device holds while its image is closed. */
-export async function addPlaceholder({ line }: Place, node: string, sizeBytes: number): Promise<void> {
+/**
+ * What a device holds while its image is closed. It is opened as the image was: whoever goes on after a death finds
+ * that nowhere else.
+ */
+export async function addPlaceholder(
+  { line }: Place,
+  node: string,
+  { virtualSizeBytes: sizeBytes, opened }: { virtualSizeBytes: number; opened?: ImageOptions },
+): Promise<void> {
   const options: BlockdevAddNull = {
     driver: 'null-co',
     'node-name': node,
+    ...opened,
     size: sizeBytes,
     'read-zeroes': true,
   };
