@@ -15,7 +15,13 @@ import { nodeNameOf } from '../qemu/graph.ts';
 import type { ImageAt } from '../qemu/images.ts';
 import type { Start } from '../journal.ts';
 import { limitsFor } from './memory-stream.ts';
-import { requireExistingImage, requireNewFile, requireNothingAt } from '../qemu/named-files.ts';
+import {
+  homeAmong,
+  requireExistingImage,
+  requireHome,
+  requireNewFile,
+  requireNothingAt,
+} from '../qemu/named-files.ts';
 import { notAllowed } from '../qemu/paths.ts';
 import { isLocalFile, type SeenDisk, type Sight } from '../look/sight.ts';
 import { requireStreamable, unfinishedOf } from './stream-files.ts';
@@ -63,7 +69,7 @@ async function placeFor(
     return { file: resolved, by: 'existing' };
   }
   if (file !== undefined) return { file: await requireNewFile(place, vm, file), by: 'create' };
-  const beside = posix.join(posix.dirname(disk.file), `${tagOf(snapshotId)}-${index + 1}.${format}`);
+  const beside = posix.join(await requireHome(place, disk), `${tagOf(snapshotId)}-${index + 1}.${format}`);
   return { file: await requireNothingAt(place, beside), by: 'create' };
 }
 
@@ -98,7 +104,7 @@ export async function planMemoryFile(
       const beside = `${tagOf(snapshotId)}-memory${format === 'state' ? '.qcow2' : ''}`;
       const file = request.memoryFile
         ? await requireNewMemory(errand, request.memoryFile, format)
-        : await requireNothingAt(errand.place, posix.join(homeOf(sight), beside));
+        : await requireNothingAt(errand.place, posix.join(await homeOf(errand, sight), beside));
       const planned = { file, node: nodeNameOf(snapshotId, MEMORY_NODE), format } as const;
       return { ...planned, ...(await limitsFor(errand.place, planned)) };
     }
@@ -112,9 +118,9 @@ async function requireNewMemory({ place, vm }: Errand, path: string, format: Mem
   return file;
 }
 
-function homeOf({ disks }: Sight): string {
-  const first = disks.find(({ file, readOnly }) => isLocalFile(file) && !readOnly);
-  if (first) return posix.dirname(first.file);
+async function homeOf({ place }: Errand, sight: Sight): Promise<string> {
+  const home = await homeAmong(place, sight);
+  if (home) return posix.dirname(home.file);
   throw new Refusal(
     'disk-unsupported',
     'the machine has no local disk to put the memory beside: name a memoryFile',

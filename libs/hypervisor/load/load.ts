@@ -112,7 +112,7 @@ async function admit(
   if (obstacle) throw new Refusal(obstacle.reason, obstacle.message);
   const moved = [...plan.inPlace, ...tops.flatMap(({ device }) => diskOf(sight, device) ?? [])];
   const { files: unlinks } = whatBecomesFree(vm, operation, tops);
-  const saving = planSaving(operation.request.pin, tops, sight);
+  const saving = await planSaving(place, operation.request.pin, tops, sight);
   return {
     operationId,
     snapshotId: ask.snapshot.id,

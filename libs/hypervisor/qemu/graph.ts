@@ -9,7 +9,7 @@ import {
   type SetDrive,
 } from '#qmp';
 import { GRAPH_TIMEOUT_MS, POWER_TIMEOUT_MS } from '../bounds.ts';
-import type { ImageAt } from './images.ts';
+import { type ImageAt, protocolOf } from './images.ts';
 import type { Place } from '../place.ts';
 
 /* QEMU's block graph: which images it has open, under which names, and which of them a device uses. */
@@ -26,7 +26,7 @@ export type OpenAs = ImageAt & { readonly node: string; readonly opened?: ImageO
  * refuses.
  */
 export async function addNode(
-  { line }: Place,
+  { line, world }: Place,
   { file, format, node, opened }: OpenAs,
   below: 'alone' | 'with-chain',
 ): Promise<void> {
@@ -34,7 +34,7 @@ export async function addNode(
     driver: format,
     'node-name': node,
     ...opened,
-    file: { driver: 'file', filename: file },
+    file: { driver: await protocolOf(world, file), filename: file },
     ...(below === 'alone' && format !== 'raw' && { backing: null }),
   };
   await line.held.execute('blockdev-add', options, { timeoutMs: GRAPH_TIMEOUT_MS });
