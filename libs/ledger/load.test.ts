@@ -104,6 +104,31 @@ describe('only a complete snapshot can be loaded:', () => {
 
 const safely = (id: string, pin: string) => load(id, { pin: { snapshotId: pin, what: 'disks' } });
 
+describe('what a load has put in place', () => {
+  const content = { type: 'ReportContentLoaded', content: { operationId: 'load-a' } } as const;
+  const inPlace = fact('ContentLoaded', { snapshotId: 'a', operationId: 'load-a' });
+
+  test('is recorded once, and the load goes on', () => {
+    given(taken('a'), loadRequested('a')).when(content).records(inPlace);
+    given(taken('a'), loadRequested('a'), inPlace).when(content).records();
+    given(taken('a'), loadRequested('a'), loadFailed('a')).when(content).records();
+    const { vm } = given(taken('a'), loadRequested('a'), inPlace);
+    expect(vm.operation).toMatchObject({ kind: 'load', isLoaded: true });
+  });
+
+  test('is what the machine is to be started from at once', () => {
+    const file = '/images/new-top.qcow2';
+    const layer = { device: 'vda', file, format: 'qcow2', backing: null, origin: 'ours' as const };
+    const layers = {
+      ...{ set: [layer], gone: [], contents: [] },
+      tops: [{ device: 'vda', node: 'n', file, format: 'qcow2' }],
+    };
+    const moved = fact('ContentLoaded', { snapshotId: 'a', operationId: 'load-a', layers });
+    const { vm } = given(taken('a'), loadRequested('a'), moved);
+    expect(vm.disks[0]).toMatchObject({ device: 'vda', file });
+  });
+});
+
 describe('what a load saves of the present', () => {
   const two = [...taken('a'), ...taken('b', 'a')];
 

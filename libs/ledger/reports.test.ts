@@ -147,6 +147,14 @@ describe('a look at the disks', () => {
       .records();
   });
 
+  test('that comes late, into the middle of what another worker does, is not recorded', () => {
+    const top = { file: '/images/new-top.qcow2' };
+    given(requested('a'), started('create-a', 'a')).when(look(top)).records();
+    given(requested('a'))
+      .when(look(top))
+      .records(fact('DisksChanged', { disks: [VDA, { ...VDB, ...top }], foreignTags: [] }));
+  });
+
   test('that finds another node, file, format or tag is recorded', () => {
     for (const more of [
       { node: 'n2' },

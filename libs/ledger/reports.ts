@@ -15,9 +15,12 @@ import { requireIdle } from './require.ts';
 import { Disk } from './shapes.ts';
 import { snapshotOfTag, tagOf, type OpenOperation, type SnapshotDisk, type Vm } from './vm.ts';
 
-/** Records what a look found only when it differs from what is known. */
+/**
+ * Records what a look found only when it differs from what is known. While somebody moves a machine from layer to layer
+ * a look finds files that the ledger does not know yet: a late one would make them the machine's own.
+ */
 export function reportDisks({ disks, foreignTags }: CommandOf<'ReportDisks'>, vm: Vm): VmEvent[] {
-  if (textOf({ disks, foreignTags }) === textOf(vm)) return [];
+  if (vm.operation?.started || textOf({ disks, foreignTags }) === textOf(vm)) return [];
   return [{ type: 'DisksChanged', data: { disks: [...disks], foreignTags: [...foreignTags] } }];
 }
 

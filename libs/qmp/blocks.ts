@@ -1,4 +1,5 @@
 /* What QEMU and qemu-img tell about disks, with the lines of QEMU's schema (7.2) that we rely on. */
+import type { ImageOptions } from './commands.ts';
 import { fileNameOf } from './file-name.ts';
 import { Reply } from './reply.ts';
 
@@ -39,6 +40,8 @@ export interface BlockNode {
   readonly snapshots: readonly DiskSnapshot[];
   readonly virtualSizeBytes: number;
   readonly backingFile: string | null;
+  /** Absent: as QEMU opens an image when it is told nothing. */
+  readonly opened?: ImageOptions;
 }
 
 /** A guest's device and the image on top of its chain. */
@@ -97,7 +100,25 @@ function nodeOf(node: Reply): BlockNode {
     snapshots: image.snapshots,
     virtualSizeBytes: image.virtualSizeBytes,
     backingFile: image.backingFile,
+    ...openedWith(node),
   };
+}
+
+// { 'struct': 'BlockDeviceInfo', 'data': { ..., 'detect_zeroes': 'BlockdevDetectZeroesOptions',
+//     'cache': 'BlockdevCacheInfo' } }
+// { 'struct': 'BlockdevCacheInfo', 'data': { 'writeback': 'bool', 'direct': 'bool', 'no-flush': 'bool' } }
+/** Writing back is no matter of the image, but of the device. */
+function openedWith(node: Reply): Pick<BlockNode, 'opened'> {
+  const cache = node.optional('cache');
+  const direct = cache?.member('direct').flag() ?? false;
+  const noFlush = cache?.member('no-flush').flag() ?? false;
+  const zeroes = node.optional('detect_zeroes')?.text() ?? 'off';
+  const opened: ImageOptions = {
+    ...((direct || noFlush) && { cache: { direct, 'no-flush': noFlush } }),
+    ...(zeroes !== 'off' && { 'detect-zeroes': zeroes }),
+    ...(zeroes === 'unmap' && { discard: 'unmap' }),
+  };
+  return Object.keys(opened).length === 0 ? {} : { opened };
 }
 
 /** Takes the JSON that `qemu-img info --output=json` printed, already read. Throws `QmpGarbled`. */

@@ -193,7 +193,17 @@ export type DeleteInternalSnapshot = { readonly device: string; readonly name: s
 
 // { 'command': 'blockdev-add', 'data': 'BlockdevOptions' }
 /** With `backing: null` the file is opened without the one it stands on; left out, its header says what to open. */
-export type BlockdevAdd = {
+/**
+ * What an image is opened with, as far as QEMU tells of it: it does not of `aio`, and of `discard` only where
+ * `detect-zeroes` cannot be without it (7.2).
+ */
+export type ImageOptions = {
+  readonly cache?: { readonly direct: boolean; readonly 'no-flush': boolean };
+  readonly 'detect-zeroes'?: string;
+  readonly discard?: 'unmap';
+};
+
+export type BlockdevAdd = ImageOptions & {
   readonly driver: string;
   readonly 'node-name': string;
   readonly file: { readonly driver: string; readonly filename: string };
@@ -201,7 +211,7 @@ export type BlockdevAdd = {
   readonly 'read-only'?: boolean;
 };
 /** Reads zeros, keeps nothing: what a device holds while its image is closed. */
-export type BlockdevAddNull = {
+export type BlockdevAddNull = ImageOptions & {
   readonly driver: 'null-co';
   readonly 'node-name': string;
   readonly size: number;

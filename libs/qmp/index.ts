@@ -37,6 +37,7 @@ export {
   type BlockStream,
   type DeleteInternalSnapshot,
   type HumanMonitorCommand,
+  type ImageOptions,
   type JobStatus,
   type Migrate,
   type Migration,

@@ -115,6 +115,37 @@ describe.runIf(needsQemu())('a load in the living process', () => {
     await expectAgreement(home);
   });
 
+  test.each(['cache.no-flush=on', 'detect-zeroes=on', 'detect-zeroes=unmap,discard=unmap'])(
+    'and a capture keep what its disks were opened with: %s',
+    async (options) => {
+      const home = await house();
+      await home.off();
+      await home.boot({ disks: home.disks.map((disk) => ({ ...disk, options: [options] })) });
+      const opened = async (): Promise<unknown[]> => {
+        const blocks = (await home.vm.monitor.execute('query-block')) as {
+          inserted: { cache: Record<string, boolean>; detect_zeroes: string };
+        }[]; // Whether it writes back is what the guest's firmware has asked for.
+        return blocks.map(({ inserted: { cache, detect_zeroes } }) => ({
+          ...{ direct: cache['direct'], noFlush: cache['no-flush'], detect_zeroes },
+        }));
+      };
+      const before = await opened();
+      const inside = await captured(home, { diskOnly: true });
+      const frozen = await captured(home, {
+        memory: 'none',
+        disks: [external('dev-da'), external('dev-db')],
+      });
+      expect(await opened()).toEqual(before);
+      for (const snapshotId of [frozen, inside, frozen]) {
+        const { end, report } = await home.book.load(snapshotId);
+        expect(end, JSON.stringify(report)).toBe('loaded');
+        expect(await opened()).toEqual(before);
+      }
+      await writeAll(home, 0x33);
+      expect(await contents(home)).toBe('33 33');
+    },
+  );
+
   test('keeps the I/O limits of its disks', async () => {
     const home = await house();
     const id = '/machine/peripheral/dev-da/virtio-backend';

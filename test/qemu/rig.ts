@@ -16,6 +16,8 @@ export interface RigDisk {
   readonly format: string;
   /** Puts blkdebug between format and file, with these options, e.g. `inject-error.0.event=cluster_alloc`. */
   readonly blkdebug?: readonly string[];
+  /** More options of the image's node, e.g. `cache.no-flush=on`. */
+  readonly options?: readonly string[];
 }
 
 export interface RigOptions {
@@ -202,10 +204,11 @@ function qemuArguments(
   return [...machine, ...monitors, ...disks.flatMap(diskArguments), ...extraArgs];
 }
 
-function diskArguments({ node, file, format, blkdebug }: RigDisk): string[] {
+function diskArguments({ node, file, format, blkdebug, options = [] }: RigDisk): string[] {
   const layers = [`driver=file,node-name=${node}_f,filename=${file}`];
   if (blkdebug) layers.push([`driver=blkdebug,node-name=${node}_d,image=${node}_f`, ...blkdebug].join(','));
-  layers.push(`driver=${format},node-name=${node},file=${node}_${blkdebug ? 'd' : 'f'}`);
+  const top = `driver=${format},node-name=${node},file=${node}_${blkdebug ? 'd' : 'f'}`;
+  layers.push([top, ...options].join(','));
   const device = `virtio-blk-pci,drive=${node},id=dev-${node}`;
   return [...layers.flatMap((layer) => ['-blockdev', layer]), '-device', device];
 }

@@ -133,7 +133,9 @@ async function captureAll(errand: Errand, start: Start, subjects: Subjects): Pro
   const memoryFile = stream ? undefined : start.memoryFile;
   journal.progress({ phase: 'capturing', percent: null });
   for (const overlay of overlays) {
-    await steps.take('open the overlay', overlay.device, () => addNode(place, overlay, 'alone'));
+    await steps.take('open the overlay', overlay.device, () =>
+      addNode(place, { ...overlay, opened: diskOf(sight, overlay.device)?.opened }, 'alone'),
+    );
   }
   await openTargets(errand, start);
   if (memoryFile) {

@@ -14,7 +14,13 @@ import { nodeNameOf } from '../qemu/graph.ts';
 import type { ImageAt } from '../qemu/images.ts';
 import type { Start } from '../journal.ts';
 import { limitsFor } from './memory-stream.ts';
-import { requireExistingImage, requireNewFile, requireNothingAt } from '../qemu/named-files.ts';
+import {
+  homeAmong,
+  requireExistingImage,
+  requireHome,
+  requireNewFile,
+  requireNothingAt,
+} from '../qemu/named-files.ts';
 import { notAllowed } from '../qemu/paths.ts';
 import { isLocalFile, type SeenDisk, type Sight } from '../look/sight.ts';
 import { requireStreamable } from './stream-files.ts';
@@ -62,7 +68,7 @@ async function placeFor(
     return { file: resolved, by: 'existing' };
   }
   if (file !== undefined) return { file: await requireNewFile(place, vm, file), by: 'create' };
-  const beside = posix.join(posix.dirname(disk.file), `${tagOf(snapshotId)}-${index + 1}.${format}`);
+  const beside = posix.join(await requireHome(place, disk), `${tagOf(snapshotId)}-${index + 1}.${format}`);
   return { file: await requireNothingAt(place, beside), by: 'create' };
 }
 
@@ -97,16 +103,16 @@ export async function planMemoryFile(
       const beside = `${tagOf(snapshotId)}-memory${format === 'state' ? '.qcow2' : ''}`;
       const file = request.memoryFile
         ? await requireNewFile(errand.place, errand.vm, request.memoryFile)
-        : await requireNothingAt(errand.place, posix.join(homeOf(sight), beside));
+        : await requireNothingAt(errand.place, posix.join(await homeOf(errand, sight), beside));
       const planned = { file, node: nodeNameOf(snapshotId, MEMORY_NODE), format } as const;
       return { ...planned, ...(await limitsFor(errand.place, planned)) };
     }
   }
 }
 
-function homeOf({ disks }: Sight): string {
-  const first = disks.find(({ file, readOnly }) => isLocalFile(file) && !readOnly);
-  if (first) return posix.dirname(first.file);
+async function homeOf({ place }: Errand, sight: Sight): Promise<string> {
+  const home = await homeAmong(place, sight);
+  if (home) return posix.dirname(home.file);
   throw new Refusal(
     'disk-unsupported',
     'the machine has no local disk to put the memory beside: name a memoryFile',

@@ -3,7 +3,15 @@ import { QmpRefused } from '#qmp';
 import { realFile } from '../look/devices.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
-import { addNode, addPlaceholder, nodeNameOf, openNodes, removeNode, setDrive } from '../qemu/graph.ts';
+import {
+  addNode,
+  addPlaceholder,
+  nodeNameOf,
+  type OpenAs,
+  openNodes,
+  removeNode,
+  setDrive,
+} from '../qemu/graph.ts';
 import type { ImageAt } from '../qemu/images.ts';
 import { withTagsOfFile } from '../look/look-at-images.ts';
 import type { Place } from '../place.ts';
@@ -65,7 +73,7 @@ export async function makePlaceholder(
 ): Promise<void> {
   const placeholder = placeholderOf(operationId, index);
   await removeNode(place, placeholder); // Of a worker that died before it was used.
-  await addPlaceholder(place, placeholder, seen.virtualSizeBytes);
+  await addPlaceholder(place, placeholder, seen);
 }
 
 /**
@@ -86,7 +94,11 @@ export async function whileClosed<T>(errand: Errand, closing: Closing, work: () 
   } finally {
     // Whoever dies before this is found by a look; whoever fails leaves the device what it had.
     await errand.steps.take('open the image again', seen.device, () =>
-      reopen(errand.place, { qdev: seen.qdev ?? seen.device, image, placeholder }),
+      reopen(errand.place, {
+        qdev: seen.qdev ?? seen.device,
+        image: { ...image, opened: seen.opened },
+        placeholder,
+      }),
     );
   }
 }
@@ -112,7 +124,7 @@ async function close(errand: Errand, { seen, image, index, isPrepared = false }:
 
 async function reopen(
   place: Place,
-  { qdev, image, placeholder }: { qdev: string; image: DeviceImage; placeholder: string },
+  { qdev, image, placeholder }: { qdev: string; image: OpenAs; placeholder: string },
 ): Promise<void> {
   await addNode(place, image, 'with-chain');
   await setDrive(place, qdev, image.node);

@@ -5,13 +5,15 @@ import { behindPlaceholders } from './closed-disk.ts';
 import type { Errand, OperationOf } from '../errand.ts';
 import { findCapture, type Found } from '../create/evidence.ts';
 import { nodeNameOf, removeNode } from '../qemu/graph.ts';
+import { homeAmong } from '../qemu/named-files.ts';
+import type { Place } from '../place.ts';
 import { ImageRefused } from '../qemu/images.ts';
 import type { Pinned, Start } from '../journal.ts';
 import { topsOf } from './load-tops.ts';
 import { machineFor } from '../look/machine-config.ts';
 import { observe } from '../look/observe.ts';
 import { removeTags, standing } from '../delete/removal.ts';
-import { canHoldTags, isLocalFile, type SeenDisk, type Sight } from '../look/sight.ts';
+import { canHoldTags, type SeenDisk, type Sight } from '../look/sight.ts';
 
 /* Before a load leaves the present it saves it: a disk that gets a new top keeps its old one as it is, every other one
    gets a tag. */
@@ -45,9 +47,10 @@ export class Pin {
   async save(start: Start, sight: Sight): Promise<void> {
     if (!this.#wish || !this.isDue) return;
     const errand = { ...this.#errand, operationId: this.#wish.snapshotId }; // Its jobs must not look like the load's.
-    const planned = pinStart(start, this.#wish, sight);
-    const wanted = { ...planned, ...(await machineFor(errand.place, planned.memory)) };
-    await removeHalf(errand, plannedPin(start, this.#wish, sight), wanted, sight);
+    const planned = await plannedPin(errand.place, start, this.#wish, sight);
+    const captured = pinStart(start, this.#wish, planned, sight);
+    const wanted = { ...captured, ...(await machineFor(errand.place, captured.memory)) };
+    await removeHalf(errand, planned, wanted, sight);
     if (wanted.memory !== 'none' || Object.keys(wanted.files).length > 0)
       await capture(errand, wanted, sight);
     const seen = await behindPlaceholders(errand.place, errand.vm.disks, await observe(errand, 'in-files'));
@@ -60,8 +63,8 @@ export class Pin {
   /** Takes back what was saved of it. The load that wanted it does not happen. */
   async undo(start: Start, sight: Sight): Promise<void> {
     if (!this.#wish || !this.isDue) return;
-    const wanted = pinStart(start, this.#wish, sight);
-    await removeHalf(this.#errand, plannedPin(start, this.#wish, sight), wanted, sight);
+    const planned = await plannedPin(this.#errand.place, start, this.#wish, sight);
+    await removeHalf(this.#errand, planned, pinStart(start, this.#wish, planned, sight), sight);
   }
 
   #pinned(start: Start, wanted: Start, { found, seen }: { found: Found; seen: Sight }): Pinned {
@@ -103,19 +106,29 @@ interface Saving extends Pick<Start, 'plan' | 'undo'> {
  *
  * @throws {Refusal} `disk-unsupported` when there is no place for the memory
  */
-export function planSaving(wish: PinWish | undefined, tops: readonly PlannedLayer[], sight: Sight): Saving {
+export async function planSaving(
+  place: Place,
+  wish: PinWish | undefined,
+  tops: readonly PlannedLayer[],
+  sight: Sight,
+): Promise<Saving> {
   if (!wish) return { plan: [], undo: [], pinned: {} };
-  const pin = planPin(wish, tops, sight);
+  const pin = await planPin(place, wish, tops, sight);
   return { ...wordsOfPin(wish, pin, tops, sight), pinned: { pin } };
 }
 
 /** Throws as `planSaving` does. */
-function planPin({ snapshotId, what }: PinWish, tops: readonly PlannedLayer[], sight: Sight): PlannedPin {
+async function planPin(
+  place: Place,
+  { snapshotId, what }: PinWish,
+  tops: readonly PlannedLayer[],
+  sight: Sight,
+): Promise<PlannedPin> {
   const tagged = taggedBy(tops, sight);
   const files = Object.fromEntries(tagged.map(({ device, file }) => [device, file]));
   const isInDisks = tagged.length > 0 && tagged.length === writableOf(sight).length;
   if (what === 'disks' || sight.power === 'off' || isInDisks) return { snapshotId, files };
-  const home = writableOf(sight).find(({ file }) => isLocalFile(file));
+  const home = await homeAmong(place, sight);
   if (!home)
     throw new Refusal(
       'disk-unsupported',
@@ -164,11 +177,11 @@ const taggedBy = (tops: readonly PlannedLayer[], sight: Sight): SeenDisk[] =>
  * The capture that a pin is, in the words of one that somebody asked for. Its `overlays` are empty: the disks that get
  * new tops need none.
  */
-function pinStart(start: Start, wish: PinWish, sight: Sight): Start {
-  const { snapshotId, files, memoryFile: file } = plannedPin(start, wish, sight);
+function pinStart(start: Start, { what }: PinWish, planned: PlannedPin, sight: Sight): Start {
+  const { snapshotId, files, memoryFile: file } = planned;
   const tagged = taggedBy(topsOf(start), sight).filter(({ device }) => device in files);
   const vmState = sight.power === 'off' ? 'shutoff' : start.vmState; // It may have died since.
-  const memory = wish.what === 'memory' && vmState !== 'shutoff' ? 'internal' : 'none';
+  const memory = what === 'memory' && vmState !== 'shutoff' ? 'internal' : 'none';
   return {
     operationId: start.operationId,
     snapshotId,
@@ -185,8 +198,8 @@ function pinStart(start: Start, wish: PinWish, sight: Sight): Start {
 }
 
 /** A log of an earlier release does not tell. */
-const plannedPin = (start: Start, wish: PinWish, sight: Sight): PlannedPin =>
-  start.pin ?? planPin(wish, topsOf(start), sight);
+const plannedPin = async (place: Place, start: Start, wish: PinWish, sight: Sight): Promise<PlannedPin> =>
+  start.pin ?? planPin(place, wish, topsOf(start), sight);
 
 const memoryFileAt = (snapshotId: string, file: string): NonNullable<Start['memoryFile']> => ({
   file,

@@ -3,6 +3,8 @@ import { type PlannedLayer, Refusal, type SnapshotDisk, tagOf, tagOn } from '#le
 import { requireSpace } from '../create/create-plan.ts';
 import type { Errand } from '../errand.ts';
 import { nodeNameOf } from '../qemu/graph.ts';
+import { protocolOf } from '../qemu/images.ts';
+import { requireHome } from '../qemu/named-files.ts';
 import { isFixed, type LaunchNeeds } from './load-launch.ts';
 import { type LoadAsk, type LoadNeeds, memoryDisk } from './load-check.ts';
 import { requireChain, requireMemory, requireTag } from './load-files.ts';
@@ -72,7 +74,9 @@ async function planTop(
   }
   const at = { file, format: vm.layers.get(file)?.format ?? 'qcow2' };
   const found = await requireChain(place, vm, at);
-  const name = posix.join(posix.dirname(file), `${tagOf(operationId)}-${index}.qcow2`);
+  const isFile = (await protocolOf(place.world, file)) === 'file';
+  const home = isFile ? posix.dirname(file) : await requireHome(place, seen);
+  const name = posix.join(home, `${tagOf(operationId)}-${index}.qcow2`);
   const planned = { device, file: name, format: 'qcow2', node: nodeNameOf(operationId, index) };
   if (mode === 'external') return { ...planned, backing: file, by: 'create' };
   requireTag(at, found, tagOn(snapshot));

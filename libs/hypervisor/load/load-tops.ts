@@ -35,7 +35,9 @@ export async function makeTops(errand: Errand, start: Start, wish: LoadWish, sig
   await together(tops.map((top) => () => makeFile(errand, start, wish, top)));
   for (const top of isOn ? tops : []) {
     await pass(place.world, 'hypervisor.before-act');
-    await steps.take('open the new top', top.device, () => addNode(place, top, 'with-chain'));
+    await steps.take('open the new top', top.device, () =>
+      addNode(place, { ...top, opened: diskOf(sight, top.device)?.opened }, 'with-chain'),
+    );
     await pass(place.world, 'hypervisor.after-act');
   }
 }

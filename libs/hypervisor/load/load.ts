@@ -114,7 +114,7 @@ async function admit(
   const moved = [...plan.inPlace, ...tops.flatMap(({ device }) => diskOf(sight, device) ?? [])];
   const spared = await sparedAmong(errand, vm);
   const { files: unlinks } = whatBecomesFree(vm, operation, { tops, spared });
-  const saving = planSaving(operation.request.pin, tops, sight);
+  const saving = await planSaving(place, operation.request.pin, tops, sight);
   return {
     operationId,
     snapshotId: ask.snapshot.id,

@@ -31,6 +31,7 @@ export async function seenDisks(
       freeBytes: found[index]?.freeBytes ?? null,
       backing: await backingOf(files, block),
       qdev: block.qdev,
+      ...(block.opened && { opened: block.opened }),
     });
   }
   return [...disks.values()];

@@ -1,4 +1,5 @@
 import type { MachineConfig, VmState } from '#ledger';
+import type { ImageOptions } from '#qmp';
 
 /** One snapshot inside one disk's image, as a look found it. */
 export interface SeenTag {
@@ -35,6 +36,8 @@ export interface SeenDisk {
   readonly backing: string | null;
   /** Where QEMU's object tree keeps the device; null while no running QEMU has it, or when it has no name there. */
   readonly qdev: string | null;
+  /** How QEMU has opened the top layer; absent: as it does when it is told nothing, or not at all. */
+  readonly opened?: ImageOptions;
 }
 
 /** Everything that is neither running nor off is paused: prelaunch, guest-panicked, shutdown, io-error … */

@@ -3,12 +3,13 @@ import {
   type BlockdevAddNull,
   type BlockdevDel,
   type BlockNode,
+  type ImageOptions,
   parseNodes,
   QmpRefused,
   type SetDrive,
 } from '#qmp';
 import { GRAPH_TIMEOUT_MS, POWER_TIMEOUT_MS } from '../bounds.ts';
-import type { ImageAt } from './images.ts';
+import { type ImageAt, protocolOf } from './images.ts';
 import type { Place } from '../place.ts';
 
 /* QEMU's block graph: which images it has open, under which names, and which of them a device uses. */
@@ -17,19 +18,23 @@ import type { Place } from '../place.ts';
 export const nodeNameOf = (id: string, index: number): string =>
   `sl${id.replaceAll('-', '').slice(-24)}-${index}`;
 
+/** An image, the name that QEMU is to know it by, and how it is to be opened. */
+export type OpenAs = ImageAt & { readonly node: string; readonly opened?: ImageOptions | undefined };
+
 /**
  * Opens an image. `alone` without the one it stands on, `with-chain` with all that its header names. Throws what QEMU
  * refuses.
  */
 export async function addNode(
-  { line }: Place,
-  { file, format, node }: ImageAt & { readonly node: string },
+  { line, world }: Place,
+  { file, format, node, opened }: OpenAs,
   below: 'alone' | 'with-chain',
 ): Promise<void> {
   const options: BlockdevAdd = {
     driver: format,
     'node-name': node,
-    file: { driver: 'file', filename: file },
+    ...opened,
+    file: { driver: await protocolOf(world, file), filename: file },
     ...(below === 'alone' && format !== 'raw' && { backing: null }),
   };
   await line.held.execute('blockdev-add', options, { timeoutMs: GRAPH_TIMEOUT_MS });
@@ -46,11 +51,19 @@ export async function removeNode({ line }: Place, node: string): Promise<void> {
   }
 }
 
-/** What a device holds while its image is closed. */
-export async function addPlaceholder({ line }: Place, node: string, sizeBytes: number): Promise<void> {
+/**
+ * What a device holds while its image is closed. It is opened as the image was: whoever goes on after a death finds
+ * that nowhere else.
+ */
+export async function addPlaceholder(
+  { line }: Place,
+  node: string,
+  { virtualSizeBytes: sizeBytes, opened }: { virtualSizeBytes: number; opened?: ImageOptions },
+): Promise<void> {
   const options: BlockdevAddNull = {
     driver: 'null-co',
     'node-name': node,
+    ...opened,
     size: sizeBytes,
     'read-zeroes': true,
   };

@@ -155,7 +155,7 @@ export class Images {
 
   /** Whether an image holds nothing of its own: everything in it is read from below. Throws as `info` does. */
   async isEmpty(at: ImageAt): Promise<boolean | null> {
-    const args = ['map', '--output=json', '-U', aloneOf(at)];
+    const args = ['map', '--output=json', '-U', aloneOf(at, await protocolOf(this.#world, at.file))];
     const finished = await this.#world.run('qemu-img', args, { timeoutMs: COPY_TIMEOUT_MS });
     this.#transcript('qemu-img', args, finished);
     if (finished.stdout.length > EMPTY_MAP_CHARACTERS_MAX) return false; // Also when it was more than we can take.
@@ -174,7 +174,7 @@ export class Images {
    * image itself stands on is left out. Throws as `info` does.
    */
   async isInUse(at: ImageAt): Promise<boolean> {
-    const args = ['snapshot', '-q', '-d', TAG_OF_NOBODY, aloneOf(at)];
+    const args = ['snapshot', '-q', '-d', TAG_OF_NOBODY, aloneOf(at, await protocolOf(this.#world, at.file))];
     const finished = await this.#world.run('qemu-img', args, { timeoutMs: CHANGE_TIMEOUT_MS });
     this.#transcript('qemu-img', args, finished);
     if (finished.code === null) throw new NotNow('host-unreachable', wordsOf(finished));
@@ -245,15 +245,22 @@ export class Images {
 
   /** As options a file name is never parsed: not as a protocol, not as JSON, not as a flag. */
   async #optionsOf({ file, format }: ImageAt): Promise<string> {
-    const found = await this.#world.files.stat(file);
-    const driver = found?.kind === 'other' ? 'host_device' : 'file'; // Block devices need a driver of their own.
+    const driver = await protocolOf(this.#world, file);
     return `driver=${format},file.driver=${driver},file.filename=${file.replaceAll(',', ',,')}`;
   }
 }
 
+/** Block devices need a driver of their own. */
+export async function protocolOf(
+  { files }: Pick<World, 'files'>,
+  file: string,
+): Promise<'file' | 'host_device'> {
+  return (await files.stat(file))?.kind === 'other' ? 'host_device' : 'file';
+}
+
 /** An image without what it stands on. */
-const aloneOf = ({ file, format }: ImageAt): string =>
-  `json:${JSON.stringify({ driver: format, backing: null, file: { driver: 'file', filename: file } })}`;
+const aloneOf = ({ file, format }: ImageAt, driver: string): string =>
+  `json:${JSON.stringify({ driver: format, backing: null, file: { driver, filename: file } })}`;
 
 function healthOf(finished: Finished): ImageHealth {
   switch (finished.code) {

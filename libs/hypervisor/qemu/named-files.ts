@@ -1,10 +1,11 @@
 import { posix } from 'node:path';
-import { tagOf, type Vm } from '#ledger';
+import { Refusal, tagOf, type Vm } from '#ledger';
 import type { ImageInfo } from '#qmp';
 import type { FileStat } from '#world';
 import type { Errand } from '../errand.ts';
-import type { ImageAt } from './images.ts';
+import { type ImageAt, protocolOf } from './images.ts';
 import { realFile } from '../look/devices.ts';
+import { isLocalFile, type SeenDisk, type Sight } from '../look/sight.ts';
 import { insideRoots, notAllowed, reached, requirePlain } from './paths.ts';
 import type { Place } from '../place.ts';
 import { Thwarted } from '../trouble.ts';
@@ -33,6 +34,30 @@ export async function requireNothingAt({ world }: Place, path: string): Promise<
   const names = await world.files.list(posix.dirname(path));
   if (!names.includes(posix.basename(path)) && (await world.files.stat(path)) === null) return path;
   throw notAllowed(`${path} exists already: it would be wiped; name another file, or say mode "existing"`);
+}
+
+/**
+ * The directory of an image, for what is to lie beside it.
+ *
+ * @throws {Refusal} `disk-unsupported` for a block device: what is put beside one lies in memory
+ */
+export async function requireHome({ world }: Place, { device, file }: Home): Promise<string> {
+  if ((await protocolOf(world, file)) === 'file') return posix.dirname(file);
+  throw new Refusal(
+    'disk-unsupported',
+    `disk "${device}" is the block device ${file}, beside which no file can lie: say where it is to be made`,
+  );
+}
+
+type Home = Pick<SeenDisk, 'device' | 'file'>;
+
+/** A local disk that is a file, for what is to lie beside any of them; null when there is none. */
+export async function homeAmong({ world }: Place, { disks }: Sight): Promise<SeenDisk | null> {
+  for (const disk of disks) {
+    if (!isLocalFile(disk.file) || disk.readOnly) continue;
+    if ((await protocolOf(world, disk.file)) === 'file') return disk;
+  }
+  return null;
 }
 
 /**
