@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type Hypervisor, NotNow, openHypervisor } from '#hypervisor';
 import { pinsOf } from '#ledger';
 import { v7 } from 'uuid';
-import { realWorld } from '#world';
+import { realWorld, type World } from '#world';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Notebook, type Outcome, outcomeOf } from '../hypervisor/notebook.ts';
 import { house, type House } from './house.ts';
@@ -16,18 +16,32 @@ afterAll(cleanUp);
 
 type Wish = NonNullable<Parameters<House['book']['create']>[0]>;
 
-/** A worker that dies at a chosen point: it never comes back from there. */
+/** Workers one after the other, each of which may die at a chosen point: it never comes back from there. */
 class Death {
   passed: string[] = [];
   at: number | null = null;
   #reached: (() => void) | null = null;
+  #workers = 0;
+  readonly #children = new Set<Promise<unknown>>();
 
-  readonly fault = async (name: string): Promise<void> => {
-    this.passed.push(name);
-    if (this.at === null || this.passed.length !== this.at) return;
-    this.#reached?.();
-    await new Promise<never>(() => undefined);
-  };
+  /** The world of the next worker. Those before it do nothing any more, whatever they were doing side by side. */
+  world(): World {
+    this.#workers += 1;
+    const worker = this.#workers;
+    const real = realWorld(async (name) => {
+      if (worker !== this.#workers) return never();
+      this.passed.push(name);
+      if (this.at === null || this.passed.length < this.at) return;
+      this.#reached?.();
+      return never();
+    });
+    return { ...real, run: (...asked) => this.#watched(real.run(...asked)) };
+  }
+
+  /** Resolves when what the dead one had started has ended: that is sooner than a new ledgerd is up. */
+  async childless(): Promise<void> {
+    await Promise.all(this.#children);
+  }
 
   /** Resolves when it has died. */
   arm(at: number): Promise<void> {
@@ -40,7 +54,14 @@ class Death {
     this.passed = [];
     this.at = null;
   }
+
+  #watched<T>(child: Promise<T>): Promise<T> {
+    this.#children.add(child);
+    return child.finally(() => this.#children.delete(child));
+  }
 }
+
+const never = (): Promise<never> => new Promise<never>(() => undefined);
 
 interface Subject {
   readonly home: House;
@@ -51,7 +72,7 @@ interface Subject {
 
 async function subject(letters = 'ab'): Promise<Subject> {
   const death = new Death();
-  const home = await house({ letters, fault: death.fault });
+  const home = await house({ letters, world: () => death.world() });
   return { home, death, book: home.book, hypervisor: home.hypervisor };
 }
 
@@ -59,9 +80,11 @@ async function subject(letters = 'ab'): Promise<Subject> {
 async function succeed(subject: Subject): Promise<void> {
   const { home, death } = subject;
   await subject.hypervisor.close();
+  const world = death.world();
+  await death.childless();
   death.disarm();
   subject.hypervisor = openHypervisor({
-    world: realWorld(death.fault),
+    world,
     monitorRoots: [home.dir],
     imageRoots: [home.dir],
     worker: 'w2',
