@@ -20,6 +20,8 @@ export interface Wanted {
   readonly layers: ReadonlySet<Layer>;
   /** Those of them with a snapshot inside, which reads through what lies below. */
   readonly inhabited: ReadonlySet<Layer>;
+  /** Those of them that copies of the caller stand on: they stay where they are, and as they are. */
+  readonly read: ReadonlySet<Layer>;
 }
 
 /** The content of the layers right below goes into this one. Whatever lives inside it loses what it read there. */
@@ -52,7 +54,7 @@ export function melting(
   const pushes: Push[] = [];
   for (const { above, base, isChanged } of stands) {
     const isAlone = stands.filter((other) => other.base === base).length === 1;
-    const canMove = !above.isGiven && !wanted.inhabited.has(above);
+    const canMove = !above.isGiven && !wanted.inhabited.has(above) && !wanted.read.has(above);
     if (base && melts(base) && isAlone && canMove) pushes.push({ from: above, into: base });
     else if (isChanged) pulls.push({ into: above, onto: base });
   }

@@ -25,6 +25,8 @@ export interface ModelDisk {
   /** So that a capture has to say what it does with it. */
   readonly isRaw: boolean;
   readonly given: Layer;
+  /** What copies of the caller stand on. */
+  readonly read: Set<Layer>;
   top: Layer;
   content: Content;
 }
@@ -63,6 +65,8 @@ export interface Capture extends Memory {
   readonly modes: ReadonlyMap<string, Mode>;
   /** Whether a disk that is captured externally goes on in a format that holds snapshots. */
   readonly canHold: (letter: string) => boolean;
+  /** Letters of which a copy is made that holds the top layer only. */
+  readonly copiedTops: readonly string[];
 }
 
 export interface Load {
@@ -100,7 +104,7 @@ export class Model {
     this.disks = [...letters].map((letter) => {
       const isRaw = raw.includes(letter);
       const given: Layer = { isGiven: true, canHold: !isRaw, backing: null };
-      return { letter, isRaw, given, top: given, content: new Uint8Array(SLOTS) };
+      return { letter, isRaw, given, read: new Set(), top: given, content: new Uint8Array(SLOTS) };
     });
   }
 
@@ -121,9 +125,11 @@ export class Model {
     disk.content = Uint8Array.from(disk.content).fill(pattern, first, first + count);
   }
 
-  create({ id, name, hasMemory, isStream, modes, canHold }: Capture): void {
+  create({ id, name, hasMemory, isStream, modes, canHold, copiedTops }: Capture): void {
     const disks = new Map<string, Kept>();
     for (const disk of this.disks) {
+      const { backing } = disk.top;
+      if (backing && copiedTops.includes(disk.letter)) disk.read.add(backing);
       const mode = modes.get(disk.letter) ?? 'none';
       if (mode === 'none') continue;
       disks.set(disk.letter, { mode, layer: disk.top, content: disk.content });
@@ -220,12 +226,13 @@ export class Model {
     if (disk.top === from) disk.top = into;
   }
 
-  #wanted({ letter, top }: ModelDisk, going: readonly Held[]): Wanted {
+  #wanted({ letter, top, read }: ModelDisk, going: readonly Held[]): Wanted {
     const staying = [...this.snapshots.values()].filter((held) => !going.includes(held));
     const kept = staying.flatMap(({ disks }) => disks.get(letter) ?? []);
     return {
-      layers: new Set([top, ...kept.map(({ layer }) => layer)]),
+      layers: new Set([top, ...read, ...kept.map(({ layer }) => layer)]),
       inhabited: new Set(kept.filter(({ mode }) => mode === 'internal').map(({ layer }) => layer)),
+      read,
     };
   }
 

@@ -236,7 +236,7 @@ export const isToBeStarted = (
 function endsOfDelete({ id, strategy }: OperationOf<'delete'>, model: Model): string[] {
   switch (strategy) {
     case 'merge':
-      return model.losers(id).length > 0 ? ['refused: would-discard'] : [];
+      return model.losers(id).some(({ isPin }) => !isPin) ? ['refused: would-discard'] : [];
     case 'merge-force':
       return [];
     case 'discard':

@@ -1,11 +1,10 @@
 /* Does to the real machine and to the model what is asked for, and compares what came of it. */
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Refusal, type Report } from '#ledger';
 import { v7 } from 'uuid';
 import { disagreements, soundness } from './agreement.ts';
-import { DISK_MB, type Machine, Model } from './model.ts';
+import { type Content, DISK_MB, type Machine, Model } from './model.ts';
 import {
   type BackupWish,
   type Create,
@@ -19,11 +18,19 @@ import {
 import { Subject } from './subject.ts';
 import { wordsFor } from './words.ts';
 
+/** A copy of a disk that a caller asked for, and what the disk held then. */
+interface Copy {
+  readonly letter: string;
+  readonly image: { readonly file: string; readonly format: string };
+  readonly content: Content;
+}
+
 export class SideBySide {
   readonly model: Model;
   readonly subject: Subject;
   /** What happened, line by line. */
   readonly story: string[];
+  readonly #copies: Copy[] = [];
 
   constructor(machine: Machine) {
     const { letters, raw, hasLauncher } = machine;
@@ -84,8 +91,9 @@ export class SideBySide {
     });
     const { end, report } = await home.finish();
     if (end !== 'created') return this.#told(end, report);
-    await this.#expectExtras(id, create, report);
+    this.#expectExtras(create, report);
     for (const file of this.subject.callers) if (file.includes(id)) this.subject.callers.delete(file);
+    this.#keepCopies(id, create);
     this.model.create({
       id,
       name: home.book.snapshot(id).name,
@@ -93,6 +101,7 @@ export class SideBySide {
       isStream,
       modes: modesOf(create),
       canHold: (letter) => create.disks.get(letter)?.isQed !== true,
+      copiedTops: [...create.backups].flatMap(([letter, { sync }]) => (sync === 'top' ? letter : [])),
     });
     this.story.push(`   ${wordsFor(this.model.snapshot(id))}`);
     return end;
@@ -115,17 +124,28 @@ export class SideBySide {
     });
   }
 
-  /** The copies hold what their disks held, and are the caller's; and the guest was frozen if it could be. */
-  async #expectExtras(id: string, create: Create, report: Report): Promise<void> {
-    const wrong: string[] = [];
-    for (const [letter, wish] of create.backups) {
-      const copy = this.#copyOf(id, letter, wish);
-      const { content } = this.model.disk(letter);
-      wrong.push(
-        ...(await this.subject.whyNotIn(copy, content)).map((words) => `the copy of ${letter}: ${words}`),
-      );
-      rmSync(copy.file);
+  /** They are the caller's: whatever becomes of the layers they stand on, they go on holding what they hold. */
+  #keepCopies(id: string, { backups }: Create): void {
+    for (const [letter, wish] of backups) {
+      const image = this.#copyOf(id, letter, wish);
+      this.subject.callers.add(image.file);
+      this.#copies.push({ letter, image, content: this.model.disk(letter).content });
     }
+  }
+
+  /** In words: copies that do not hold what their disks held when they were made. */
+  async #spoiltCopies(): Promise<string[]> {
+    const wrong: string[] = [];
+    for (const { letter, image, content } of this.#copies) {
+      const words = await this.subject.whyNotIn(image, content);
+      wrong.push(...words.map((why) => `the copy of ${letter} in ${image.file}: ${why}`));
+    }
+    return wrong;
+  }
+
+  /** The guest was frozen if it could be. */
+  #expectExtras(create: Create, report: Report): void {
+    const wrong: string[] = [];
     const isDue = create.quiesce !== 'none' && this.model.power === 'running';
     const isFrozen = isDue && memoryOf(create, true) === 'none';
     const { quiesce } = report.type === 'ReportCreated' ? report.created : {};
@@ -236,7 +256,7 @@ export class SideBySide {
     for (const { letter, content } of disks) wrong.push(...(await this.subject.whyNot(letter, content)));
     const seen = this.subject.home.isOn && memory !== null ? this.subject.memory() : memory;
     if (seen !== memory) wrong.push(`the memory is ${seen}, not ${memory}`);
-    if (this.model.power === 'off') wrong.push(...soundness(this.subject));
+    if (this.model.power === 'off') wrong.push(...soundness(this.subject), ...(await this.#spoiltCopies()));
     if (this.subject.isFrozen) wrong.push('the guest is frozen');
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
   }
