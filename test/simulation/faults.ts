@@ -20,6 +20,14 @@ const RATES = {
   'delete-io-error': 0.05,
   'load-io-error': 0.03,
   'vm-state-lost': 0.15,
+  /** A copy between images finds no space in the middle. */
+  'copy-no-space': 0.03,
+  'agent-refuses': 0.05,
+  /** The guest agent answers when nobody waits any more. */
+  'agent-silent': 0.03,
+  /** The guest agent hangs up. */
+  'agent-gone': 0.03,
+  'launch-failed': 0.1,
   /** qemu-img is killed half-way. */
   'image-tool-killed': 0.01,
   /** qemu-img takes so long that whoever started it may be gone. */

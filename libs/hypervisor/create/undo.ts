@@ -42,13 +42,17 @@ export async function undo(
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
   const kept = await pushAllBack(errand, tops, sight);
-  const runsOn = sight.power === 'off' || !standsStill(start) || (await letRunOn(errand));
+  const runsOn = sight.power === 'off' || !mayStandStill(errand, start) || (await letRunOn(errand));
   await pass(world, 'hypervisor.after-undo');
   const layers = kept.length === 0 ? undefined : layersWith(kept, null);
   const left = { leftovers: [...leftovers, ...files], layers };
   if (runsOn) return failed(errand, { ...why, ...left });
   return held(errand, why.reason, `${why.message}; and QEMU would not let the machine run on`, left);
 }
+
+/** Pushing an overlay back stops the machine for its end: whoever dies there leaves it so to the next. */
+const mayStandStill = ({ isFirst }: Errand, start: Start): boolean =>
+  standsStill(start) || (!isFirst && start.wasRunning && start.overlays !== undefined);
 
 /**
  * Returns the overlays that stay under the machine, as nobody's snapshot: those that a caller has made, and those that

@@ -53,12 +53,15 @@ export async function awaitFoldJobs(errand: Errand): Promise<void> {
   const monitor = await reach(errand.place);
   if (!monitor) return;
   const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
-  for (const { id, status } of jobs) {
-    if (!isJobOf(errand.operationId, id) || status === 'concluded') continue;
+  for (const { id, type, status } of jobs) {
+    if (!isJobOf(errand.operationId, id) || !FOLDING.has(type) || status === 'concluded') continue;
     const trouble = await troubleIn(() => monitor.awaitJob(id, optionsFor(errand)));
     if (trouble?.kind === 'unknown') return; // Whoever looks next finds it as it is.
   }
 }
+
+/** How QEMU calls the jobs that copy between layers. */
+const FOLDING: ReadonlySet<string> = new Set(['stream', 'commit']);
 
 const CANCELED = /^Operation canceled$/i;
 

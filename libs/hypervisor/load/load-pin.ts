@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { type DiskCapture, type PinWish, tagOf } from '#ledger';
+import { type DiskCapture, type PinWish, tagOf, type VmState } from '#ledger';
 import { capture } from '../create/capture.ts';
 import { behindPlaceholders } from './closed-disk.ts';
 import type { Errand, OperationOf } from '../errand.ts';
@@ -99,7 +99,7 @@ export function pinStart(start: Start, { snapshotId, what }: PinWish, sight: Sig
   const swapped = new Set(topsOf(start).map(({ device }) => device));
   const writable = sight.disks.filter(({ readOnly }) => !readOnly);
   const tagged = writable.filter((disk) => !swapped.has(disk.device) && canHoldTags(disk));
-  const vmState = sight.power === 'off' ? 'shutoff' : start.vmState; // It may have died since.
+  const vmState = vmStateNow(start, sight);
   const memory = what === 'memory' && vmState !== 'shutoff' ? 'internal' : 'none';
   const isInDisk = tagged.length > 0 && tagged.length === writable.length;
   const memoryFile = memory === 'none' || isInDisk ? null : memoryFileOf(snapshotId, sight);
@@ -119,6 +119,12 @@ export function pinStart(start: Start, { snapshotId, what }: PinWish, sight: Sig
     ...(memoryFile && { memoryFile }),
   };
 }
+
+/** It may have died since the load began, or have been started: then it stands still by now. */
+const vmStateNow = ({ vmState }: Start, { power }: Sight): VmState => {
+  if (power === 'off') return 'shutoff';
+  return vmState === 'shutoff' ? 'paused' : vmState;
+};
 
 /** Null when the machine has no local disk to put it beside. */
 function memoryFileOf(snapshotId: string, { disks }: Sight): NonNullable<Start['memoryFile']> | null {

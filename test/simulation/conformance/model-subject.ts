@@ -96,7 +96,7 @@ class ModelSubject implements Subject {
       word.replace(/\b(DA|DB|NOPE)$/, (name) => PATHS[name as keyof typeof PATHS]),
     );
     const ends: Ended[] = [];
-    this.#host.run(args, { timeoutMs: DEADLINE_MS }, (finished) => ends.push(finished));
+    this.#host.run('qemu-img', args, { timeoutMs: DEADLINE_MS }, (finished) => ends.push(finished));
     await this.#until(() => ends.length > 0);
     return ends.map((ended) => normalEnd(args, ended, PATHS))[0];
   }
