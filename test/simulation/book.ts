@@ -223,7 +223,8 @@ export class Book {
       const frozen = data.layers?.contents.find((one) => one.snapshotId === id && one.device === device);
       return mode === 'external' ? (frozen?.file ?? null) : null;
     };
-    for (const [device, disk] of known.disks) known.disks.set(device, { ...disk, file: fileOf(device, disk) });
+    for (const [device, disk] of known.disks)
+      known.disks.set(device, { ...disk, file: fileOf(device, disk) });
     for (const { device, file } of data.evidence)
       if (!known.disks.has(device)) known.disks.set(device, { mode: 'internal', file, truth: null });
     const lost = [...known.disks].find(([, { mode, file }]) => mode !== 'none' && file === null);
@@ -319,8 +320,7 @@ export class Book {
   #forget(id: string): void {
     const known = this.#known(id);
     this.#disks.checkDeleted(known);
-    for (const other of this.snapshots.values())
-      if (other.parentId === id) other.parentId = known.parentId;
+    for (const other of this.snapshots.values()) if (other.parentId === id) other.parentId = known.parentId;
     if (this.current === id) this.current = known.parentId;
     this.snapshots.delete(id);
   }

@@ -60,6 +60,7 @@ export class Disks {
   ): { disks: Map<string, KnownDisk>; memory: KnownMemory | null } {
     if (this.#hasDiverged(disks, sinceMs)) {
       this.divergedCount += 1;
+      for (const device of this.#layers.devices) this.#vm.guest.forgiven.add(device);
       return { disks, memory: null };
     }
     const taken = [...disks].flatMap(([device, { mode, file }]) =>
@@ -80,7 +81,9 @@ export class Disks {
       });
     }
     return {
-      disks: new Map([...disks].map(([device, disk]) => [device, { ...disk, truth: truthIn(taken, device) }])),
+      disks: new Map(
+        [...disks].map(([device, disk]) => [device, { ...disk, truth: truthIn(taken, device) }]),
+      ),
       memory: saved && { file: where, isStream: memory.format === 'stream', serial: saved.serial },
     };
   }
@@ -152,13 +155,18 @@ export class Disks {
   /** As if nothing had been asked. */
   checkUndone(tag: string | null): void {
     for (const image of tag === null ? [] : this.#vm.images) {
-      const isThere = image.snapshots.some(({ name }) => name === tag) && !this.isExpected(image.path, tag ?? '');
+      const isThere =
+        image.snapshots.some(({ name }) => name === tag) && !this.isExpected(image.path, tag ?? '');
       must(!isThere, 'I14', () => `the create is undone, but ${image.path} still has its tag`);
     }
   }
 
   checkRemoved(file: string, tag: string): void {
-    must(this.#entriesIn(file, tag).length === 0, 'I2', () => `${tag} is said to be removed, but ${file} has it`);
+    must(
+      this.#entriesIn(file, tag).length === 0,
+      'I2',
+      () => `${tag} is said to be removed, but ${file} has it`,
+    );
     this.#expected.delete(`${file} ${tag}`);
   }
 
@@ -180,7 +188,9 @@ export class Disks {
    */
   #isThawed({ tag, disks }: Known): boolean {
     const tops = new Set(this.#layers.tops.values());
-    const isWritten = [...disks.values()].some(({ mode, file }) => mode === 'external' && tops.has(file ?? ''));
+    const isWritten = [...disks.values()].some(
+      ({ mode, file }) => mode === 'external' && tops.has(file ?? ''),
+    );
     if (isWritten) this.#thawed.add(tag);
     return this.#thawed.has(tag);
   }
@@ -285,7 +295,11 @@ export class Disks {
     const open = machine?.graph.devices.find(({ id }) => id === device);
     if (machine && open) return machine.graph.read(open.node);
     const top = host.files.image(this.#layers.tops.get(device) ?? '');
-    must(top !== undefined, 'I14', () => `${this.#layers.tops.get(device)}, on which ${device} stands, is not there`);
+    must(
+      top !== undefined,
+      'I14',
+      () => `${this.#layers.tops.get(device)}, on which ${device} stands, is not there`,
+    );
     return host.shelf.read(top);
   }
 

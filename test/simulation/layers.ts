@@ -48,7 +48,8 @@ export class Layers {
   /** The files from a top down. */
   chainUnder(file: string): string[] {
     const chain: string[] = [];
-    for (let next: string | null = file; next !== null; next = this.#layers.get(next)?.backing ?? null) chain.push(next);
+    for (let next: string | null = file; next !== null; next = this.#layers.get(next)?.backing ?? null)
+      chain.push(next);
     return chain;
   }
 
@@ -71,7 +72,11 @@ export class Layers {
       const open = machine?.graph.chainOf(node).map(({ image }) => image?.path ?? 'nothing') ?? [];
       const known = this.chainUnder(this.#tops.get(id) ?? '');
       const isKnown = known.every((file, at) => open[at] === file);
-      must(isKnown, 'I14', () => `${id} stands on ${open.join(' on ')}, the log says on ${known.join(' on ')}`);
+      must(
+        isKnown,
+        'I14',
+        () => `${id} stands on ${open.join(' on ')}, the log says on ${known.join(' on ')}`,
+      );
     }
   }
 }

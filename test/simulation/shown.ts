@@ -83,7 +83,10 @@ const placeOf = ({ id, depth, childCount }: LineageNode): unknown[] => [id, dept
 const treeOf = (vm: Vm, parentId: string | null, depth = 0): unknown[][] =>
   [...vm.snapshots.values()]
     .filter((snapshot) => snapshot.parentId === parentId)
-    .flatMap(({ id }) => [[id, depth, childrenOf(vm, id).filter(({ implicit }) => !implicit).length], ...treeOf(vm, id, depth + 1)]);
+    .flatMap(({ id }) => [
+      [id, depth, childrenOf(vm, id).filter(({ implicit }) => !implicit).length],
+      ...treeOf(vm, id, depth + 1),
+    ]);
 
 /** One is open at most, and what holds the machine is what operations say they have left. */
 function checkOperations(views: Views, { id: vmId, operation, hold }: Vm, askedCount: number): void {

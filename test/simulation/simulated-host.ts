@@ -54,7 +54,8 @@ export class SimulatedHost implements Surroundings {
     this.faults = faults;
     this.shelf = new Shelf(this.files, ({ path }) => this.#guests.get(directoryOf(path))?.instant() ?? 0);
     this.files.onImage = (image) => {
-      image.watcher = (change, entry) => this.#guests.get(directoryOf(image.path))?.watcher(change, entry, image);
+      image.watcher = (change, entry) =>
+        this.#guests.get(directoryOf(image.path))?.watcher(change, entry, image);
     };
   }
 

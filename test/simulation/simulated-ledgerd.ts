@@ -76,7 +76,10 @@ export class Core {
   }
 
   /** Throws `StoreTrouble` when the store is not to be had: a process would end then. */
-  static async boot(world: World, { disk, states, views: kept, meddle, hasLauncher }: Installation): Promise<Core> {
+  static async boot(
+    world: World,
+    { disk, states, views: kept, meddle, hasLauncher }: Installation,
+  ): Promise<Core> {
     const store = openMemoryStore(world, disk);
     const ledgers = openLedgers({ world, store, states: openMemoryStates(states) });
     const views = kept && (await kept.open(world, store));
@@ -191,7 +194,10 @@ export class Core {
     return registerVm(this.#ledgers, registration, asked);
   }
 
-  #commandOf(wish: Exclude<Wish, { what: 'register' | 'reconcile' | 'cancel' }>, operationId: string): Command {
+  #commandOf(
+    wish: Exclude<Wish, { what: 'register' | 'reconcile' | 'cancel' }>,
+    operationId: string,
+  ): Command {
     switch (wish.what) {
       case 'create': {
         const { what: _, isPlanned: __, ...rest } = wish;

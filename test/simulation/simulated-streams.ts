@@ -14,7 +14,8 @@ export function streamsOf(host: SimulatedHost, later: Later, onDeath: (undo: () 
   const { files, receivers, incoming } = host;
 
   function receive(path: string, file: string): Receiving {
-    if (files.stat(file)) throw new FileTrouble('EEXIST', file, `EEXIST: file already exists, open '${file}'`);
+    if (files.stat(file))
+      throw new FileTrouble('EEXIST', file, `EEXIST: file already exists, open '${file}'`);
     files.append(file, '');
     files.make(path, 'socket');
     const { promise: received, resolve, reject } = Promise.withResolvers<Measure>();

@@ -1,11 +1,5 @@
 import { v7 } from 'uuid';
-import {
-  type Connection,
-  type Files,
-  type Finished,
-  type RunOptions,
-  type World,
-} from '#world';
+import { type Connection, type Files, type Finished, type RunOptions, type World } from '#world';
 import type { Chance } from './chance.ts';
 import type { Timer } from './scheduler.ts';
 import type { SimulatedHost } from './simulated-host.ts';

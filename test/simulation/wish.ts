@@ -73,7 +73,8 @@ function load(chance: Chance, { vm, snapshots }: Book): LoadWish {
   const isOn = vm.machine !== null;
   const whole = [...snapshots].filter(([, known]) => isWhole(known));
   const fitting = whole.filter(([, { memory }]) => (memory !== null) === isOn || memory?.isStream === true);
-  const [snapshotId = ''] = (chance.happens(0.6) ? chance.pick(fitting) : undefined) ?? chance.pick(whole) ?? [];
+  const [snapshotId = ''] =
+    (chance.happens(0.6) ? chance.pick(fitting) : undefined) ?? chance.pick(whole) ?? [];
   const disksOnly = holdsDisks(snapshots.get(snapshotId)) && chance.happens(isOn ? 0.15 : 0.5);
   const safety = chance.pick(SAFETIES);
   return { what: 'load', snapshotId, resume: chance.pick(RESUMES), safety, ...(disksOnly && { disksOnly }) };

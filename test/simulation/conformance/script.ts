@@ -1,11 +1,16 @@
 import type { Fault } from '../faults.ts';
+import { dismiss, img, info, kill, opts, say, start, take, transaction } from './words.ts';
 
 export type Message = Readonly<Record<string, unknown>>;
 
 /** One thing done to a QEMU and its images. */
 export type Step =
-  | { readonly say: Message | string }
-  /** `qemu-img`, where DA and DB stand for the images' paths. */
+  | { readonly say: Message | string; readonly until?: Until }
+  /** The guest writes a block of its first disk. */
+  | { readonly write: { readonly block: number; readonly value: number } }
+  /** What a file reads, block by block, whoever has it open. */
+  | { readonly read: string }
+  /** `qemu-img`, where DA, DB, NOPE and X1 to X4 stand for paths; the last ones for files that are not there at first. */
   | { readonly img: readonly string[] }
   /** SIGKILL. */
   | { readonly kill: true }
@@ -14,6 +19,9 @@ export type Step =
   | { readonly secondComes: true }
   /** The one that talks leaves; from now on the second one talks. */
   | { readonly firstLeaves: true };
+
+/** How far a job must have come before anything else is done. */
+export type Until = 'pending' | 'ready' | 'concluded';
 
 export interface Script {
   readonly steps: readonly Step[];
@@ -32,19 +40,7 @@ export interface Subject {
   close(): Promise<void>;
 }
 
-const say = (execute: string, args?: Message): Step => ({
-  say: { execute, ...(args && { arguments: args }) },
-});
-const img = (...args: string[]): Step => ({ img: args });
-const kill: Step = { kill: true };
-const start: Step = { start: true };
-
-const take = (device: string, name: string): Message => ({
-  type: 'blockdev-snapshot-internal-sync',
-  data: { device, name },
-});
 const abort: Message = { type: 'abort', data: {} };
-const transaction = (...actions: Message[]): Step => say('transaction', { actions });
 const both = (name: string): Step => transaction(take('da', name), take('db', name));
 const remove = (args: Message): Step => say('blockdev-snapshot-delete-internal-sync', args);
 const job = (command: string, id: string, args: Message): Step[] => [
@@ -52,16 +48,8 @@ const job = (command: string, id: string, args: Message): Step[] => [
   say('query-jobs'),
   say('query-status'),
 ];
-const dismiss = (id: string): Step => say('job-dismiss', { id });
 const DISKS = { devices: ['da', 'db'] };
 const look: readonly Step[] = [say('query-block'), img('info', '-U', '--output=json', 'DA'), info('DB')];
-
-function info(disk: string): Step {
-  return img('info', '-U', '--output=json', disk);
-}
-
-/** As the product names an image: by options, never by a name that could be parsed. */
-const opts = (disk: string): string => `driver=qcow2,file.driver=file,file.filename=${disk}`;
 
 export const SCRIPTS: Readonly<Record<string, Script>> = {
   'what it says of itself and of nonsense': {

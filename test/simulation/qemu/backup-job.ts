@@ -5,7 +5,6 @@ import { conclude, type Job, newJob } from './job.ts';
 import type { JsonObject } from './json.ts';
 import type { Machine } from './machine.ts';
 import { nodeNamed } from './opening.ts';
-import { QmpError } from './qmp-error.ts';
 import { pause, type Work } from './work.ts';
 
 export const BACKUP: Shape = {
@@ -33,9 +32,7 @@ interface Backup {
 // oxlint-disable-next-line require-yield -- the job begins when the transaction has ended
 export function* beginBackup(machine: Machine, data: JsonObject): Work<() => Work<void>> {
   const { graph } = machine;
-  const name = textOf(data, 'device');
-  const source = graph.find(name);
-  if (!source) throw new QmpError(`Cannot find device='${name}' nor node-name='${name}'`);
+  const source = nodeNamed(machine, textOf(data, 'device'));
   const target = nodeNamed(machine, textOf(data, 'target'));
   const sync = textOf(data, 'sync');
   const job = newJob(machine, textOf(data, 'job-id'), 'backup', BLOCKS);
@@ -77,14 +74,11 @@ function watch(machine: Machine, { job, source, target, was }: Backup): void {
     if (node === source && target.image?.content[block] === HOLE) target.image.copyIn(block, was[block] ?? 0);
   };
   machine.beforeWrite.add(save);
-  job.cancel = () =>
-    machine.later(CANCEL_MS, `job ${job.id} is cancelled`, () => {
-      machine.beforeWrite.delete(save);
-      if (job.status !== 'concluded') give(machine, job, 'Operation canceled');
-    });
+  job.cancel = () => {
+    machine.beforeWrite.delete(save);
+    give(machine, job, 'Operation canceled');
+  };
 }
-
-const CANCEL_MS = 0.5;
 
 function give(machine: Machine, job: Job, error: string | null): void {
   job.error = error;

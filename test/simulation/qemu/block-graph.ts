@@ -55,7 +55,12 @@ export class BlockGraph {
 
   /** Opens an image whose lock is free; what it stands on is open already. */
   open(image: Image, { name, fileName, isReadOnly, backing }: Opening): BlockNode {
-    const file: BlockNode = { ...plain(image), name: fileName ?? this.#ownName(), driver: 'file', isOwned: fileName !== undefined };
+    const file: BlockNode = {
+      ...plain(image),
+      name: fileName ?? this.#ownName(),
+      driver: 'file',
+      isOwned: fileName !== undefined,
+    };
     this.nodes.push(file);
     const node: BlockNode = {
       ...plain(image),
@@ -80,8 +85,11 @@ export class BlockGraph {
     const node = this.find(name);
     if (!node) throw new QmpError(`Failed to find node with node-name='${name}'`);
     if (!node.isOwned) throw new QmpError(`Node ${name} is not owned by the monitor`);
-    const busy = [...this.busy.values()].find(({ nodes }) => nodes.includes(node));
-    if (busy || this.isUsed(node)) throw new QmpError(`Node ${name} is in use`);
+    const job = this.jobOn(node);
+    if (job) throw new QmpError(`Node '${name}' is busy: block device is in use by block job: ${job}`);
+    const above = this.isBacking(node);
+    if (above) throw new QmpError(`Node '${name}' is busy: node is used as backing hd of '${above.name}'`);
+    if (this.isUsed(node)) throw new QmpError(`Node ${name} is in use`);
     node.image?.flush();
     this.nodes = this.nodes.filter((other) => other !== node);
     this.settle();
@@ -93,6 +101,12 @@ export class BlockGraph {
       this.devices.some((device) => device.node === node) ||
       this.nodes.some(({ file, backing }) => file === node || backing === node)
     );
+  }
+
+  /** The kind of the job that works on a node. */
+  jobOn(node: BlockNode): string | undefined {
+    for (const { job, nodes } of this.busy.values()) if (nodes.includes(node)) return job;
+    return undefined;
   }
 
   isBacking(node: BlockNode): BlockNode | undefined {

@@ -13,6 +13,8 @@ import { pause, type Work } from './work.ts';
 /** For one block, which stands for a share of the whole disk. */
 const COPY_LEAST_MS = 0.5;
 const COPY_MOST_MS = 5_000;
+/** From `job-complete` to the pivot. */
+const COMPLETE_MS = 0.3;
 
 export const STREAM: Shape = {
   'job-id': 'string',
@@ -29,16 +31,19 @@ export function blockStream(machine: Machine, args: JsonObject): Json {
   const { graph } = machine;
   const into = nodeToCopy(machine, textOf(args, 'device'));
   const baseName = optionalTextOf(args, 'base-node');
-  const base = baseName === null ? null : nodeNamed(machine, baseName);
+  const base = baseName === null ? null : nodeNamed(machine, baseName, '');
   const chain = graph.chainOf(into);
   if (base && !chain.slice(1).includes(base))
     throw new QmpError(`Node '${base.name}' is not a backing image of '${into.name}'`);
   const below = chain.slice(1, base ? chain.indexOf(base) : undefined);
   const job = begin(machine, args, { type: 'stream', nodes: [into, ...below, ...(base ? [base] : [])] });
-  machine.beside(`job ${job.id}`, copying(machine, job, { from: below, into }, () => {
-    job.end = () => over(machine, job, () => standOn(into, base, optionalTextOf(args, 'backing-file')));
-    wait(machine, job, 'pending');
-  }));
+  machine.beside(
+    `job ${job.id}`,
+    copying(machine, job, { from: below, into }, () => {
+      job.end = () => over(machine, job, () => standOn(into, base, optionalTextOf(args, 'backing-file')));
+      wait(machine, job, 'pending');
+    }),
+  );
   return {};
 }
 
@@ -47,8 +52,8 @@ export function blockCommit(machine: Machine, args: JsonObject): Json {
   const { graph } = machine;
   const active = nodeToCopy(machine, textOf(args, 'device'));
   const topName = optionalTextOf(args, 'top-node');
-  const top = topName === null ? active : nodeNamed(machine, topName);
-  const base = nodeNamed(machine, textOf(args, 'base-node'));
+  const top = topName === null ? active : nodeNamed(machine, topName, '');
+  const base = nodeNamed(machine, textOf(args, 'base-node'), '');
   const chain = graph.chainOf(active);
   const [from, to] = [chain.indexOf(top), chain.indexOf(base)];
   if (from < 0 || to < 0)
@@ -61,16 +66,24 @@ export function blockCommit(machine: Machine, args: JsonObject): Json {
   graph.settle();
   const source = chain.slice(from, to);
   const copy = { from: source, into: base };
-  if (top === active) machine.beside(`job ${job.id}`, copying(machine, job, copy, () => ready(machine, job, copy, active)));
+  if (top === active)
+    machine.beside(
+      `job ${job.id}`,
+      copying(machine, job, copy, () => ready(machine, job, copy, active)),
+    );
   else {
     const child = chain[from - 1];
-    machine.beside(`job ${job.id}`, copying(machine, job, copy, () => {
-      job.end = () => over(machine, job, () => {
-        if (child) standOn(child, base, optionalTextOf(args, 'backing-file'));
-        base.isReadOnly = true;
-      });
-      wait(machine, job, 'pending');
-    }));
+    machine.beside(
+      `job ${job.id}`,
+      copying(machine, job, copy, () => {
+        job.end = () =>
+          over(machine, job, () => {
+            if (child) standOn(child, base, optionalTextOf(args, 'backing-file'));
+            base.isReadOnly = true;
+          });
+        wait(machine, job, 'pending');
+      }),
+    );
   }
   return {};
 }
@@ -78,15 +91,16 @@ export function blockCommit(machine: Machine, args: JsonObject): Json {
 function nodeToCopy({ graph }: Machine, name: string): BlockNode {
   const node = graph.find(name);
   if (!node) throw new QmpError(`Device '${name}' not found`, 'DeviceNotFound');
-  for (const { job, nodes } of graph.busy.values())
-    if (nodes.includes(node))
-      throw new QmpError(`Node '${name}' is busy: block device is in use by block job: ${job}`);
+  const job = graph.jobOn(node);
+  if (job) throw new QmpError(`Node '${name}' is busy: block device is in use by block job: ${job}`);
   return node;
 }
 
 /** Whoever else stands on it would see it change. */
 function requireAlone({ graph }: Machine, base: BlockNode, chain: readonly BlockNode[]): void {
-  const other = graph.nodes.find(({ backing, name }) => backing === base && !chain.some((node) => node.name === name));
+  const other = graph.nodes.find(
+    ({ backing, name }) => backing === base && !chain.some((node) => node.name === name),
+  );
   if (!other) return;
   throw new QmpError(
     `Permission conflict on node '${base.name}': permissions 'write' are both required by an unnamed block device (uses node '${base.name}' as 'main node') and unshared by node '${other.name}' (uses node '${base.name}' as 'backing' child).`,
@@ -140,12 +154,14 @@ function copyBlock({ from, into }: Copy, block: number): void {
 /** All is copied, and what the guest writes from now on goes to both. */
 function ready(machine: Machine, job: Job, copy: Copy, active: BlockNode): void {
   const base = copy.into;
-  job.end = () => over(machine, job, () => {
-    for (let block = 0; block < BLOCKS; block += 1) copyBlock(copy, block);
-    base.image?.flush();
-    for (const device of machine.graph.devices) if (device.node === active) device.node = base;
-    if (base.image) base.image.frozen = null;
-  });
+  const pivot = (): void =>
+    over(machine, job, () => {
+      for (let block = 0; block < BLOCKS; block += 1) copyBlock(copy, block);
+      base.image?.flush();
+      for (const device of machine.graph.devices) if (device.node === active) device.node = base;
+      if (base.image) base.image.frozen = null;
+    });
+  job.end = () => machine.later(COMPLETE_MS, `job ${job.id} pivots`, pivot);
   wait(machine, job, 'ready');
 }
 

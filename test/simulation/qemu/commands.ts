@@ -78,13 +78,17 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
     blockdevAdd,
   ),
-  'blockdev-del': inTime({ 'node-name': 'string' }, ({ graph }, args) => graph.close(textOf(args, 'node-name'))),
+  'blockdev-del': inTime({ 'node-name': 'string' }, ({ graph }, args) =>
+    graph.close(textOf(args, 'node-name')),
+  ),
   'qom-set': atOnce({ path: 'string', property: 'string', value: 'string' }, setDrive),
   'block-stream': atOnce(STREAM, blockStream),
   'block-commit': atOnce(COMMIT, blockCommit),
   migrate: atOnce({ uri: 'string' }, migrate),
   migrate_cancel: atOnce({}, cancelMigration),
-  'query-migrate-parameters': atOnce({}, ({ migrationBytesPerS }) => ({ 'max-bandwidth': migrationBytesPerS })),
+  'query-migrate-parameters': atOnce({}, ({ migrationBytesPerS }) => ({
+    'max-bandwidth': migrationBytesPerS,
+  })),
   'migrate-set-parameters': atOnce({ '*max-bandwidth': 'number' }, (machine, args) => {
     machine.migrationBytesPerS = Number(args['max-bandwidth']);
   }),

@@ -13,7 +13,8 @@ export function* copyTool(
   const [source = '', target = ''] = args.slice(-2);
   const { files } = shelf;
   const image = files.image(source);
-  if (!image) return { code: 1, stdout: '', stderr: `cp: cannot stat '${source}': No such file or directory\n` };
+  if (!image)
+    return { code: 1, stdout: '', stderr: `cp: cannot stat '${source}': No such file or directory\n` };
   if (surroundings.isFull() || surroundings.faults.happens('copy-no-space'))
     return { code: 1, stdout: '', stderr: `cp: error writing '${target}': No space left on device\n` };
   files.make(target, 'file');

@@ -49,7 +49,8 @@ function* holding(
   const images: Image[] = [];
   for (const path of paths) {
     const image = shelf.files.image(path);
-    if (!image) return failed(`Could not open '${path}': Could not open '${path}': No such file or directory`);
+    if (!image)
+      return failed(`Could not open '${path}': Could not open '${path}': No such file or directory`);
     const trouble = lockTrouble(image, wanted.write.includes(path) ? 'write' : 'read');
     if (trouble) return failed(`Could not open '${path}': ${trouble}`);
     images.push(image);
@@ -63,11 +64,23 @@ function* holding(
   return finished;
 }
 
+/** Whoever opens an image opens what it stands on. */
+function chainTrouble({ shelf }: Invocation, path: string): Finished | null {
+  const image = shelf.files.image(path);
+  for (const lower of image ? shelf.chainOf(image).slice(1) : []) {
+    const trouble = lockTrouble(lower, 'read');
+    if (trouble) return failed(`Could not open '${path}': Could not open backing file: ${trouble}`);
+  }
+  return null;
+}
+
 /** `rebase`: the header changes last. With `-u` nothing else does. */
 export function* rebase(invocation: Invocation): Work<Finished> {
   const { flags, named, surroundings } = invocation;
   const [path = ''] = named;
   const backing = backingIn(invocation, '-b');
+  const locked = flags.has('-u') ? null : chainTrouble(invocation, path);
+  if (locked) return locked;
   return yield* holding(invocation, { write: [path], read: [] }, function* ([image]) {
     if (!image) return ok();
     yield* slowly(surroundings);
@@ -87,11 +100,8 @@ function* copyUp(
   const lower = backing ? shelf.files.image(backing.path) : undefined;
   if (backing && !lower)
     return failed(`Could not open new backing file '${backing.path}': No such file or directory`);
-  const below = [...shelf.chainOf(image).slice(1), ...(lower ? [lower] : [])];
-  for (const one of below) {
-    const trouble = lockTrouble(one, 'read');
-    if (trouble) return failed(`Could not open old backing file '${one.path}': ${trouble}`);
-  }
+  const trouble = lower ? lockTrouble(lower, 'read') : null;
+  if (trouble) return failed(`Could not open new backing file '${backing?.path}': ${trouble}`);
   for (let block = 0; block < BLOCKS; block += 1) {
     yield* pause(surroundings.chance, COPY_MS, `copies block ${block}`);
     const was = shelf.below(image)[block] ?? 0;
@@ -115,13 +125,18 @@ export function* commit(invocation: Invocation): Work<Finished> {
   const chain = top ? shelf.chainOf(top) : [];
   const end = chain.findIndex((image) => image.path === base);
   if (top && end < 0) return failed(`Did not find '${base}' in the backing chain of '${path}'`);
+  const locked = chainTrouble(invocation, path);
+  if (locked) return locked;
   const between = chain.slice(1, end).map((image) => image.path);
   return yield* holding(invocation, { write: [path, base], read: between }, function* () {
     yield* slowly(surroundings);
     const target = chain[end];
     for (let block = 0; block < BLOCKS && target; block += 1) {
       yield* pause(surroundings.chance, COPY_MS, `commits block ${block}`);
-      const value = chain.slice(0, end).map((image) => image.content[block] ?? HOLE).find((one) => one !== HOLE);
+      const value = chain
+        .slice(0, end)
+        .map((image) => image.content[block] ?? HOLE)
+        .find((one) => one !== HOLE);
       if (value === undefined) continue;
       if (isOutOfSpace(surroundings)) return failed(`Block job failed: ${NO_SPACE}`);
       target.write(block, value);

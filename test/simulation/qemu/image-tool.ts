@@ -15,8 +15,7 @@ const DELETE_MS = 11;
 const CHECK_CODES = { clean: 0, errors: 2, torn: 2, leaks: 3 } as const;
 
 const COMMANDS: Readonly<Record<string, (invocation: Invocation) => Work<Finished>>> = {
-  info: (invocation) =>
-    reading(invocation, (image) => ok(`${json(imageInfo(image, image.snapshots))}\n`)),
+  info: (invocation) => reading(invocation, (image) => ok(`${json(imageInfo(image, image.snapshots))}\n`)),
   check: (invocation) =>
     invocation.options.has('-r')
       ? writing(invocation, (image) => repair(invocation, image))

@@ -67,7 +67,10 @@ export class Image {
   constructor(
     path: string,
     format: Format = 'qcow2',
-    { virtualSizeBytes = 16 * 1024 * 1024, backing = null }: Partial<Pick<Image, 'virtualSizeBytes' | 'backing'>> = {},
+    {
+      virtualSizeBytes = 16 * 1024 * 1024,
+      backing = null,
+    }: Partial<Pick<Image, 'virtualSizeBytes' | 'backing'>> = {},
   ) {
     this.path = path;
     this.format = format;

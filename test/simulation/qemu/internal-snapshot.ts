@@ -21,7 +21,7 @@ const isDisk = (node: BlockNode): node is Disk => node.image !== null && node.dr
 export function diskOf({ graph }: Machine, device: string): Disk {
   const node = graph.find(device);
   if (!node) throw new QmpError(`Cannot find device='${device}' nor node-name='${device}'`);
-  if (isDisk(node) && !graph.isBacking(node)) return node;
+  if (isDisk(node) && !graph.isBacking(node) && graph.jobOn(node) === undefined) return node;
   throw new QmpError('Need a root block node');
 }
 
@@ -42,7 +42,11 @@ export interface NewEntry {
 }
 
 /** Adds an entry to the table. As the whole table is written, what QEMU has forgotten is lost from the file too. */
-export function addEntry({ surroundings, guest, graph }: Machine, disk: Disk, entry: NewEntry): SnapshotEntry {
+export function addEntry(
+  { surroundings, guest, graph }: Machine,
+  disk: Disk,
+  entry: NewEntry,
+): SnapshotEntry {
   const { image } = disk;
   forgetHidden(disk);
   image.flush();

@@ -69,8 +69,10 @@ export function finalize(machine: Machine, id: string): void {
 /** `job-complete`. */
 export function complete(machine: Machine, id: string): void {
   const job = jobAt(machine, id);
-  if (job.status !== 'ready' || !job.end) throw unable(job, 'complete');
-  job.end();
+  const { end } = job;
+  if (job.status !== 'ready' || !end) throw unable(job, 'complete');
+  delete job.end; // Told twice, it refuses the second time.
+  end();
 }
 
 /** `job-cancel`. */

@@ -72,7 +72,10 @@ export class Machine {
   #running: Running | null = null;
 
   /** Throws a `QmpError` when an image is in use. */
-  constructor(surroundings: Surroundings, { name, disks, isWaiting, guest, isIncoming = false }: MachineSetup) {
+  constructor(
+    surroundings: Surroundings,
+    { name, disks, isWaiting, guest, isIncoming = false }: MachineSetup,
+  ) {
     this.surroundings = surroundings;
     this.name = name;
     this.guest = guest;

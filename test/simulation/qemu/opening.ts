@@ -26,7 +26,8 @@ function openBelow(machine: Machine, { path }: Backing): BlockNode {
     const backing = image.backing ? openBelow(machine, image.backing) : null;
     return machine.graph.open(image, { name: null, isReadOnly: true, backing });
   } catch (error) {
-    if (error instanceof QmpError) throw new QmpError(`Could not open backing file: ${error.message}`);
+    if (error instanceof QmpError)
+      throw new QmpError(`Could not open backing file: ${error.message.split('\n', 1).join()}`);
     throw error;
   }
 }
@@ -70,28 +71,27 @@ export function blockdevAdd(machine: Machine, args: JsonObject): void {
   if (args['backing'] === undefined) openWithChain(machine, image, naming);
   else {
     requireFree(image, naming.isReadOnly ? 'read' : 'write');
-    graph.open(image, { ...naming, backing: below === null ? null : nodeNamed(machine, below) });
+    graph.open(image, { ...naming, backing: below === null ? null : nodeNamed(machine, below, '') });
   }
   graph.settle();
 }
 
-/** Throws as QEMU does for a name that it does not know. */
-export function nodeNamed({ graph }: Machine, name: string): BlockNode {
+/** Throws as QEMU does for a name that it does not know, of a device perhaps. */
+export function nodeNamed({ graph }: Machine, name: string, device = name): BlockNode {
   const node = graph.find(name);
   if (node) return node;
-  throw new QmpError(`Cannot find device='' nor node-name='${name}'`);
+  throw new QmpError(`Cannot find device='${device}' nor node-name='${name}'`);
 }
 
 const QDEV = /^\/machine\/peripheral\/([^/]+)(?:\/virtio-backend)?$/;
 
 /** `qom-set` of a device's `drive`. Nothing tells the guest. */
-export function setDrive({ graph }: Machine, args: JsonObject): void {
+export function setDrive(machine: Machine, args: JsonObject): void {
+  const { graph } = machine;
   const path = textOf(args, 'path');
   const device = graph.devices.find(({ id }) => id === QDEV.exec(path)?.[1]);
   if (!device) throw new QmpError(`Device '${path}' not found`, 'DeviceNotFound');
-  const name = textOf(args, 'value');
-  const node = graph.find(name);
-  if (!node) throw new QmpError(`Cannot find device='' nor node-name='${name}'`);
+  const node = nodeNamed(machine, textOf(args, 'value'), '');
   if (node.isReadOnly) throw new QmpError('Block node is read-only');
   device.node = node;
   graph.settle();

@@ -10,16 +10,14 @@ const PUT_MS = 0.8;
 /** `blockdev-snapshot`: whatever stood on the node stands on the overlay now. Returns what takes it back. */
 export function* putOverlay(machine: Machine, name: string, overlayName: string): Work<() => Work<void>> {
   const { graph, surroundings, guest } = machine;
-  const node = graph.find(name);
-  if (!node) throw new QmpError(`Cannot find device='${name}' nor node-name='${name}'`);
+  const node = nodeNamed(machine, name);
   const overlay = nodeNamed(machine, overlayName);
   const above = graph.isBacking(node);
   if (above) throw new QmpError(`Node '${name}' is busy: node is used as backing hd of '${above.name}'`);
   if (graph.isUsed(overlay)) throw new QmpError('The overlay is already in use');
   if (overlay.backing) throw new QmpError('The overlay already has a backing image');
-  for (const { job, nodes } of graph.busy.values())
-    if (nodes.includes(node))
-      throw new QmpError(`Node '${name}' is busy: block device is in use by block job: ${job}`);
+  const job = graph.jobOn(node);
+  if (job) throw new QmpError(`Node '${name}' is busy: block device is in use by block job: ${job}`);
   yield* pause(surroundings.chance, PUT_MS, `put ${overlayName} on ${name}`);
   const wasReadOnly = node.isReadOnly;
   node.image?.flush();
@@ -32,10 +30,11 @@ export function* putOverlay(machine: Machine, name: string, overlayName: string)
   node.isReadOnly = true;
   for (const device of graph.devices) if (device.node === node) device.node = overlay;
   graph.settle();
-  return () => takeOff(machine, { node, overlay }, () => {
-    node.isReadOnly = wasReadOnly;
-    if (node.image) node.image.frozen = before;
-  });
+  return () =>
+    takeOff(machine, { node, overlay }, () => {
+      node.isReadOnly = wasReadOnly;
+      if (node.image) node.image.frozen = before;
+    });
 }
 
 // oxlint-disable-next-line require-yield -- nothing was written

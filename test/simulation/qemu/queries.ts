@@ -10,25 +10,26 @@ export const blocks = (machine: Machine): Json =>
     device: '',
     locked: false,
     removable: false,
-    inserted: shownNode(machine, node),
+    inserted: shownNode(machine, node, node.backing ? machine.graph.chainOf(node.backing) : []),
     qdev: `/machine/peripheral/${id}/virtio-backend`,
     type: 'unknown',
   }));
 
 /** Every node, newest first, each format above its file. */
 export const nodes = (machine: Machine): Json =>
-  machine.graph.nodes.toReversed().map((node) => shownNode(machine, node));
+  machine.graph.nodes.toReversed().map((node) => shownNode(machine, node, []));
 
-function shownNode(machine: Machine, node: BlockNode): JsonObject {
-  const { name, isReadOnly, driver, backing } = node;
-  const below = backing && machine.graph.chainOf(backing);
+/** With all that it stands on, or none of it. */
+function shownNode(machine: Machine, node: BlockNode, below: readonly BlockNode[]): JsonObject {
+  const { name, driver, backing } = node;
+  const format = machine.graph.nodes.find(({ file }) => file === node) ?? node;
   return {
     iops_rd: 0,
     detect_zeroes: 'off',
     iops_wr: 0,
-    ro: isReadOnly,
+    ro: node.isOwned ? node.isReadOnly : format.isReadOnly, // What QEMU opened by itself follows what stands on it.
     'node-name': name,
-    backing_file_depth: below?.length ?? 0,
+    backing_file_depth: below.length,
     drv: driver,
     iops: 0,
     bps_wr: 0,
@@ -39,26 +40,27 @@ function shownNode(machine: Machine, node: BlockNode): JsonObject {
     cache: { 'no-flush': false, direct: false, writeback: true },
     file: fileNameOf(node),
     ...(backing && { backing_file: fileNameOf(backing) }),
-    image: shownImage(machine, node),
+    image: shownImage(machine, node, below),
   };
 }
 
-const fileNameOf = ({ image }: BlockNode): string => image?.path ?? 'null-co://';
+const fileNameOf = ({ image, sizeBytes }: BlockNode): string =>
+  image?.path ?? `json:{"read-zeroes": true, "driver": "null-co", "size": ${sizeBytes}}`;
 
-function shownImage(machine: Machine, node: BlockNode): JsonObject {
-  const { image, driver, sizeBytes, backing } = node;
+function shownImage(machine: Machine, node: BlockNode, below: readonly BlockNode[]): JsonObject {
+  const { image, driver, sizeBytes } = node;
+  const [next, ...rest] = below;
   if (!image || driver === 'file') {
     return {
       'virtual-size': sizeBytes,
       filename: fileNameOf(node),
       format: driver,
-      ...(image && { 'actual-size': 200_704 }),
-      'dirty-flag': false,
+      ...(image && { 'actual-size': 200_704, 'dirty-flag': false }),
     };
   }
   return {
     ...imageInfo(image, machine.tableOf(node)),
-    ...(backing && { 'backing-image': shownImage(machine, backing) }),
+    ...(next && { 'backing-image': shownImage(machine, next, rest) }),
   };
 }
 

@@ -38,6 +38,7 @@ export function* runJob(type: string, work: JobWork, machine: Machine, args: Jso
     if (!(error instanceof QmpError)) throw error;
     job.error = error.message;
   }
+  job.done = job.total; // Also of one that failed.
   machine.later(CONCLUDE_MS, `job ${job.id} concludes`, () => conclude(machine, job));
   return {};
 }
