@@ -46,6 +46,7 @@ export class Book {
     this.#layers = new Layers(vm);
     this.#disks = new Disks(vm, this.#layers);
     vm.host.watch(vm.directory, (change, entry, image) => this.#watch(change, entry, image));
+    vm.onBoot = () => this.#booted();
     vm.host.files.onUnlink(vm.directory, (path) => this.#watchUnlink(path));
   }
 
@@ -363,6 +364,12 @@ export class Book {
       'I19',
       () => `${change} of ${entry.name} on ${image.path}, which the log knows nothing of`,
     );
+  }
+
+  /** A machine that is started before a load is over writes on what the load has saved of it already. */
+  #booted(): void {
+    const pin = this.snapshots.get(this.open?.pinId ?? '');
+    if (pin) this.#disks.isThawed(pin);
   }
 
   /** A load makes copies of layers, with all that is inside. */

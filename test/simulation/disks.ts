@@ -173,7 +173,7 @@ export class Disks {
   /** Every snapshot that is whole holds what it always held. */
   checkContents(known: Iterable<Known>): void {
     for (const snapshot of known) {
-      if (!isWhole(snapshot) || this.#isThawed(snapshot)) continue;
+      if (!isWhole(snapshot) || this.isThawed(snapshot)) continue;
       for (const [device, disk] of snapshot.disks) this.#checkContent(snapshot, device, disk);
       const { memory, tag } = snapshot;
       if (!memory) continue;
@@ -186,7 +186,7 @@ export class Disks {
    * What a load was about to leave, and did not: the machine writes on it again. The ledger lets nobody load it as long
    * as that is so, and a look for drift calls it suspect.
    */
-  #isThawed({ tag, disks }: Known): boolean {
+  isThawed({ tag, disks }: Known): boolean {
     const tops = new Set(this.#layers.tops.values());
     const isWritten = [...disks.values()].some(
       ({ mode, file }) => mode === 'external' && tops.has(file ?? ''),
@@ -293,7 +293,7 @@ export class Disks {
   #present(device: string): Content {
     const { machine, host } = this.#vm;
     const open = machine?.graph.devices.find(({ id }) => id === device);
-    if (machine && open) return machine.graph.read(open.node);
+    if (machine && open?.node.image) return machine.graph.read(open.node); // On a placeholder nobody writes.
     const top = host.files.image(this.#layers.tops.get(device) ?? '');
     must(
       top !== undefined,

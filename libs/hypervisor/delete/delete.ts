@@ -220,10 +220,14 @@ async function stopped(
   return held(errand, reason, message, { layers });
 }
 
-/** A worker that died may have left the machine standing still; one that goes on lets it run by itself. */
+/**
+ * A worker that died may have left the machine standing still, also one that was off when it began; one that goes on
+ * lets it run by itself.
+ */
 async function letRunOn(errand: Errand, { wasRunning, vmState }: Start, plan: DeletePlan): Promise<void> {
   const stopsMachine = plan.tags.length + plan.folds.length > 0;
-  if (errand.isFirst || !wasRunning || !stopsMachine || vmState === 'shutoff') return;
+  const ran = wasRunning || vmState === 'shutoff';
+  if (errand.isFirst || !ran || !stopsMachine) return;
   if ((await powerNow(errand)) === 'paused') await letMachineRunOn(errand); // It may have died since.
 }
 

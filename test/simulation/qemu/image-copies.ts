@@ -25,8 +25,7 @@ export function* create(invocation: Invocation): Work<Finished> {
   const old = shelf.files.image(path);
   const trouble = old ? lockTrouble(old, 'write') : null;
   if (trouble) return failed(`${path}: ${trouble}`);
-  yield* slowly(surroundings);
-  yield* pause(surroundings.chance, MAKE_MS, `makes ${path}`);
+  yield* pause(surroundings.chance, MAKE_MS, `makes ${path}`); // Never slow: one that outlived its ledgerd would make a file that nobody knows of.
   if (surroundings.isFull() || surroundings.faults.happens('create-no-space'))
     return failed(`${path}: Could not write qcow2 header: ${NO_SPACE}`);
   const backing = backingIn(invocation, '-b');
