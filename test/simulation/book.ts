@@ -230,7 +230,8 @@ export class Book {
       if (!known.disks.has(device)) known.disks.set(device, { mode: 'internal', file, truth: null });
     const lost = [...known.disks].find(([, { mode, file }]) => mode !== 'none' && file === null);
     must(lost === undefined, 'I1', () => `nothing says where ${lost?.[0]} of ${id} is`);
-    const { disks, memory } = this.#disks.checkCaptured(known, data.memory, this.open?.atMs ?? 0);
+    if (!this.open) return;
+    const { disks, memory } = this.#disks.checkCaptured(known, data.memory, this.open);
     for (const [device, disk] of disks) known.disks.set(device, disk);
     known.memory = memory;
     known.status = 'complete';
@@ -294,6 +295,8 @@ export class Book {
       must(leftovers.length === 0, 'rule 6', () => `${type} is undone, and yet has leftovers`);
       this.#disks.checkUndone(tag);
     }
+    if (type === 'CreateFailed' && this.open) this.#disks.hasDiverged(this.open);
+    if (this.open?.pinId && !this.snapshots.has(this.open.pinId)) this.#disks.fade(tagOf(this.open.pinId));
     this.#end();
   }
 
@@ -353,6 +356,7 @@ export class Book {
     const { open } = this;
     if (id === null || this.#isCopy(image)) return;
     const isOwn = [open?.snapshotId, open?.pinId, ...(open?.targets ?? [])].includes(id);
+    if (change === 'remove' && this.#isOldPin(id)) this.#disks.fade(entry.name);
     const isMoved = isOwn && open !== null && open.started !== null;
     const isAllowed = {
       add: isMoved && (open.kind === 'create' || open.pinId === id),

@@ -26,7 +26,9 @@ export class Disks {
   readonly #astray = new Set<string>();
 
   /** Captures of which nobody can tell that they are none. */
-  divergedCount = 0;
+  #divergedCount = 0;
+  /** Tags of pins of which a part may be there or gone. */
+  readonly #faded = new Set<string>();
   /** Tags of snapshots whose layer the machine has gone on in. */
   readonly #thawed = new Set<string>();
 
@@ -56,13 +58,9 @@ export class Disks {
   checkCaptured(
     { tag, disks }: Known,
     memory: DataOf<'SnapshotCreated'>['memory'],
-    sinceMs: number,
+    open: Open,
   ): { disks: Map<string, KnownDisk>; memory: KnownMemory | null } {
-    if (this.#hasDiverged(disks, sinceMs)) {
-      this.divergedCount += 1;
-      for (const device of this.#layers.devices) this.#vm.guest.forgiven.add(device);
-      return { disks, memory: null };
-    }
+    if (open.kind === 'create' && this.hasDiverged(open)) return { disks, memory: null };
     const taken = [...disks].flatMap(([device, { mode, file }]) =>
       mode === 'none' || file === null ? [] : [this.#taken(device, { mode, file, tag })],
     );
@@ -89,17 +87,23 @@ export class Disks {
   }
 
   /**
-   * The machine has died in a capture, with something in its new overlay already, was started from what lies below, as
-   * the ledger still said, and has died again before anybody saw it: nothing tells that the lower one was written since.
+   * The machine was started in the middle of a capture, from what lies below the new overlays, as the ledger still said.
+   * If it dies again before anybody sees it nothing tells that the lower layer was written since.
    */
-  #hasDiverged(disks: Known['disks'], sinceMs: number): boolean {
-    const { host, lastTouchedMs } = this.#vm;
-    const external = [...disks.values()].filter(({ mode }) => mode === 'external');
-    const wasWritten = external.some(({ file }) => {
-      const image = host.files.image(file ?? '');
-      return image !== undefined && image.frozen === null && image.frozenOnceMs > sinceMs;
-    });
-    return wasWritten && lastTouchedMs >= sinceMs;
+  hasDiverged({ started, atMs }: Pick<Open, 'started' | 'atMs'>): boolean {
+    const { overlays = [], vmState } = started ?? {};
+    if (overlays.length === 0 || this.#vm.lastTouchedMs < atMs) return false;
+    const { files } = this.#vm.host;
+    const wasWritten = overlays.some(({ backing }) => files.image(backing ?? '')?.frozen === null);
+    if (vmState !== 'shutoff' && !wasWritten) return false;
+    this.#divergedCount += 1;
+    for (const device of this.#layers.devices) this.#vm.guest.forgiven.add(device);
+    return true;
+  }
+
+  /** An earlier pin was removed in part, or one that the log never had: nobody has said so. */
+  fade(tag: string): void {
+    this.#faded.add(tag);
   }
 
   /** What was forgiven is over: whatever is there now counts. */
@@ -173,7 +177,7 @@ export class Disks {
   /** Every snapshot that is whole holds what it always held. */
   checkContents(known: Iterable<Known>): void {
     for (const snapshot of known) {
-      if (!isWhole(snapshot) || this.isThawed(snapshot)) continue;
+      if (!isWhole(snapshot) || this.isThawed(snapshot) || this.#faded.has(snapshot.tag)) continue;
       for (const [device, disk] of snapshot.disks) this.#checkContent(snapshot, device, disk);
       const { memory, tag } = snapshot;
       if (!memory) continue;
@@ -245,7 +249,8 @@ export class Disks {
     const tags = new Set([...known.values()].map(({ tag }) => tag));
     for (const { path, snapshots } of this.#vm.images) {
       for (const { name } of snapshots) {
-        must(!name.startsWith(PREFIX) || tags.has(name) || this.isExpected(path, name), 'I2', () => {
+        const isKnown = tags.has(name) || this.isExpected(path, name) || this.#faded.has(name);
+        must(!name.startsWith(PREFIX) || isKnown, 'I2', () => {
           return `${path} has ${name}, of which the ledger knows nothing`;
         });
       }
@@ -280,9 +285,15 @@ export class Disks {
       'the guest ran on a torn disk': damaged,
       'a machine was started from a layer that was frozen meanwhile': this.#astray.size,
       'a machine has gone on in what a load was to leave': this.#thawed.size,
-      'a machine was started from below an overlay in use, and died unseen': this.divergedCount,
+      'a pin was saved or removed in part, and nobody says so': this.#leftFaded(),
+      'a machine was started from below an overlay in use, and died unseen': this.#divergedCount,
     };
     return new Map(Object.entries(all).filter(([, times]) => times > 0));
+  }
+
+  #leftFaded(): number {
+    const there = new Set(this.#vm.images.flatMap(({ snapshots }) => snapshots.map(({ name }) => name)));
+    return [...this.#faded].filter((tag) => there.has(tag)).length;
   }
 
   #isAstray(file: string): boolean {

@@ -20,6 +20,7 @@ import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
 import { machineFor } from '../look/machine-config.ts';
 import { glance, observeTrouble } from '../look/observe.ts';
+import { removeNode } from '../qemu/graph.ts';
 import { letRunOn } from '../qemu/power.ts';
 import { endMigration } from './memory-stream.ts';
 import { requireApart } from '../qemu/named-files.ts';
@@ -137,9 +138,19 @@ async function conclude(
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);
-  if (found.isWhole) return reportCreated(errand, start, found);
+  if (found.isWhole) {
+    if (sight.power !== 'off') await leaveAsFound(errand, start);
+    return reportCreated(errand, start, found);
+  }
   const isThere = found.isTaken && sight.power !== 'off';
   return undo(errand, start, { sight, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
+}
+
+/** What was cut off behind the capture itself: its memory file is closed, and a machine that ran runs again. */
+async function leaveAsFound(errand: Errand, start: Start): Promise<void> {
+  const { memoryFile } = start;
+  if (memoryFile?.format === 'state') await troubleIn(() => removeNode(errand.place, memoryFile.node));
+  if (standsStill(start)) await letRunOn(errand);
 }
 
 /** Of a capture that is there, and whose worker died before it could tell the rest. */

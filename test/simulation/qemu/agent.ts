@@ -19,6 +19,8 @@ const SILENT_MOST_MS = 60_000;
 export class Agent {
   readonly #machine: Machine;
   #client: Socket | null = null;
+  /** It does one thing after the other, whoever asked for it. */
+  #busyUntilMs = 0;
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -37,7 +39,7 @@ export class Agent {
   }
 
   #hear(socket: Socket, text: string): void {
-    const { chance, faults } = this.#machine.surroundings;
+    const { chance, faults, scheduler } = this.#machine.surroundings;
     const question: unknown = JSON.parse(text);
     if (!isObject(question)) return;
     if (faults.happens('agent-gone')) return socket.close();
@@ -45,7 +47,8 @@ export class Agent {
       ? chance.betweenLog(SILENT_LEAST_MS, SILENT_MOST_MS)
       : chance.betweenLog(ANSWER_LEAST_MS, ANSWER_MOST_MS);
     const { execute, arguments: args } = question;
-    this.#machine.later(ms, `agent comes to ${String(execute)}`, () => {
+    this.#busyUntilMs = Math.max(this.#busyUntilMs, scheduler.nowMs) + ms;
+    this.#machine.later(this.#busyUntilMs - scheduler.nowMs, `agent comes to ${String(execute)}`, () => {
       if (!this.#machine.isRunning) return;
       const isSync = execute === 'guest-sync-delimited';
       const answer = isSync && isObject(args) ? { return: args['id'] ?? 0 } : this.#answer(String(execute));
