@@ -131,8 +131,7 @@ export class Book {
       case 'DeleteRequested':
         return this.#doomed(event.data, atMs);
       case 'OperationStarted':
-        if (this.open) this.open.started = event.data;
-        return;
+        return this.#started(event.data);
       case 'SnapshotPinned':
         return this.#pinned(event.data);
       case 'SnapshotCreated':
@@ -195,6 +194,7 @@ export class Book {
     const kept = (device: string): boolean => (disks.get(device)?.mode ?? 'none') !== 'none';
     for (const device of memory && !data.disksOnly ? this.devices : [])
       if (!kept(device)) this.vm.guest.forgiven.add(device);
+    if (data.pin) this.#disks.pins.add(tagOf(data.pin.snapshotId));
     this.#begin('load', data, { pinId: data.pin?.snapshotId ?? null, atMs });
   }
 
@@ -215,6 +215,11 @@ export class Book {
   ): void {
     const atInstant = this.vm.guest.instant;
     this.open = { id, kind, snapshotId, pinId, targets, atMs, atInstant, started: null };
+  }
+
+  #started(data: DataOf<'OperationStarted'>): void {
+    if (this.open) this.open.started = data;
+    for (const { file, by } of data.overlays ?? []) if (by === 'copy') this.#disks.layerCopies.add(file);
   }
 
   #captured(id: string, data: DataOf<'SnapshotCreated'> | DataOf<'SnapshotPinned'>): void {
@@ -248,6 +253,7 @@ export class Book {
   #pinned(data: DataOf<'SnapshotPinned'>): void {
     this.#add(data.snapshotId, data.parentId, { status: 'pending', tag: tagOf(data.snapshotId) });
     this.#pins.add(data.snapshotId);
+    this.#disks.pins.add(tagOf(data.snapshotId));
     const known = this.#known(data.snapshotId);
     for (const { device, mode } of data.disks) known.disks.set(device, { mode, file: null, truth: null });
     this.#relayer(data.layers);

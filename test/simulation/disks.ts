@@ -27,6 +27,10 @@ export class Disks {
 
   /** Captures of which nobody can tell that they are none. */
   #divergedCount = 0;
+  /** Tags of all that loads have saved. An earlier one may be removed any time, in part. */
+  readonly pins = new Set<string>();
+  /** Files that loads have copied with all that was inside. */
+  readonly layerCopies = new Set<string>();
   /** Tags of pins of which a part may be there or gone. */
   readonly #faded = new Set<string>();
   /** Tags of snapshots whose layer the machine has gone on in. */
@@ -60,9 +64,14 @@ export class Disks {
     memory: DataOf<'SnapshotCreated'>['memory'],
     open: Open,
   ): { disks: Map<string, KnownDisk>; memory: KnownMemory | null } {
-    if (open.kind === 'create' && this.hasDiverged(open)) return { disks, memory: null };
+    if (open.kind === 'create' && this.hasDiverged(open)) {
+      const { file } = memory;
+      return { disks, memory: file === undefined ? null : { file, isStream: false, serial: null } };
+    }
     const taken = [...disks].flatMap(([device, { mode, file }]) =>
-      mode === 'none' || file === null ? [] : [this.#taken(device, { mode, file, tag })],
+      mode === 'none' || file === null
+        ? []
+        : [this.#taken(device, { mode, file, tag, isOff: open.started?.vmState === 'shutoff' })],
     );
     const instants = new Set(taken.map(({ instant }) => instant));
     must(instants.size <= 1, 'I1', () => `${tag} holds disks of ${instants.size} different instants`);
@@ -113,7 +122,10 @@ export class Disks {
     guest.forgiven.clear();
   }
 
-  #taken(device: string, { mode, file, tag }: { mode: string; file: string; tag: string }): Taken {
+  #taken(
+    device: string,
+    { mode, file, tag, isOff }: { mode: string; file: string; tag: string; isOff: boolean },
+  ): Taken {
     if (mode === 'internal') {
       const { truth, instant } = this.#onlyEntry(device, file, tag);
       return { device, file, truth, instant };
@@ -121,8 +133,9 @@ export class Disks {
     const { shelf, files } = this.#vm.host;
     const image = files.image(file);
     must(image !== undefined, 'I1', () => `${file}, which is to hold ${device} of ${tag}, is not there`);
-    const truth = image.frozen?.truth ?? shelf.read(image); // Nothing freezes one of a machine that is off.
-    return { device, file, truth, instant: image.frozen?.instant ?? this.#vm.guest.instant };
+    const frozen = isOff ? null : image.frozen; // Nothing freezes one of a machine that is off.
+    const truth = frozen?.truth ?? shelf.read(image);
+    return { device, file, truth, instant: frozen?.instant ?? this.#vm.guest.instant };
   }
 
   /** What was written since a load began is the guest's own. */
@@ -180,7 +193,7 @@ export class Disks {
       if (!isWhole(snapshot) || this.isThawed(snapshot) || this.#faded.has(snapshot.tag)) continue;
       for (const [device, disk] of snapshot.disks) this.#checkContent(snapshot, device, disk);
       const { memory, tag } = snapshot;
-      if (!memory) continue;
+      if (memory?.serial === null || !memory) continue;
       const { serial } = this.#memoryIn(memory.file, tag, memory.isStream);
       must(serial === memory.serial, 'I14', () => `${memory.file} holds another memory than that of ${tag}`);
     }
@@ -249,7 +262,8 @@ export class Disks {
     const tags = new Set([...known.values()].map(({ tag }) => tag));
     for (const { path, snapshots } of this.#vm.images) {
       for (const { name } of snapshots) {
-        const isKnown = tags.has(name) || this.isExpected(path, name) || this.#faded.has(name);
+        const isTold = tags.has(name) || this.isExpected(path, name) || this.#faded.has(name);
+        const isKnown = isTold || this.layerCopies.has(path) || this.pins.has(name);
         must(!name.startsWith(PREFIX) || isKnown, 'I2', () => {
           return `${path} has ${name}, of which the ledger knows nothing`;
         });
@@ -258,7 +272,8 @@ export class Disks {
     const memories = new Set([...known.values()].map(({ memory }) => memory?.file));
     for (const name of this.#vm.host.files.list(this.#vm.directory)) {
       const path = `${this.#vm.directory}/${name}`;
-      const isKnown = this.#layers.has(path) || memories.has(path) || copies.has(path);
+      const isKept = this.#layers.has(path) || memories.has(path) || copies.has(path);
+      const isKnown = isKept || [...this.pins].some((tag) => name.startsWith(tag));
       must(isKnown || this.isExpected(path, ''), 'I2', () => `nobody knows anything of ${path}`);
     }
   }
@@ -335,7 +350,11 @@ export class Disks {
     });
     const nodes = this.#vm.machine?.graph.nodes ?? [];
     const isHidden = nodes.some(({ hidden }) => hidden.has(entry));
-    must(!isHidden, 'I1', () => `QEMU has forgotten ${tag} on ${device}: its next write there removes it`);
+    must(
+      !isHidden || this.pins.has(tag),
+      'I1',
+      () => `QEMU has forgotten ${tag} on ${device}: its next write there removes it`,
+    );
     return entry;
   }
 }

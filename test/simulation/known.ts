@@ -16,7 +16,8 @@ export interface KnownDisk {
 export interface KnownMemory {
   readonly file: string;
   readonly isStream: boolean;
-  readonly serial: number;
+  /** Null: nobody knows. */
+  readonly serial: number | null;
 }
 
 /** A snapshot that lives, as far as the log has said. */

@@ -157,11 +157,12 @@ async function fold(
   if (stop) return { stop };
   const after = machineAfter(vm, plan.change);
   errand.place.disks = after.disks;
-  const seen = await withUnplugged(errand, start, await observe(errand, 'listed'));
+  // What QEMU has forgotten still stands in a file.
+  const seen = await withUnplugged(errand, start, await observe(errand, 'in-files'));
   const wrong = await whyFoldedWrong(errand, plan, { after, seen });
   if (wrong) return { stop: wrong };
   const isRenamed = await nameTops(errand, start, after, seen);
-  return { seen: isRenamed ? await withUnplugged(errand, start, await observe(errand, 'listed')) : seen };
+  return { seen: isRenamed ? await withUnplugged(errand, start, await observe(errand, 'in-files')) : seen };
 }
 
 interface Cleared {
