@@ -4,7 +4,8 @@ import { cleanUp, needsQemu } from '../qemu/rig.ts';
 import { modelSubject } from './conformance/model-subject.ts';
 import { realSubject } from './conformance/real-subject.ts';
 import { LAYER_SCRIPTS } from './conformance/layers.ts';
-import { SCRIPTS, type Script, type Subject } from './conformance/script.ts';
+import { SCRIPTS } from './conformance/script.ts';
+import type { Script, Subject } from './conformance/step.ts';
 
 afterAll(cleanUp);
 

@@ -1,7 +1,7 @@
 import { canonicalJson, type StoredEvent } from '#event-store';
 import { childrenOf, evolve, type Hold, readVmEvent, type Snapshot, unborn, type Vm } from '#ledger';
 import { type LineageNode, SNAPSHOT_STATUSES, type SnapshotView, type Views, type VmView } from '#views';
-import type { Standing } from './book.ts';
+import type { Standing } from './standing.ts';
 import type { LoggedEvent } from './logged-event.ts';
 import { must } from './violation.ts';
 

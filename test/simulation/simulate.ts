@@ -1,5 +1,6 @@
 import { MemoryDisk, type PersistedState } from '#event-store';
-import type { Book, Standing } from './book.ts';
+import type { Book } from './book.ts';
+import type { Standing } from './standing.ts';
 import { Caller } from './caller.ts';
 import { Chance } from './chance.ts';
 import { type Fault, Faults } from './faults.ts';

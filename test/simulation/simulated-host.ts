@@ -5,7 +5,7 @@ import type { SavedMemory } from './qemu/content.ts';
 import { copyTool } from './qemu/copy-tool.ts';
 import type { Image, Watcher } from './qemu/image.ts';
 import { imageTool } from './qemu/image-tool.ts';
-import type { Receiver } from './qemu/migration.ts';
+import type { Receiver } from './qemu/migrating.ts';
 import { Shelf } from './qemu/shelf.ts';
 import { Task, type Surroundings, type Work } from './qemu/work.ts';
 import type { Scheduler } from './scheduler.ts';

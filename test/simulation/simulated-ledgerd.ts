@@ -16,7 +16,7 @@ import type { World } from '#world';
 import { type Ledgers, openLedgers, REGISTRY_STREAM, streamOf } from '../../apps/ledgerd/ledger.ts';
 import { finishHalfDone, registerVm } from '../../apps/ledgerd/registration.ts';
 import { startWorker, type Worker } from '../../apps/ledgerd/worker/worker.ts';
-import type { Standing } from './book.ts';
+import type { Standing } from './standing.ts';
 import type { ViewsOnDisk } from './views-on-disk.ts';
 import type { Wish } from './wish.ts';
 

@@ -1,4 +1,4 @@
-import { type Script, type Step } from './script.ts';
+import type { Script, Step } from './step.ts';
 import { dismiss, img, info, kill, opts, say, start, take, transaction } from './words.ts';
 
 /* Scripts about images that stand on others. X1 to X4 are files that are not there at first. */

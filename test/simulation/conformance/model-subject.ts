@@ -8,7 +8,7 @@ import type { Socket } from '../socket.ts';
 import { Trace } from '../trace.ts';
 import type { BlockNode } from '../qemu/block-graph.ts';
 import { type Ended, isComplete, isTold, normal, normalEnd, placed, type Saying } from './normal.ts';
-import type { Message, Script, Step, Subject } from './script.ts';
+import type { Message, Script, Step, Subject } from './step.ts';
 
 const EVENTS_MAX = 10_000;
 const DEADLINE_MS = 60_000;

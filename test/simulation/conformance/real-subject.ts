@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { makeDirectory, makeDisk, type RigMachine, startQemu } from '../../qemu/rig.ts';
 import { isComplete, isTold, normal, normalEnd, placed, type Saying } from './normal.ts';
-import type { Message, Script, Step, Subject } from './script.ts';
+import type { Message, Script, Step, Subject } from './step.ts';
 
 /** How long to listen before we believe that nothing comes. */
 const SILENCE_MS = 150;

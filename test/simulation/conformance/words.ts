@@ -1,4 +1,4 @@
-import type { Message, Step } from './script.ts';
+import type { Message, Step } from './step.ts';
 
 /* What scripts are written in. */
 

@@ -1,9 +1,9 @@
 import { type Shape, textOf } from './arguments.ts';
 import type { BlockNode } from './block-graph.ts';
 import { BLOCKS, type Content, HOLE } from './content.ts';
-import { conclude, type Job, newJob } from './job.ts';
+import { conclude, newJob } from './job.ts';
 import type { JsonObject } from './json.ts';
-import type { Machine } from './machine.ts';
+import type { Job, Machine } from './machine.ts';
 import { nodeNamed } from './opening.ts';
 import { pause, type Work } from './work.ts';
 

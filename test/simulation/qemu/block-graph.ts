@@ -121,14 +121,20 @@ export class BlockGraph {
       if (left.length === this.nodes.length) break;
       this.nodes = left;
     }
+    this.#lock();
+  }
+
+  #lock(): void {
     const held = new Set<Image>();
     for (const { image } of this.nodes) if (image) image.release(this.#holder);
     for (const image of this.#held) image.release(this.#holder);
     for (const node of this.nodes) {
-      if (!node.image || node.driver === 'file') continue;
-      held.add(node.image);
-      if (!node.isReadOnly && (node.driver !== 'raw' || this.isUsed(node))) node.image.writer = this.#holder;
-      else if (node.image.writer !== this.#holder) node.image.readers.add(this.#holder);
+      const { image } = node;
+      if (!image || node.driver === 'file') continue;
+      held.add(image);
+      const isWritten = !node.isReadOnly && (node.driver !== 'raw' || this.isUsed(node));
+      if (isWritten) image.writer = this.#holder;
+      else if (image.writer !== this.#holder) image.readers.add(this.#holder);
     }
     this.#held = held;
   }

@@ -1,9 +1,9 @@
 import { optionalTextOf, type Shape, textOf } from './arguments.ts';
 import type { BlockNode } from './block-graph.ts';
 import { BLOCKS, HOLE } from './content.ts';
-import { conclude, type Job, newJob, tell } from './job.ts';
+import { conclude, newJob, tell } from './job.ts';
 import type { Json, JsonObject } from './json.ts';
-import type { Machine } from './machine.ts';
+import type { Job, Machine } from './machine.ts';
 import { nodeNamed } from './opening.ts';
 import { QmpError } from './qmp-error.ts';
 import { pause, type Work } from './work.ts';

@@ -99,13 +99,14 @@ function* copyUp(
   const lower = backing ? shelf.files.image(backing.path) : undefined;
   if (backing && !lower)
     return failed(`Could not open new backing file '${backing.path}': No such file or directory`);
-  const trouble = lower ? lockTrouble(lower, 'read') : null;
-  if (trouble) return failed(`Could not open new backing file '${backing?.path}': ${trouble}`);
+  const trouble = lower && lockTrouble(lower, 'read');
+  if (trouble) return failed(`Could not open new backing file '${lower.path}': ${trouble}`);
   for (let block = 0; block < BLOCKS; block += 1) {
     yield* pause(surroundings.chance, COPY_MS, `copies block ${block}`);
     const was = shelf.below(image)[block] ?? 0;
     const is = shelf.below({ backing })[block] ?? 0;
-    if (image.content[block] !== HOLE || was === is) continue;
+    const isThere = image.content[block] !== HOLE || was === is;
+    if (isThere) continue;
     if (isOutOfSpace(surroundings)) return failed(`error while writing to the image: ${NO_SPACE}`);
     image.content[block] = was;
   }
@@ -130,7 +131,7 @@ export function* commit(invocation: Invocation): Work<Finished> {
   return yield* holding(invocation, { write: [path, base], read: between }, function* () {
     yield* slowly(surroundings);
     const target = chain[end];
-    for (let block = 0; block < BLOCKS && target; block += 1) {
+    for (let block = 0; block < BLOCKS; block += 1) {
       yield* pause(surroundings.chance, COPY_MS, `commits block ${block}`);
       const value = chain
         .slice(0, end)
@@ -138,7 +139,7 @@ export function* commit(invocation: Invocation): Work<Finished> {
         .find((one) => one !== HOLE);
       if (value === undefined) continue;
       if (isOutOfSpace(surroundings)) return failed(`Block job failed: ${NO_SPACE}`);
-      target.write(block, value);
+      target?.write(block, value);
     }
     return ok();
   });

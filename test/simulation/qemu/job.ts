@@ -1,21 +1,5 @@
-import type { Machine } from './machine.ts';
+import type { Job, Machine } from './machine.ts';
 import { QmpError } from './qmp-error.ts';
-
-export type JobStatus = 'running' | 'ready' | 'pending' | 'concluded';
-
-export interface Job {
-  readonly id: string;
-  readonly type: string;
-  status: JobStatus;
-  error: string | null;
-  /** How much is done, of how much. */
-  done: number;
-  total: number;
-  /** What `job-finalize` and `job-complete` set off; absent: it cannot be told to end. */
-  end?: () => void;
-  /** Absent: it cannot be cancelled. */
-  cancel?: () => void;
-}
 
 const JOB_ID = /^[A-Za-z][\w.-]*$/;
 

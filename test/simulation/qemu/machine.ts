@@ -3,9 +3,8 @@ import { BlockGraph, type BlockNode, type Device } from './block-graph.ts';
 import type { SavedMemory } from './content.ts';
 import type { Guest, GuestDisk } from './guest.ts';
 import type { Image, SnapshotEntry } from './image.ts';
-import type { Job } from './job.ts';
 import type { JsonObject } from './json.ts';
-import type { Migration } from './migration.ts';
+import type { Migration } from './migrating.ts';
 import { openWithChain } from './opening.ts';
 import { Task, type Surroundings, type Work } from './work.ts';
 
@@ -35,6 +34,22 @@ export interface MachineSetup {
   readonly guest: Guest;
   /** Waits for its memory, and begins with that. */
   readonly isIncoming?: boolean;
+}
+
+export type JobStatus = 'running' | 'ready' | 'pending' | 'concluded';
+
+export interface Job {
+  readonly id: string;
+  readonly type: string;
+  status: JobStatus;
+  error: string | null;
+  /** How much is done, of how much. */
+  done: number;
+  total: number;
+  /** What `job-finalize` and `job-complete` set off; absent: it cannot be told to end. */
+  end?: () => void;
+  /** Absent: it cannot be cancelled. */
+  cancel?: () => void;
 }
 
 /** Who hears the machine's events. */

@@ -2,21 +2,9 @@ import { textOf } from './arguments.ts';
 import type { SavedMemory } from './content.ts';
 import type { JsonObject } from './json.ts';
 import type { Machine } from './machine.ts';
+import type { Migration, Receiver } from './migrating.ts';
 import { QmpError } from './qmp-error.ts';
 import { pause, type Work } from './work.ts';
-
-export interface Migration {
-  status: 'active' | 'completed' | 'failed' | 'cancelled';
-  error: string | null;
-}
-
-/** Whoever takes a machine's memory: hears how much there is, and then that there is no more. */
-export interface Receiver {
-  readonly isOpen: boolean;
-  take(text: string): void;
-  /** Null: the sender died, or gave up. */
-  end(memory: SavedMemory | null): void;
-}
 
 const SEND_LEAST_MS = 5;
 const SEND_MOST_MS = 2_000;

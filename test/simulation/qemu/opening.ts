@@ -1,9 +1,15 @@
 import { optionalTextOf, textOf } from './arguments.ts';
-import type { BlockNode } from './block-graph.ts';
+import type { BlockGraph, BlockNode } from './block-graph.ts';
 import type { Backing, Image } from './image.ts';
 import { isObject, type JsonObject } from './json.ts';
-import type { Machine } from './machine.ts';
 import { QmpError } from './qmp-error.ts';
+import type { Surroundings } from './work.ts';
+
+/** Whoever opens images: a QEMU. */
+interface Opener {
+  readonly graph: BlockGraph;
+  readonly surroundings: Surroundings;
+}
 
 interface Naming {
   readonly name: string;
@@ -13,13 +19,13 @@ interface Naming {
 }
 
 /** Opens an image and all that its header names, the lowest first. Throws a `QmpError`. */
-export function openWithChain(machine: Machine, image: Image, naming: Naming): BlockNode {
+export function openWithChain(machine: Opener, image: Image, naming: Naming): BlockNode {
   requireFree(image, naming.isReadOnly ? 'read' : 'write');
   const backing = image.backing ? openBelow(machine, image.backing) : null;
   return machine.graph.open(image, { ...naming, backing });
 }
 
-function openBelow(machine: Machine, { path }: Backing): BlockNode {
+function openBelow(machine: Opener, { path }: Backing): BlockNode {
   try {
     const image = imageAt(machine, path);
     requireFree(image, 'read');
@@ -32,7 +38,7 @@ function openBelow(machine: Machine, { path }: Backing): BlockNode {
   }
 }
 
-function imageAt({ surroundings }: Machine, path: string): Image {
+function imageAt({ surroundings }: Opener, path: string): Image {
   const image = surroundings.imageAt(path);
   if (image) return image;
   throw new QmpError(`Could not open '${path}': No such file or directory`);
@@ -55,7 +61,7 @@ const NODE_NAME = /^[A-Za-z][\w.-]*$/;
 const NODE_NAME_CHARACTERS_MAX = 31;
 
 /** `blockdev-add`. */
-export function blockdevAdd(machine: Machine, args: JsonObject): void {
+export function blockdevAdd(machine: Opener, args: JsonObject): void {
   const { graph } = machine;
   const name = textOf(args, 'node-name');
   const driver = textOf(args, 'driver');
@@ -77,7 +83,7 @@ export function blockdevAdd(machine: Machine, args: JsonObject): void {
 }
 
 /** Throws as QEMU does for a name that it does not know, of a device perhaps. */
-export function nodeNamed({ graph }: Machine, name: string, device = name): BlockNode {
+export function nodeNamed({ graph }: Opener, name: string, device = name): BlockNode {
   const node = graph.find(name);
   if (node) return node;
   throw new QmpError(`Cannot find device='${device}' nor node-name='${name}'`);
@@ -86,7 +92,7 @@ export function nodeNamed({ graph }: Machine, name: string, device = name): Bloc
 const QDEV = /^\/machine\/peripheral\/([^/]+)(?:\/virtio-backend)?$/;
 
 /** `qom-set` of a device's `drive`. Nothing tells the guest. */
-export function setDrive(machine: Machine, args: JsonObject): void {
+export function setDrive(machine: Opener, args: JsonObject): void {
   const { graph } = machine;
   const path = textOf(args, 'path');
   const device = graph.devices.find(({ id }) => id === QDEV.exec(path)?.[1]);

@@ -2,7 +2,7 @@ import type { Chance } from '../chance.ts';
 import type { Fate } from '../faults.ts';
 import type { Scheduler, Timer } from '../scheduler.ts';
 import type { Image } from './image.ts';
-import type { Receiver } from './migration.ts';
+import type { Receiver } from './migrating.ts';
 
 /** What a process of the simulated host lives in. */
 export interface Surroundings {
