@@ -60,12 +60,10 @@ export class Book {
     this.#take(event, atMs);
     const { current } = this;
     must(current === null || this.snapshots.has(current), 'I5', () => `current ${current} is gone`);
-    for (const [id, { parentId }] of this.snapshots)
-      must(
-        parentId === null || this.snapshots.has(parentId),
-        'I4',
-        () => `${id} has lost its parent ${parentId}`,
-      );
+    for (const [id, { parentId }] of this.snapshots) {
+      const hasParent = parentId === null || this.snapshots.has(parentId);
+      must(hasParent, 'I4', () => `${id} has lost its parent ${parentId}`);
+    }
   }
 
   /** To be called when nothing is under way any more. Throws a `Violation`. */

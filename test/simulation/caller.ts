@@ -8,8 +8,8 @@ import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
 import { nextWish, type Wish } from './wish.ts';
 
-const RETRY_LEAST_MS = 20;
-const RETRY_MOST_MS = 2_000;
+const RETRY_LEAST_MS = 100;
+const RETRY_MOST_MS = 10_000;
 /** More than any run of bad luck needs; ledgerd is never away for longer than half a minute. */
 const TRIES_MAX = 2_000;
 /** How often whoever waits loses patience. */
@@ -132,7 +132,7 @@ export class Caller {
   async #untilIdle(): Promise<void> {
     const { name } = this.#setup;
     for (let tries = 0; tries < TRIES_MAX && this.#book?.open; tries += 1) {
-      await this.#sleep(this.#chance.betweenLog(5, 1_000), 'waits');
+      await this.#sleep(this.#chance.betweenLog(20, 4_000), 'waits');
       const isPatient = !this.#chance.happens(CANCEL_SHARE);
       if (!isPatient) await this.#ask({ what: 'cancel' }, `${name}-cancel-${this.#cancels++}`);
     }

@@ -1,5 +1,14 @@
 import { canonicalJson, type StoredEvent } from '#event-store';
-import { childrenOf, evolve, type Hold, readVmEvent, type Snapshot, unborn, type Vm } from '#ledger';
+import {
+  childrenOf,
+  driftConditions,
+  evolve,
+  type Hold,
+  readVmEvent,
+  type Snapshot,
+  unborn,
+  type Vm,
+} from '#ledger';
 import { type LineageNode, SNAPSHOT_STATUSES, type SnapshotView, type Views, type VmView } from '#views';
 import type { Standing } from './standing.ts';
 import type { LoggedEvent } from './logged-event.ts';
@@ -49,7 +58,7 @@ function vmOf({ id, name, host, monitor, guestAgent, labels, ...vm }: Vm): VmVie
     disks: vm.disks.map(({ readOnly: _readOnly, ...disk }) => disk),
     current: { snapshotId: vm.current.id, confidence: vm.current.confidence },
     operationId: vm.operation?.id ?? null,
-    conditions: vm.hold ? [conditionOf(vm.hold)] : [],
+    conditions: [...(vm.hold ? [conditionOf(vm.hold)] : []), ...driftConditions(vm.drift)],
   };
 }
 

@@ -26,7 +26,7 @@ const QUIET_MS = 15_000;
 /** How long an operation may wait for a machine that is off before its owner starts it. */
 const PATIENCE_MS = 60_000;
 /** One world in so many has views, which are on a real disk and cost more than all else in it. */
-export const VIEWS_EVERY = 10;
+export const VIEWS_EVERY = 25;
 
 export interface SimulateOptions {
   /** Keep every line of the trace. */
@@ -151,7 +151,7 @@ class Universe {
       const atMs = chance.betweenLog(100, 60_000);
       this.#scheduler.after(atMs, 'ledgerd is to end', () => this.#service.stop().catch(this.fail));
     }
-    const vmsCount = chance.happens(0.3) ? 2 : 1;
+    const vmsCount = chance.happens(0.15) ? 2 : 1;
     for (let n = 1; n <= vmsCount; n += 1) this.#addVm(chance, n);
   }
 
@@ -174,7 +174,7 @@ class Universe {
     const callersCount = chance.happens(0.3) ? 2 : 1;
     for (let c = 1; c <= callersCount; c += 1) {
       const name = `vm${n}-caller${c}`;
-      const wishesCount = 2 + chance.below(7);
+      const wishesCount = 1 + chance.below(5);
       this.#callers.push(
         new Caller({ host, service: this.#service, reference, vm, vmId, name, wishesCount, hasAgent }),
       );
