@@ -6,7 +6,7 @@ import { MISLEADS, MUTANTS } from './mutants.ts';
 import { reportOf, simulate, type Simulated, VIEWS_EVERY } from './simulate.ts';
 import { Tally } from './tally.ts';
 
-const SEEDS = 200;
+const SEEDS = 300;
 /** Points outside of the hypervisor, which lists its own. */
 const OTHER_POINTS = [
   'store.before-commit',
