@@ -1,112 +1,86 @@
-import type { VmEvent } from '#ledger';
+import type { DataOf, VmEvent } from '#ledger';
 import { Disks } from './disks.ts';
+import { type EventOf, type Known, type Open, tagOf } from './known.ts';
+import { Layers } from './layers.ts';
 import type { LoggedEvent } from './logged-event.ts';
-import type { Image, SnapshotEntry } from './qemu/image.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
-import { must, Violation } from './violation.ts';
+import { Snapshots } from './snapshots.ts';
+import { type Hold, requireStanding, type Standing } from './standing.ts';
+import { must } from './violation.ts';
+import { Watchman } from './watchman.ts';
 
-type EventOf<T extends VmEvent['type']> = Extract<VmEvent, { type: T }>;
-type DataOf<T extends VmEvent['type']> = EventOf<T>['data'];
-
-/** A snapshot that lives, as far as the log has said. */
-interface Known {
-  parentId: string | null;
-  readonly devices: readonly string[];
-  status: 'pending' | 'complete' | 'deleting' | 'suspect';
-  hasMemory: boolean;
-}
-
-/** The one request that has not been answered yet. */
-interface Open {
-  readonly id: string;
-  readonly kind: 'create' | 'load' | 'delete';
-  readonly snapshotId: string | null;
-  readonly targets: readonly string[];
-  readonly atMs: number;
-  /** What every disk went back to when it was asked for. */
-  readonly origins: ReadonlyMap<Image, number>;
-  isStarted: boolean;
-}
-
-/** What an operation left that could be neither undone nor finished. */
-interface Hold {
-  /** Disks that a load has torn are whole again after another load, and by nothing else. */
-  readonly isTorn: boolean;
-  readonly leftovers: Set<string>;
-}
-
-/** What the ledger says of a VM when asked. */
-export interface Standing {
-  readonly currentId: string | null;
-  readonly snapshotIds: readonly string[];
-  readonly isHeld: boolean;
-}
+type Failure = EventOf<'CreateFailed' | 'LoadFailed' | 'DeleteFailed'>;
+type Asked = { readonly operationId: string; readonly snapshotId: string | null };
+type Change = NonNullable<DataOf<'SnapshotLoaded'>['layers']>;
 
 /** What the log has said of one VM, kept in the simplest way, and held against its disks event by event. */
 export class Book {
   readonly vm: SimulatedVm;
-  readonly snapshots = new Map<string, Known>();
+  /** Copies of disks that creates have made. */
+  readonly copies = new Set<string>();
   current: string | null = null;
   open: Open | null = null;
   hold: Hold | null = null;
+  readonly #layers: Layers;
   readonly #disks: Disks;
-  readonly #ids = new Set<string>();
+  readonly #known = new Snapshots();
   readonly #ended = new Set<string>();
+  #hasEnded = false;
 
   constructor(vm: SimulatedVm) {
     this.vm = vm;
-    this.#disks = new Disks(vm);
-    for (const image of vm.images) image.watch((change, entry) => this.#watch(change, entry, image));
+    this.#layers = new Layers(vm);
+    this.#disks = new Disks(vm, this.#layers);
+    const watchman = new Watchman(this.#disks, () => this.open);
+    vm.host.watch(vm.directory, (...change) => watchman.watch(...change));
+    // A machine that is started before a load is over writes on what the load has saved of it already.
+    vm.onBoot = () => this.#disks.isThawed(this.snapshots.get(this.open?.pinId ?? ''));
+    vm.host.files.onUnlink(vm.directory, (path) => watchman.watchUnlink(path));
+  }
+
+  get snapshots(): ReadonlyMap<string, Known> {
+    return this.#known.all;
   }
 
   /** The machine's disks by the names that people use. */
   get devices(): string[] {
-    return this.#disks.devices;
+    return this.#layers.devices;
   }
 
-  /** Snapshots that can no longer be trusted. Without a launcher nobody can fence a machine that is started again. */
-  get damagedCount(): number {
-    return this.#disks.damagedCount;
+  /** What went wrong and could not be known or prevented, and how often. */
+  get limits(): ReadonlyMap<string, number> {
+    return this.#disks.limits.counted(this.vm.images);
   }
 
   /** Throws a `Violation`. */
   enter({ type, data }: LoggedEvent, atMs: number): void {
     const event = { type, data } as VmEvent;
+    if (JSON.stringify(data).includes('may still be frozen')) this.#disks.limits.isFrozenKnown = true;
     if ('operationId' in event.data) this.#requireOpen(event.type, event.data.operationId);
     this.#take(event, atMs);
     const { current } = this;
     must(current === null || this.snapshots.has(current), 'I5', () => `current ${current} is gone`);
-    for (const [id, { parentId }] of this.snapshots)
-      must(
-        parentId === null || this.snapshots.has(parentId),
-        'I4',
-        () => `${id} has lost its parent ${parentId}`,
-      );
+    for (const [id, { parentId }] of this.snapshots) {
+      const hasParent = parentId === null || this.snapshots.has(parentId);
+      must(hasParent, 'I4', () => `${id} has lost its parent ${parentId}`);
+    }
   }
 
   /** To be called when nothing is under way any more. Throws a `Violation`. */
   checkQuiet(): void {
     must(this.open === null, 'I3', () => `${this.open?.kind} ${this.open?.id} never ended`);
-    const complete = [...this.snapshots].filter(([, { status }]) => status === 'complete');
-    this.#disks.checkTags(new Map(complete.map(([id, { devices }]) => [id, devices])), this.snapshots);
-    if (!this.hold?.isTorn) this.#disks.checkContent();
+    this.#disks.checkContents(this.snapshots.values());
+    if (this.hold?.isTorn) return;
+    this.#disks.checkFiles(this.snapshots, this.copies);
+    this.#disks.checkRest();
+    this.#disks.checkPresent();
+    this.#layers.checkHeaders();
+    if (!this.#disks.limits.hasStrays) this.#layers.checkChains();
   }
 
   /** What the ledger itself has made of the same log. Throws a `Violation`. */
-  compare({ currentId, snapshotIds, isHeld }: Standing): void {
-    must(
-      currentId === this.current,
-      'I11',
-      () => `the ledger has ${currentId} as current, not ${this.current}`,
-    );
-    const known = [...this.snapshots.keys()].toSorted().join(' ');
-    const folded = [...snapshotIds].toSorted().join(' ');
-    must(known === folded, 'I11', () => `the ledger knows the snapshots ${folded}, not ${known}`);
-    must(
-      isHeld || !this.hold?.isTorn,
-      'rule 6',
-      () => 'disks are torn, and the ledger holds the machine no longer',
-    );
+  compare(standing: Standing): void {
+    requireStanding(standing, this);
   }
 
   #requireOpen(type: VmEvent['type'], operationId: string): void {
@@ -121,23 +95,24 @@ export class Book {
       return `${type} of ${operationId}, which ${hasEnded ? 'has ended' : 'was never asked for'}`;
     });
     const isDone = type.startsWith('Snapshot');
-    must(open.isStarted || !isDone, 'I19', () => `${type}, but the log has no word of its start`);
+    must(open.started !== null || !isDone, 'I19', () => `${type}, but the log has no word of its start`);
   }
 
   #take(event: VmEvent, atMs: number): void {
     switch (event.type) {
       case 'VmRegistered':
       case 'DisksChanged':
-        return this.#disks.name(event.data.disks);
+        return this.#layers.name(event.data.disks);
       case 'SnapshotRequested':
         return this.#requested(event.data, atMs);
       case 'LoadRequested':
-        return this.#begin('load', event.data, { targets: [], atMs });
+        return this.#toLoad(event.data, atMs);
       case 'DeleteRequested':
         return this.#doomed(event.data, atMs);
       case 'OperationStarted':
-        if (this.open) this.open.isStarted = true;
-        return;
+        return this.#started(event.data);
+      case 'SnapshotPinned':
+        return this.#pinned(event.data);
       case 'SnapshotCreated':
         return this.#created(event.data);
       case 'SnapshotLoaded':
@@ -155,6 +130,16 @@ export class Book {
       case 'HoldReleased':
         this.hold = null;
         return this.#disks.accept();
+      case 'SnapshotRetired':
+        return this.#known.stands(event.data.snapshotId, 'retired');
+      case 'SnapshotUnretired':
+        return this.#known.stands(event.data.snapshotId, 'complete');
+      case 'DriftFound':
+        for (const { snapshotId, status } of event.data.standings) this.#known.stands(snapshotId, status);
+        if (event.data.stopped) this.vm.isMeantToRun = false;
+        return;
+      case 'SnapshotAdopted':
+        return this.#known.adopted(event.data);
       case 'VmChanged':
       case 'VmForgotten':
       case 'SnapshotRenamed':
@@ -162,8 +147,6 @@ export class Book {
       case 'SnapshotLabelled':
       case 'SnapshotProtected':
       case 'SnapshotUnprotected':
-      case 'SnapshotRetired':
-      case 'SnapshotUnretired':
         return; // Nothing that a disk could tell.
     }
   }
@@ -171,74 +154,114 @@ export class Book {
   #requested(data: DataOf<'SnapshotRequested'>, atMs: number): void {
     const { snapshotId, parentId, disks } = data;
     must(!this.hold, 'rule 6', () => 'a create was accepted on a held machine');
-    must(!this.#ids.has(snapshotId), 'I16', () => `the id ${snapshotId} is given a second time`);
     must(parentId === this.current, 'I6', () => `parent ${parentId}, but ${this.current} is current`);
-    this.#ids.add(snapshotId);
-    const devices = disks.filter(({ mode }) => mode !== 'none').map(({ device }) => device);
-    this.snapshots.set(snapshotId, { parentId, devices, status: 'pending', hasMemory: false });
-    this.#begin('create', data, { targets: [], atMs });
+    this.#known.add(snapshotId, parentId, { status: 'pending', tag: tagOf(snapshotId) });
+    const known = this.#known.of(snapshotId);
+    for (const { device, mode } of disks) known.disks.set(device, { mode, file: null, truth: null });
+    this.#begin('create', data, { atMs });
+  }
+
+  /** Memory that comes back to disks that were never captured with it is what its owner wanted. */
+  #toLoad(data: DataOf<'LoadRequested'>, atMs: number): void {
+    const { disks, memory } = this.#known.of(data.snapshotId);
+    const kept = (device: string): boolean => (disks.get(device)?.mode ?? 'none') !== 'none';
+    for (const device of memory && !data.disksOnly ? this.devices : [])
+      if (!kept(device)) this.vm.guest.forgiven.add(device);
+    if (data.pin) this.#disks.limits.pins.add(tagOf(data.pin.snapshotId));
+    this.#begin('load', data, { pinId: data.pin?.snapshotId ?? null, atMs });
   }
 
   #doomed(data: DataOf<'DeleteRequested'>, atMs: number): void {
     must(!this.hold, 'rule 6', () => 'a delete was accepted on a held machine');
-    for (const id of data.targets) this.#known(id).status = 'deleting';
+    for (const id of data.targets) {
+      const known = this.#known.of(id);
+      known.before = known.status;
+      known.status = 'deleting';
+    }
     this.#begin('delete', data, { targets: data.targets, atMs });
   }
 
   #begin(
     kind: Open['kind'],
-    { operationId: id, snapshotId }: { operationId: string; snapshotId: string | null },
-    { targets, atMs }: Pick<Open, 'targets' | 'atMs'>,
+    { operationId: id, snapshotId }: Asked,
+    { targets = [], pinId = null, atMs }: Partial<Pick<Open, 'targets' | 'pinId'>> & Pick<Open, 'atMs'>,
   ): void {
-    const origins = new Map(this.vm.images.map((image) => [image, image.origin]));
-    this.open = { id, kind, snapshotId, targets, atMs, origins, isStarted: false };
+    const atInstant = this.vm.guest.instant;
+    this.open = { id, kind, snapshotId, pinId, targets, atMs, atInstant, started: null };
   }
 
-  #created({ snapshotId, memory }: DataOf<'SnapshotCreated'>): void {
-    const known = this.#known(snapshotId);
-    known.status = 'complete';
-    known.hasMemory = memory.mode === 'internal';
-    this.current = snapshotId;
-    this.#disks.checkCreated(snapshotId, known.devices, known.hasMemory);
+  #started(data: DataOf<'OperationStarted'>): void {
+    if (this.open) this.open.started = data;
+    if (this.open?.kind === 'load') for (const file of data.unlinks ?? []) this.#layers.mayGo.add(file);
+    for (const { file, by } of data.overlays ?? [])
+      if (by === 'copy') this.#disks.limits.layerCopies.add(file);
+  }
+
+  #captured(data: DataOf<'SnapshotCreated'> | DataOf<'SnapshotPinned'>): void {
+    const known = this.#known.captured(data);
+    if (this.open)
+      Object.assign(known, this.#disks.checkCaptured(known, data.memory, this.open), { status: 'complete' });
+  }
+
+  #created(data: DataOf<'SnapshotCreated'>): void {
+    this.#relayer(data.layers);
+    this.#captured(data);
+    for (const { target } of data.backups ?? []) this.copies.add(target);
+    this.current = data.snapshotId;
     this.#end();
   }
 
-  #loaded({ snapshotId, runs }: DataOf<'SnapshotLoaded'>): void {
-    this.#disks.checkLoaded(snapshotId, this.#known(snapshotId).devices);
+  #pinned(data: DataOf<'SnapshotPinned'>): void {
+    this.#known.add(data.snapshotId, data.parentId, { status: 'pending', tag: tagOf(data.snapshotId) });
+    const known = this.#known.of(data.snapshotId);
+    for (const { device, mode } of data.disks) known.disks.set(device, { mode, file: null, truth: null });
+    this.#relayer(data.layers);
+    this.#captured(data);
+  }
+
+  #loaded({ snapshotId, runs, layers }: DataOf<'SnapshotLoaded'>): void {
+    this.#relayer(layers);
+    if (this.open) this.#disks.checkLoaded(this.#known.of(snapshotId), this.open);
     this.#disks.checkPower(runs, this.open?.atMs ?? 0);
     this.current = snapshotId;
     if (this.hold) this.hold = this.hold.leftovers.size === 0 ? null : { ...this.hold, isTorn: false };
     this.#end();
   }
 
-  #deleted({ snapshotId }: DataOf<'SnapshotDeleted'>): void {
+  #deleted({ snapshotId, layers }: DataOf<'SnapshotDeleted'>): void {
+    this.#relayer(layers);
     if (snapshotId !== null) this.#forget(snapshotId);
     const isLeft = [...this.snapshots.values()].some(({ status }) => status === 'deleting');
     must(!isLeft, 'I15', () => 'a delete ended and left one of its targets');
     this.#end();
   }
 
-  #failed(event: EventOf<'CreateFailed' | 'LoadFailed' | 'DeleteFailed'>): void {
-    const { type, data } = event;
+  #failed({ type, data }: Failure): void {
     const isHeld = data.outcome === 'held';
-    if (type === 'CreateFailed') this.snapshots.delete(data.snapshotId);
+    const tag = type === 'CreateFailed' ? tagOf(data.snapshotId) : null;
+    if (type === 'CreateFailed') this.#known.all.delete(data.snapshotId);
     for (const known of this.snapshots.values())
-      if (known.status === 'deleting') known.status = isHeld ? 'suspect' : 'complete';
+      if (known.status === 'deleting') known.status = isHeld ? 'suspect' : known.before;
+    const leftovers = data.leftovers.map(({ file, tag }) => `${file} ${tag}`);
+    this.#disks.expect(leftovers);
+    this.#relayer(data.layers);
     if (isHeld) {
-      const leftovers = data.leftovers.map(({ file, tag }) => `${file} ${tag}`);
-      this.#disks.expect(leftovers);
       const earlier = this.hold?.leftovers ?? [];
       this.hold = { isTorn: type === 'LoadFailed', leftovers: new Set([...earlier, ...leftovers]) };
       if (type === 'LoadFailed') this.current = data.snapshotId;
-    } else this.#undone(event);
+    } else {
+      must(leftovers.length === 0, 'rule 6', () => `${type} is undone, and yet has leftovers`);
+      this.#disks.checkUndone(tag);
+    }
+    if (this.open) this.#lookBehind(this.open);
     this.#end();
   }
 
-  #undone({ type, data }: EventOf<'CreateFailed' | 'LoadFailed' | 'DeleteFailed'>): void {
-    const { origins = new Map<Image, number>(), targets = [] } = this.open ?? {};
-    must(data.leftovers.length === 0, 'rule 6', () => `${type} is undone, and yet has leftovers`);
-    this.#disks.checkUndone(type === 'CreateFailed' ? data.snapshotId : null, origins);
-    for (const id of targets) this.#disks.checkKept(id, this.#known(id).devices);
+  /** What a failure may have left that no event tells. */
+  #lookBehind(open: Open): void {
+    if (open.kind === 'create') this.#disks.hasDiverged(open);
+    if (open.pinId !== null && !this.snapshots.has(open.pinId))
+      this.#disks.limits.faded.add(tagOf(open.pinId));
   }
 
   #leftoverRemoved({ file, tag }: DataOf<'LeftoverRemoved'>): void {
@@ -247,40 +270,31 @@ export class Book {
     if (this.hold?.leftovers.size === 0 && !this.hold.isTorn) this.hold = null;
   }
 
+  #relayer(change: Change | undefined): void {
+    if (!change) return;
+    this.#layers.change(change);
+    this.#known.moved(change.contents);
+    this.#disks.lookForStrays(this.open?.atMs ?? 0);
+  }
+
   #forget(id: string): void {
-    const { parentId, devices } = this.#known(id);
-    this.#disks.checkDeleted(id, devices);
-    for (const known of this.snapshots.values()) if (known.parentId === id) known.parentId = parentId;
-    if (this.current === id) this.current = parentId;
-    this.snapshots.delete(id);
+    const known = this.#known.forget(id);
+    this.#disks.checkDeleted(known);
+    if (this.current === id) this.current = known.parentId;
   }
 
   #end(): void {
     if (this.open) this.#ended.add(this.open.id);
     this.open = null;
+    this.#hasEnded = true;
   }
 
-  #known(id: string): Known {
-    const known = this.snapshots.get(id);
-    if (!known) throw new Violation('I16', `nothing is known of snapshot ${id}`);
-    return known;
-  }
-
-  /** Nothing of ours may move on a disk unless the log has said so before. */
-  #watch(change: 'add' | 'remove' | 'revert', entry: SnapshotEntry, image: Image): void {
-    const id = this.#disks.ownerOf(entry);
-    if (id === null) return;
-    const { open } = this;
-    const isOwn = open?.isStarted === true && (open.snapshotId === id || open.targets.includes(id));
-    const isAllowed = {
-      add: isOwn && open.kind === 'create',
-      remove: this.#disks.isExpected(image, entry) || (isOwn && open.kind !== 'load'),
-      revert: isOwn && open.kind === 'load',
-    }[change];
-    must(
-      isAllowed,
-      'I19',
-      () => `${change} of ${entry.name} on ${image.path}, which the log knows nothing of`,
-    );
+  /** When an operation has ended, all that is whole is as it always was, and so is the present. Throws a `Violation`. */
+  checkEnd(): void {
+    if (!this.#hasEnded) return;
+    this.#hasEnded = false;
+    this.#disks.forgive();
+    this.#disks.checkContents(this.snapshots.values());
+    if (!this.hold?.isTorn) this.#disks.checkPresent();
   }
 }

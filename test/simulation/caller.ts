@@ -8,10 +8,12 @@ import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
 import { nextWish, type Wish } from './wish.ts';
 
-const RETRY_LEAST_MS = 20;
-const RETRY_MOST_MS = 2_000;
+const RETRY_LEAST_MS = 100;
+const RETRY_MOST_MS = 10_000;
 /** More than any run of bad luck needs; ledgerd is never away for longer than half a minute. */
 const TRIES_MAX = 2_000;
+/** How often whoever waits loses patience. */
+const CANCEL_SHARE = 0.05;
 /** A caller who meets a busy machine comes back that often. */
 const BUSY_TRIES_MAX = 20;
 
@@ -23,6 +25,8 @@ export interface CallerSetup {
   readonly vmId: string;
   readonly name: string;
   readonly wishesCount: number;
+  /** Whether the guest's agent is known. */
+  readonly hasAgent: boolean;
 }
 
 /**
@@ -36,6 +40,7 @@ export class Caller {
   readonly answered = new Map<string, number>();
   readonly #setup: CallerSetup;
   readonly #chance: Chance;
+  #cancels = 1;
 
   constructor(setup: CallerSetup) {
     this.#setup = setup;
@@ -48,7 +53,7 @@ export class Caller {
     for (let serial = 1; serial <= wishesCount; serial += 1) {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
       const book = this.#book;
-      if (book) await this.#insist(nextWish(this.#chance, book, serial), `${name}-${serial}`);
+      if (book) await this.#insist(nextWish(this.#chance, book, `${name}-${serial}`), `${name}-${serial}`);
       if (this.#chance.happens(0.8)) await this.#untilIdle();
     }
     this.isDone = true;
@@ -65,14 +70,15 @@ export class Caller {
   }
 
   #registration(): Wish {
-    const { name, monitorPath, disks, machine, isStarting } = this.#setup.vm;
+    const { name, monitorPath, agentPath, disks, machine, isStarting } = this.#setup.vm;
+    const guestAgent = this.#setup.hasAgent ? agentPath : null;
     const described = disks.map(({ device, node, image }) => ({
       device: device ?? node,
       file: image.path,
       format: image.format,
     }));
     const isOff = !machine && !isStarting;
-    return { what: 'register', name, monitor: monitorPath, ...(isOff && { disks: described }) };
+    return { what: 'register', name, monitor: monitorPath, guestAgent, ...(isOff && { disks: described }) };
   }
 
   async #insist(wish: Wish, key: string): Promise<void> {
@@ -124,8 +130,12 @@ export class Caller {
   }
 
   async #untilIdle(): Promise<void> {
-    for (let tries = 0; tries < TRIES_MAX && this.#book?.open; tries += 1)
-      await this.#sleep(this.#chance.betweenLog(5, 1_000), 'waits');
+    const { name } = this.#setup;
+    for (let tries = 0; tries < TRIES_MAX && this.#book?.open; tries += 1) {
+      await this.#sleep(this.#chance.betweenLog(20, 4_000), 'waits');
+      const isPatient = !this.#chance.happens(CANCEL_SHARE);
+      if (!isPatient) await this.#ask({ what: 'cancel' }, `${name}-cancel-${this.#cancels++}`);
+    }
   }
 
   #sleep(ms: number, what: string): Promise<void> {

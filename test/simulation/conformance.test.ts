@@ -3,7 +3,9 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { cleanUp, needsQemu } from '../qemu/rig.ts';
 import { modelSubject } from './conformance/model-subject.ts';
 import { realSubject } from './conformance/real-subject.ts';
-import { SCRIPTS, type Script, type Subject } from './conformance/script.ts';
+import { LAYER_SCRIPTS } from './conformance/layers.ts';
+import { SCRIPTS } from './conformance/script.ts';
+import type { Script, Subject } from './conformance/step.ts';
 
 afterAll(cleanUp);
 
@@ -15,7 +17,7 @@ async function played(subject: Subject, script: Script): Promise<unknown[]> {
 }
 
 describe.runIf(needsQemu())('the simulated QEMU and the real one agree on', () => {
-  test.each(Object.entries(SCRIPTS))('%s', async (_name, script) => {
+  test.each(Object.entries({ ...SCRIPTS, ...LAYER_SCRIPTS }))('%s', async (_name, script) => {
     const real = await played(await realSubject(script), script);
     const model = await played(modelSubject(script), script);
     expect(model).toEqual(real);

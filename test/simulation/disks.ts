@@ -1,32 +1,29 @@
-import type { Image, SnapshotEntry } from './qemu/image.ts';
+import { Capture, type Memory } from './capture.ts';
+import { isWhole, type Known, type KnownDisk, type Open, PREFIX } from './known.ts';
+import type { Layers } from './layers.ts';
+import { Limits } from './limits.ts';
+import { OnDisk } from './on-disk.ts';
+import { isSame, over } from './qemu/content.ts';
+import type { Image } from './qemu/image.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
-
-const PREFIX = 'sl-';
-const tagOf = (snapshotId: string): string => `${PREFIX}${snapshotId}`;
 
 /** What really stands on the disks of one VM, for comparison with what the log says. All checks throw `Violation`. */
 export class Disks {
   readonly #vm: SimulatedVm;
-  /** Files by the device names of the log. */
-  #files = new Map<string, string>();
-  /** What may stand on a disk although no snapshot claims it, for the log has named it: `<file> <tag>`. */
+  readonly #layers: Layers;
+  /** What may stand there although no snapshot claims it, for the log has named it: `<file> <tag>`. */
   readonly #expected = new Set<string>();
-  /** What each disk must go back to, since the last load that ended well. */
-  readonly #origins = new Map<Image, number>();
   /** Disks of which a person has said that they are fine as they are. */
   readonly #accepted = new Set<Image>();
+  /** What went wrong beside all that, and could not be known or prevented. */
+  readonly limits = new Limits();
+  readonly #found: OnDisk;
 
-  constructor(vm: SimulatedVm) {
+  constructor(vm: SimulatedVm, layers: Layers) {
     this.#vm = vm;
-  }
-
-  get devices(): string[] {
-    return [...this.#files.keys()];
-  }
-
-  name(disks: readonly { readonly device: string; readonly file: string }[]): void {
-    this.#files = new Map(disks.map(({ device, file }) => [device, file]));
+    this.#layers = layers;
+    this.#found = new OnDisk(vm, layers, this.limits);
   }
 
   /** These may stay behind from now on. */
@@ -34,39 +31,63 @@ export class Disks {
     for (const leftover of leftovers) this.#expected.add(leftover);
   }
 
-  isExpected({ path }: Image, { name }: SnapshotEntry): boolean {
-    return this.#expected.has(`${path} ${name}`);
-  }
-
-  /** The snapshot that an entry belongs to; null when it is none of ours. */
-  ownerOf({ name }: SnapshotEntry): string | null {
-    return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : null;
+  isExpected(path: string, tag: string): boolean {
+    return this.#expected.has(`${path} ${tag}`);
   }
 
   /** Whoever lifts a hold has looked, and takes disks and machine as they are. */
   accept(): void {
-    this.#vm.isMeantToRun = this.#vm.machine?.isRunning ?? false;
-    for (const image of this.#vm.images) {
-      this.#origins.set(image, image.origin);
-      this.#accepted.add(image);
-    }
+    const { machine, guest, images } = this.#vm;
+    this.#vm.isMeantToRun = machine?.isRunning ?? false;
+    for (const image of images) this.#accepted.add(image);
+    for (const device of this.#layers.devices) guest.view.set(device, this.#found.present(device));
   }
 
-  /** Complete means: on every disk once, all of one instant, and the memory on exactly one if there is any. */
-  checkCreated(snapshotId: string, devices: readonly string[], hasMemory: boolean): void {
-    const entries = devices.map((device) => this.#onlyEntry(device, snapshotId));
-    const instants = new Set(entries.map(({ instant }) => instant));
-    must(instants.size <= 1, 'I1', () => `${snapshotId} holds disks of ${instants.size} different instants`);
-    const memories = entries.filter(({ memory }) => memory !== null).length;
-    must(memories === (hasMemory ? 1 : 0), 'I1', () => `${memories} disks hold memory of ${snapshotId}`);
+  /** A capture that is complete: what it must hold for ever. */
+  checkCaptured(known: Known, memory: Memory, open: Open): Pick<Known, 'disks' | 'memory'> {
+    if (open.kind !== 'create' || !this.hasDiverged(open))
+      return new Capture(this.#vm, this.#found, open).check(known, memory);
+    const { file } = memory;
+    const lost = file === undefined ? null : { file, isStream: false, serial: null };
+    return { disks: known.disks, memory: lost };
   }
 
-  checkLoaded(snapshotId: string, devices: readonly string[]): void {
-    for (const device of devices) {
-      const { serial } = this.#onlyEntry(device, snapshotId);
-      const image = this.#imageOf(device);
-      must(image?.origin === serial, 'I17', () => `${device} was not reverted to ${snapshotId}`);
-      this.#origins.set(image, serial);
+  /**
+   * The machine was started in the middle of a capture, from what lies below the new overlays, as the ledger still said.
+   * If it dies again before anybody sees it nothing tells that the lower layer was written since.
+   */
+  hasDiverged({ started, atMs }: Pick<Open, 'started' | 'atMs'>): boolean {
+    const { overlays = [], vmState } = started ?? {};
+    if (overlays.length === 0 || this.#vm.lastTouchedMs < atMs) return false;
+    const { files } = this.#vm.host;
+    const wasWritten = overlays.some(({ backing }) => files.image(backing ?? '')?.frozen === null);
+    for (const device of this.#layers.devices) this.#vm.guest.forgiven.add(device);
+    if (vmState !== 'shutoff' && !wasWritten) return false;
+    this.limits.divergedCount += 1;
+    return true;
+  }
+
+  /** What was forgiven is over: whatever is there now counts. */
+  forgive(): void {
+    const { guest } = this.#vm;
+    for (const device of guest.forgiven) guest.view.set(device, this.#found.present(device));
+    guest.forgiven.clear();
+  }
+
+  /** What was written since a load began is the guest's own. */
+  checkLoaded(known: Known, { atInstant }: Pick<Open, 'atInstant'>): void {
+    const { guest, machine } = this.#vm;
+    const { tag, disks } = known;
+    const isThawed = this.isThawed(known);
+    for (const [device, { truth, file }] of disks) {
+      if (!truth || this.#isAstray(file ?? '') || this.#isAstray(this.#layers.tops.get(device) ?? ''))
+        continue;
+      const found = this.#found.present(device);
+      const isLoaded = isThawed || found.every((value, block) => value === truth[block] || value > atInstant);
+      must(isLoaded, 'I17', () => {
+        return `${device} was not taken back to ${tag}: it holds ${found.join(' ')}, not ${truth.join(' ')}`;
+      });
+      if (!machine) guest.view.set(device, found);
     }
   }
 
@@ -80,86 +101,144 @@ export class Disks {
     this.#vm.isMeantToRun = machine.isRunning;
   }
 
-  checkDeleted(snapshotId: string, devices: readonly string[]): void {
-    for (const device of devices) {
-      const isThere = this.#imageOf(device)?.snapshots.some(({ name }) => name === tagOf(snapshotId));
-      must(!isThere, 'I15', () => `${device} still has deleted ${snapshotId}`);
+  checkDeleted({ tag, disks }: Known): void {
+    for (const [device, { file, mode }] of disks) {
+      const isThere = mode === 'internal' && file !== null && this.#found.entriesIn(file, tag).length > 0;
+      must(!isThere, 'I15', () => `${device} still has deleted ${tag}`);
     }
   }
 
-  /** As if nothing had been asked: nothing was reverted, and of a create nothing is left. */
-  checkUndone(createdId: string | null, origins: ReadonlyMap<Image, number>): void {
-    for (const image of this.#vm.images) {
-      must(image.origin === origins.get(image), 'I14', () => `all is undone, but ${image.path} is reverted`);
-      const isThere = createdId !== null && image.snapshots.some(({ name }) => name === tagOf(createdId));
+  /** As if nothing had been asked. */
+  checkUndone(tag: string | null): void {
+    for (const image of tag === null ? [] : this.#vm.images) {
+      const isThere =
+        image.snapshots.some(({ name }) => name === tag) && !this.isExpected(image.path, tag ?? '');
       must(!isThere, 'I14', () => `the create is undone, but ${image.path} still has its tag`);
     }
   }
 
-  /** As if nobody had wanted to delete it. */
-  checkKept(snapshotId: string, devices: readonly string[]): void {
-    for (const device of devices) this.#onlyEntry(device, snapshotId);
-  }
-
   checkRemoved(file: string, tag: string): void {
-    const image = this.#vm.images.find(({ path }) => path === file);
-    const isThere = image?.snapshots.some(({ name }) => name === tag);
-    must(!isThere, 'I2', () => `${tag} is said to be removed, but ${file} has it`);
+    must(
+      this.#found.entriesIn(file, tag).length === 0,
+      'I2',
+      () => `${tag} is said to be removed, but ${file} has it`,
+    );
     this.#expected.delete(`${file} ${tag}`);
   }
 
-  /** `complete` by id: the devices that must have it. Nothing else of ours may be there, unless it is known. */
-  checkTags(complete: ReadonlyMap<string, readonly string[]>, known: ReadonlyMap<string, unknown>): void {
-    for (const [id, devices] of complete) this.checkKept(id, devices);
-    for (const image of this.#vm.images) {
-      for (const entry of image.snapshots) {
-        const id = this.ownerOf(entry);
-        must(id === null || known.has(id) || this.isExpected(image, entry), 'I2', () => {
-          return `${image.path} has ${entry.name}, of which the ledger knows nothing`;
-        });
-      }
+  /** Every snapshot that is whole holds what it always held. */
+  checkContents(known: Iterable<Known>): void {
+    for (const snapshot of known) {
+      if (!isWhole(snapshot) || this.isThawed(snapshot) || this.limits.faded.has(snapshot.tag)) continue;
+      for (const [device, disk] of snapshot.disks) this.#checkContent(snapshot, device, disk);
+      const { memory, tag } = snapshot;
+      if (memory?.serial === null || !memory) continue;
+      const { serial } = this.#found.memoryIn(memory.file, tag, memory.isStream);
+      must(serial === memory.serial, 'I14', () => `${memory.file} holds another memory than that of ${tag}`);
     }
   }
 
-  /** Every disk goes back to the last load, none is half reverted, and the guest runs if it is meant to. */
-  checkContent(): void {
-    const { images, machine, isMeantToRun, name } = this.#vm;
-    for (const image of images) {
-      const origin = this.#origins.get(image) ?? 0;
-      must(image.origin === origin, 'I17', () => {
-        return `${image.path} goes back to #${image.origin}, the ledger believes #${origin}`;
+  /**
+   * What a load was about to leave, and did not: the machine writes on it again. The ledger lets nobody load it as long
+   * as that is so, and a look for drift calls it suspect.
+   */
+  isThawed(known: Known | undefined): boolean {
+    if (!known) return false;
+    const { tag, disks } = known;
+    const tops = new Set(this.#layers.tops.values());
+    const isWritten = [...disks.values()].some(
+      ({ mode, file }) => mode === 'external' && tops.has(file ?? ''),
+    );
+    if (isWritten) this.limits.thawed.add(tag);
+    return this.limits.thawed.has(tag);
+  }
+
+  #checkContent({ tag }: Known, device: string, { mode, file, truth }: KnownDisk): void {
+    if (mode === 'none' || file === null || !truth) return;
+    const { files, shelf } = this.#vm.host;
+    const image = files.image(file);
+    must(image !== undefined, 'I14', () => `${file}, which holds ${device} of ${tag}, is gone`);
+    const entry = mode === 'internal' ? this.#found.onlyEntry(device, file, tag) : null;
+    if (entry?.isDamaged || this.#isAstray(file)) return;
+    const found = entry ? over(entry.content, shelf.below(image)) : shelf.read(image);
+    must(isSame(found, truth), 'I14', () => {
+      return `${device} of ${tag} holds ${found.join(' ')}, and held ${truth.join(' ')}`;
+    });
+  }
+
+  /** What the guest would read is what it wrote. */
+  checkPresent(): void {
+    const { guest, machine } = this.#vm;
+    if (machine?.status === 'inmigrate') return;
+    must(guest.startled === null, 'I17', () => `the guest found its disks changed: ${guest.startled}`);
+    for (const [device, top] of this.#layers.tops) {
+      const remembered = guest.view.get(device);
+      if (!remembered || this.#isAstray(top)) continue;
+      const found = this.#found.present(device);
+      must(isSame(found, remembered), 'I17', () => {
+        return `${device} holds ${found.join(' ')}, and the guest has left ${remembered.join(' ')}`;
       });
+    }
+  }
+
+  /** The layers were said to be others: a machine that was started meanwhile, from what they were, goes on there. */
+  lookForStrays(sinceMs: number): void {
+    const { machine, lastTouchedMs } = this.#vm;
+    for (const { id, node } of machine?.graph.devices ?? []) {
+      const path = node.image?.path ?? '';
+      const top = this.#layers.tops.get(id);
+      if (path === top) continue;
+      must(lastTouchedMs >= sinceMs, 'I14', () => `${id} stands on ${path}, the log says on ${top}`);
+      this.limits.astray.add(path);
+      if (top !== undefined) this.limits.astray.add(top);
+    }
+  }
+
+  /** Nothing of ours is there but what the log knows. */
+  checkFiles(known: ReadonlyMap<string, Known>, copies: ReadonlySet<string>): void {
+    const tags = new Set([...known.values()].map(({ tag }) => tag));
+    for (const image of this.#vm.images) this.#checkTags(image, tags);
+    const memories = new Set([...known.values()].map(({ memory }) => memory?.file));
+    for (const name of this.#vm.host.files.list(this.#vm.directory)) {
+      const path = `${this.#vm.directory}/${name}`;
+      const isKept = this.#layers.has(path) || memories.has(path) || copies.has(path);
+      const isKnown = isKept || [...this.limits.pins].some((tag) => name.startsWith(tag));
+      must(isKnown || this.isExpected(path, ''), 'I2', () => `nobody knows anything of ${path}`);
+    }
+  }
+
+  #checkTags({ path, snapshots }: Image, tags: ReadonlySet<string>): void {
+    const { faded, pins, layerCopies } = this.limits;
+    if (layerCopies.has(path)) return;
+    for (const { name } of snapshots) {
+      const isOurs = name.startsWith(PREFIX) && !faded.has(name) && !pins.has(name);
+      must(!isOurs || tags.has(name) || this.isExpected(path, name), 'I2', () => {
+        return `${path} has ${name}, of which the ledger knows nothing`;
+      });
+    }
+  }
+
+  /** None is half reverted, and the guest runs if it is meant to. */
+  checkRest(): void {
+    const { machine, isMeantToRun, name, images, guest } = this.#vm;
+    for (const image of images) {
       const isMended = image.health !== 'torn' || this.#accepted.has(image);
       must(isMended, 'I17', () => `${image.path} was left half reverted, and nobody mended it`);
     }
-    must(!machine || machine.isRunning === isMeantToRun, 'I17', () => {
+    const isAsMeant = !machine || machine.isRunning === isMeantToRun || this.limits.hasStrays;
+    must(isAsMeant, 'I17', () => {
       return `${name} is ${machine?.status}, its owner wants it ${isMeantToRun ? 'running' : 'stopped'}`;
     });
-  }
-
-  /** Entries that a guest has written over, because it was started on a disk that a dead revert had left torn. */
-  get damagedCount(): number {
-    const entries = this.#vm.images.flatMap(({ snapshots }) => snapshots);
-    return entries.filter((entry) => entry.isDamaged && this.ownerOf(entry) !== null).length;
-  }
-
-  #imageOf(device: string): Image | undefined {
-    const file = this.#files.get(device);
-    return this.#vm.images.find(({ path }) => path === file);
-  }
-
-  #onlyEntry(device: string, snapshotId: string): SnapshotEntry {
-    const found = this.#imageOf(device)?.snapshots.filter(({ name }) => name === tagOf(snapshotId)) ?? [];
-    const [entry] = found;
-    must(entry !== undefined && found.length === 1, 'I1', () => {
-      return `${device} has ${found.length} of ${tagOf(snapshotId)}, which the ledger calls complete`;
-    });
-    const isHidden = this.#vm.machine?.disks.some(({ hidden }) => hidden.has(entry)) === true;
     must(
-      !isHidden,
-      'I1',
-      () => `QEMU has forgotten ${entry.name} on ${device}: its next write there removes it`,
+      !machine?.isRunning || !guest.isFrozen || this.limits.isFrozenKnown,
+      'I17',
+      () => `the guest of ${name} was left frozen`,
     );
-    return entry;
+  }
+
+  #isAstray(file: string): boolean {
+    return (
+      this.limits.astray.size > 0 && this.#layers.chainUnder(file).some((one) => this.limits.astray.has(one))
+    );
   }
 }

@@ -14,12 +14,21 @@ const RATES = {
   'reply-late': 0.006,
   'reply-twice': 0.02,
   /** A snapshot cannot be created on a disk: no space is left there. */
-  'create-no-space': 0.04,
+  'create-no-space': 0.06,
   /** What a failed transaction made cannot be taken back: the snapshot stays in the file, and QEMU forgets it. */
-  'rollback-failed': 0.7,
+  'rollback-failed': 0.9,
   'delete-io-error': 0.05,
   'load-io-error': 0.03,
   'vm-state-lost': 0.15,
+  /** A copy between images finds no space in the middle. */
+  'copy-no-space': 0.03,
+  'agent-refuses': 0.15,
+  /** The guest agent answers when nobody waits any more. */
+  'agent-silent': 0.1,
+  /** The guest agent hangs up. */
+  'agent-gone': 0.15,
+  /** The operator's command that starts or ends a machine says no. */
+  'launch-failed': 0.3,
   /** qemu-img is killed half-way. */
   'image-tool-killed': 0.01,
   /** qemu-img takes so long that whoever started it may be gone. */

@@ -6,6 +6,8 @@ import type { Wish } from './wish.ts';
 
 const RESTART_LEAST_MS = 50;
 const RESTART_MOST_MS = 20_000;
+/** After that whoever told it to end ends it. */
+const STOP_TIMEOUT_MS = 30_000;
 /** After that a caller gives up waiting for an answer. */
 const ANSWER_TIMEOUT_MS = 60_000;
 
@@ -44,12 +46,16 @@ export class LedgerdService {
     return this.#core;
   }
 
-  /** SIGTERM: lets it end in good order, if it does not die meanwhile. */
+  /** SIGTERM, and SIGKILL when it does not end. */
   async stop(): Promise<void> {
     const core = this.#core;
     const process = this.#process;
     this.#core = null;
+    const impatience = this.#host.scheduler.after(STOP_TIMEOUT_MS, 'ledgerd takes too long to end', () =>
+      process?.kill('does not end in time'),
+    );
     await core?.stop();
+    impatience.cancel();
     process?.kill('ends in good order');
   }
 

@@ -1,6 +1,9 @@
-/* Simulated worlds by hand: `--seeds 1000 --from 1`, or one of them in full: `--seed 7 --trace`. */
+/* Simulated worlds by hand: `--seeds 1000 --from 1`, on `--workers` threads; or one in full: `--seed 7 --trace`. */
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { reportOf, simulate } from './simulate.ts';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { reportOf, simulate, type Simulated } from './simulate.ts';
 import { Tally } from './tally.ts';
 
 const { values } = parseArgs({
@@ -9,6 +12,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    workers: { type: 'string', default: String(availableParallelism()) },
   },
 });
 
@@ -25,23 +29,55 @@ async function one(seed: number): Promise<boolean> {
   return result.violation === null;
 }
 
-async function many(from: number, count: number): Promise<boolean> {
-  const tally = new Tally();
-  const beganNs = process.hrtime.bigint();
-  for (let seed = from; seed < from + count; seed += 1) {
-    tally.add(await simulate(seed));
-    if ((seed - from + 1) % PROGRESS_EVERY === 0) console.error(tally.summary());
-  }
-  const seconds = Number(process.hrtime.bigint() - beganNs) / 1e9;
-  console.log(tally.tables());
-  for (const { seed, violation } of tally.failed) console.log(`seed ${seed}: ${violation?.message}`);
-  for (const result of tally.failed.slice(0, REPORTS_MAX)) console.log(`\n${reportOf(result, LINES_SHOWN)}`);
-  console.log(`\n${tally.summary()}, ${seconds.toFixed(1)} s`);
-  return tally.failed.length === 0;
+/** Every n-th seed, for the thread that it is told to. */
+interface Share {
+  readonly from: number;
+  readonly until: number;
+  readonly step: number;
 }
 
-const isFine =
-  values.seed === undefined
-    ? await many(Number(values.from), Number(values.seeds))
-    : await one(Number(values.seed));
-process.exitCode = isFine ? 0 : 1;
+async function work({ from, until, step }: Share): Promise<void> {
+  Error.stackTraceLimit = 0; // Many errors are thrown, and few are looked at: `--seed` shows where from.
+  for (let seed = from; seed < until; seed += step) {
+    const result = await simulate(seed);
+    // oxlint-disable-next-line require-post-message-target-origin -- a thread, no window
+    parentPort?.postMessage(result.violation ? result : { ...result, trace: [] });
+  }
+}
+
+async function many(from: number, count: number, workersCount: number): Promise<boolean> {
+  const tally = new Tally();
+  const beganNs = process.hrtime.bigint();
+  let worlds = 0;
+  const add = (result: Simulated): void => {
+    tally.add(result);
+    worlds += 1;
+    if (worlds % PROGRESS_EVERY === 0) console.error(tally.summary());
+  };
+  const shares = Array.from({ length: workersCount }, (_, at): Share => ({
+    ...{ from: from + at, until: from + count, step: workersCount },
+  }));
+  await Promise.all(
+    shares.map((share) =>
+      once(new Worker(new URL(import.meta.url), { workerData: share }).on('message', add), 'exit'),
+    ),
+  );
+  if (worlds !== count) throw new Error(`${count - worlds} worlds are missing: a thread has died`);
+  const seconds = Number(process.hrtime.bigint() - beganNs) / 1e9;
+  console.log(tally.tables());
+  const failed = tally.failed.toSorted((one, other) => one.seed - other.seed);
+  for (const { seed, violation } of failed) console.log(`seed ${seed}: ${violation?.message}`);
+  for (const result of failed.slice(0, REPORTS_MAX)) console.log(`\n${reportOf(result, LINES_SHOWN)}`);
+  console.log(`\n${tally.summary()}, ${seconds.toFixed(1)} s`);
+  return failed.length === 0;
+}
+
+async function main(): Promise<void> {
+  const isFine =
+    values.seed === undefined
+      ? await many(Number(values.from), Number(values.seeds), Number(values.workers))
+      : await one(Number(values.seed));
+  process.exitCode = isFine ? 0 : 1;
+}
+
+await (isMainThread ? main() : work(workerData as Share));

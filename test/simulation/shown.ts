@@ -1,12 +1,23 @@
 import { canonicalJson, type StoredEvent } from '#event-store';
-import { childrenOf, evolve, type Hold, readVmEvent, type Snapshot, unborn, type Vm } from '#ledger';
+import {
+  childrenOf,
+  driftConditions,
+  evolve,
+  type Hold,
+  readVmEvent,
+  type Snapshot,
+  unborn,
+  type Vm,
+} from '#ledger';
 import { type LineageNode, SNAPSHOT_STATUSES, type SnapshotView, type Views, type VmView } from '#views';
-import type { Standing } from './book.ts';
+import type { Standing } from './standing.ts';
 import type { LoggedEvent } from './logged-event.ts';
 import { must } from './violation.ts';
 
 /** More than there are in any simulated world: every list is one page. */
 const PAGE = { pageSize: 1_000 };
+/** What loads have saved of the present is shown only to those who ask for it. */
+const WITH_PINS = { ...PAGE, implicit: true };
 
 /** Everything the views say of a VM, beside what `evolve` makes of its events. Throws a `Violation`. */
 export function checkShown(views: Views, vmId: string, stream: readonly StoredEvent[]): void {
@@ -19,15 +30,15 @@ export function checkShown(views: Views, vmId: string, stream: readonly StoredEv
     const shown = views.vm(vmId, { version })?.body ?? null;
     same(shown, vmOf(vm), `${vmId} at version ${version}`);
   }
-  const { snapshots } = views.snapshots(vmId, { ...PAGE, status: [...ALIVE] });
+  const { snapshots } = views.snapshots(vmId, { ...WITH_PINS, status: [...ALIVE] });
   same(snapshots.map(saidOf), [...vm.snapshots.values()].map(foldedOf), `the snapshots of ${vmId}`);
-  same(views.lineage(vmId, PAGE).nodes.map(placeOf), treeOf(vm, null), `the lineage of ${vmId}`);
+  same(views.lineage(vmId, WITH_PINS).nodes.map(placeOf), treeOf(vm, null), `the lineage of ${vmId}`);
   checkOperations(views, vm, askedCount);
 }
 
 /** The same, as anybody would ask for it who knows nothing of events. */
 export function standingShown(views: Views, vmId: string): Standing {
-  const { snapshots } = views.snapshots(vmId, { ...PAGE, status: [...ALIVE] });
+  const { snapshots } = views.snapshots(vmId, { ...WITH_PINS, status: [...ALIVE] });
   const { current, conditions = [] } = views.vm(vmId)?.body ?? {};
   return {
     currentId: current?.snapshotId ?? null,
@@ -47,7 +58,10 @@ function vmOf({ id, name, host, monitor, guestAgent, labels, ...vm }: Vm): VmVie
     disks: vm.disks.map(({ readOnly: _readOnly, ...disk }) => disk),
     current: { snapshotId: vm.current.id, confidence: vm.current.confidence },
     operationId: vm.operation?.id ?? null,
-    conditions: vm.hold ? [conditionOf(vm.hold)] : [],
+    conditions: [
+      ...(vm.hold ? [conditionOf(vm.hold)] : []),
+      ...driftConditions({ findings: vm.drift, unlisted: vm.unlistedDrift }),
+    ],
   };
 }
 
@@ -81,7 +95,10 @@ const placeOf = ({ id, depth, childCount }: LineageNode): unknown[] => [id, dept
 const treeOf = (vm: Vm, parentId: string | null, depth = 0): unknown[][] =>
   [...vm.snapshots.values()]
     .filter((snapshot) => snapshot.parentId === parentId)
-    .flatMap(({ id }) => [[id, depth, childrenOf(vm, id).length], ...treeOf(vm, id, depth + 1)]);
+    .flatMap(({ id }) => [
+      [id, depth, childrenOf(vm, id).filter(({ implicit }) => !implicit).length],
+      ...treeOf(vm, id, depth + 1),
+    ]);
 
 /** One is open at most, and what holds the machine is what operations say they have left. */
 function checkOperations(views: Views, { id: vmId, operation, hold }: Vm, askedCount: number): void {

@@ -1,8 +1,10 @@
 import { MemoryDisk, type PersistedState } from '#event-store';
-import type { Book, Standing } from './book.ts';
+import type { Book } from './book.ts';
+import type { Standing } from './standing.ts';
 import { Caller } from './caller.ts';
 import { Chance } from './chance.ts';
 import { type Fault, Faults } from './faults.ts';
+import type { Open } from './known.ts';
 import { LedgerdService, type PointCount } from './ledgerd-service.ts';
 import { Owner } from './owner.ts';
 import { Image } from './qemu/image.ts';
@@ -11,6 +13,7 @@ import { Scheduler } from './scheduler.ts';
 import { SimulatedHost } from './simulated-host.ts';
 import { checkShown, standingShown } from './shown.ts';
 import type { Meddle } from './simulated-ledgerd.ts';
+import { addLauncher } from './launcher.ts';
 import { SimulatedVm } from './simulated-vm.ts';
 import { Trace } from './trace.ts';
 import { type Mislead, ViewsOnDisk } from './views-on-disk.ts';
@@ -23,7 +26,7 @@ const QUIET_MS = 15_000;
 /** How long an operation may wait for a machine that is off before its owner starts it. */
 const PATIENCE_MS = 60_000;
 /** One world in so many has views, which are on a real disk and cost more than all else in it. */
-export const VIEWS_EVERY = 10;
+export const VIEWS_EVERY = 25;
 
 export interface SimulateOptions {
   /** Keep every line of the trace. */
@@ -94,10 +97,12 @@ class Universe {
     const hasViews = seed % VIEWS_EVERY === 0;
     this.#views = hasViews ? new ViewsOnDisk(this.#faults, mislead, this.fail) : null;
     const states = new Map<string, PersistedState>();
-    const installation = { disk: this.#disk, states, views: this.#views, meddle };
+    const hasLauncher = chance.fork('launcher').happens(0.6);
+    const installation = { disk: this.#disk, states, views: this.#views, meddle, hasLauncher };
     this.#service = new LedgerdService(this.#host, installation, this.fail);
     this.#reference = new Reference(this.#vms);
     this.#populate(chance.fork('population'));
+    addLauncher(this.#host, [...this.#vms.values()]);
   }
 
   async live(): Promise<void> {
@@ -111,7 +116,7 @@ class Universe {
     for (const [vmId, book] of this.#reference.books) {
       book.checkQuiet();
       await this.#compare(vmId, book);
-      if (book.damagedCount > 0) this.#count('damaged: the guest ran on a torn disk', book.damagedCount);
+      for (const [what, times] of book.limits) this.#count(`limit: ${what}`, times);
     }
     if (this.#views) await this.#checkViews(this.#views);
     const logged = this.#reference.operationIds;
@@ -146,7 +151,7 @@ class Universe {
       const atMs = chance.betweenLog(100, 60_000);
       this.#scheduler.after(atMs, 'ledgerd is to end', () => this.#service.stop().catch(this.fail));
     }
-    const vmsCount = chance.happens(0.3) ? 2 : 1;
+    const vmsCount = chance.happens(0.15) ? 2 : 1;
     for (let n = 1; n <= vmsCount; n += 1) this.#addVm(chance, n);
   }
 
@@ -158,19 +163,20 @@ class Universe {
     const disks = nodes.map((node) => ({
       node,
       device: `dev-${node}`,
-      image: new Image(`/images/vm${n}-${node}.qcow2`),
+      image: new Image(`/images/vm${n}/${node}.qcow2`),
     }));
     const vm = new SimulatedVm(host, `vm${n}`, disks);
     const vmId = `00000000-0000-4000-8000-00000000000${n}`;
     this.#vms.set(vmId, vm);
     if (chance.happens(0.85)) vm.powerOn(chance.happens(0.25));
     new Owner(host, vm, { reference, vmId }).plan(chance.below(6));
+    const hasAgent = chance.happens(0.7);
     const callersCount = chance.happens(0.3) ? 2 : 1;
     for (let c = 1; c <= callersCount; c += 1) {
       const name = `vm${n}-caller${c}`;
-      const wishesCount = 2 + chance.below(7);
+      const wishesCount = 1 + chance.below(5);
       this.#callers.push(
-        new Caller({ host, service: this.#service, reference, vm, vmId, name, wishesCount }),
+        new Caller({ host, service: this.#service, reference, vm, vmId, name, wishesCount, hasAgent }),
       );
     }
   }
@@ -192,13 +198,18 @@ class Universe {
       this.#scheduler.note(`recorded ${stream} ${version} ${type} ${JSON.stringify(data)}`);
       this.#count(outcomeOf(event), 1);
     }
+    for (const book of this.#reference.books.values()) book.checkEnd();
     return true;
   }
 
   /** Time passes although nobody has anything to do; and whoever waits for a machine that is off gets it back. */
   #tick(): void {
-    for (const { vm, open } of this.#reference.books.values()) {
-      if (open && this.#scheduler.nowMs - open.atMs > PATIENCE_MS) vm.powerOn(true);
+    for (const [vmId, { vm, open }] of this.#reference.books) {
+      const isLate = open && this.#scheduler.nowMs - open.atMs > PATIENCE_MS;
+      if (!isLate) continue;
+      vm.powerOn(true);
+      const key = `cancel-${this.#scheduler.nowMs}`;
+      if (watchesForEver(open)) this.#service.ask(vmId, { what: 'cancel' }, key).catch(this.fail);
     }
     this.#scheduler.after(QUIET_MS / 10, 'a while later', () => this.#tick());
   }
@@ -238,6 +249,10 @@ class Universe {
     this.#outcomes.set(what, (this.#outcomes.get(what) ?? 0) + times);
   }
 }
+
+/** A copy that takes what is written over ends when it is told to. */
+const watchesForEver = ({ started }: Open): boolean =>
+  started?.backups?.some(({ sync }) => sync === 'none') ?? false;
 
 /** An event's type, and for a failure how it failed. */
 function outcomeOf({ type, data }: { type: string; data: object }): string {

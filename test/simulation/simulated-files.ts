@@ -1,32 +1,69 @@
 import { FileTrouble, type FileKind, type FileStat } from '#world';
+import type { SavedMemory } from './qemu/content.ts';
+import type { Image } from './qemu/image.ts';
 
 interface Node {
   readonly kind: FileKind;
-  text: string;
   readonly inode: number;
+  text: string;
+  /** Absent: no image, not even an empty one. */
+  image?: Image;
+  /** A machine's memory as a stream, once all of it is there. */
+  memory?: SavedMemory;
 }
+
+/** What an image of no content takes up. */
+const IMAGE_BYTES = 196_624;
 
 /** The file system of the simulated host: outlives every process. Knows no symbolic links. */
 export class FileTree {
   isFull = false;
+  /** Is told of every image when it gets its name. */
+  onImage: (image: Image) => void = () => undefined;
   readonly #nodes = new Map<string, Node>();
+  readonly #unlinkers = new Map<string, (path: string) => void>();
+  #inodes = 0;
 
   make(path: string, kind: FileKind): void {
-    if (!this.#nodes.has(path)) this.#nodes.set(path, { kind, text: '', inode: this.#nodes.size + 1 });
+    if (!this.#nodes.has(path)) this.#nodes.set(path, { kind, text: '', inode: (this.#inodes += 1) });
+  }
+
+  /** Whatever lies there is an image from now on. */
+  putImage(image: Image): void {
+    this.make(image.path, 'file');
+    const node = this.#nodes.get(image.path);
+    if (node) node.image = image;
+    this.onImage(image);
+  }
+
+  image(path: string): Image | undefined {
+    return this.#nodes.get(path)?.image;
+  }
+
+  putMemory(path: string, memory: SavedMemory): void {
+    const node = this.#nodes.get(path);
+    if (node) node.memory = memory;
+  }
+
+  memory(path: string): SavedMemory | undefined {
+    return this.#nodes.get(path)?.memory;
+  }
+
+  /** Every image that has a name, by whatever name. */
+  *images(): Generator<Image> {
+    for (const { image } of this.#nodes.values()) if (image) yield image;
   }
 
   stat(path: string): FileStat | null {
     const node = this.#nodes.get(path);
-    return (
-      (node && {
-        kind: node.kind,
-        sizeBytes: node.text.length,
-        identity: `1:${node.inode}`,
-        modifiedAt: 0,
-        changedAt: Number.POSITIVE_INFINITY, // It may change at any time.
-      }) ??
-      null
-    );
+    if (!node) return null;
+    const { kind, inode, text, image } = node;
+    const sizeBytes = image ? IMAGE_BYTES : text.length;
+    // It may change at any time.
+    return {
+      ...{ kind, sizeBytes, identity: `1:${inode}`, modifiedAt: 0 },
+      changedAt: Number.POSITIVE_INFINITY,
+    };
   }
 
   append(path: string, text: string): void {
@@ -61,7 +98,14 @@ export class FileTree {
     return node.text;
   }
 
+  /** Is told of what is unlinked in a directory, right before it is. */
+  onUnlink(directory: string, listener: (path: string) => void): void {
+    this.#unlinkers.set(directory, listener);
+  }
+
   unlink(path: string): boolean {
+    if (!this.#nodes.has(path)) return false;
+    this.#unlinkers.get(path.slice(0, path.lastIndexOf('/')))?.(path);
     return this.#nodes.delete(path);
   }
 }

@@ -1,10 +1,13 @@
 import { ConnectTrouble, type Finished, type RunOptions } from '#world';
 import type { Chance } from './chance.ts';
 import type { Fate } from './faults.ts';
-import type { Image } from './qemu/image.ts';
-import { imageTool, type Shelf } from './qemu/image-tool.ts';
-import type { Monitor } from './qemu/monitor.ts';
-import { Task, type Surroundings } from './qemu/work.ts';
+import type { SavedMemory } from './qemu/content.ts';
+import { copyTool } from './qemu/copy-tool.ts';
+import type { Image, Watcher } from './qemu/image.ts';
+import { imageTool } from './qemu/image-tool.ts';
+import type { Receiver } from './qemu/migrating.ts';
+import { Shelf } from './qemu/shelf.ts';
+import { Task, type Surroundings, type Work } from './qemu/work.ts';
 import type { Scheduler } from './scheduler.ts';
 import { FileTree } from './simulated-files.ts';
 import { type Socket, socketPair } from './socket.ts';
@@ -13,8 +16,20 @@ import { type Socket, socketPair } from './socket.ts';
 const EPOCH_MS = 1_795_260_600_000;
 const JUMP_MOST_MS = 36 * 60 * 60_000;
 
+/** Whoever listens at the path of a socket. */
+export interface Listener {
+  /** False when too many wait there already. */
+  accept(socket: Socket): boolean;
+}
+
+/** A program of this host beside qemu-img: what it is called with stands in its environment. */
+export type Program = (env: Readonly<Record<string, string>>) => Work<Finished>;
+
+/** A QEMU that waits for its memory; `done` hears whether it could take it up. */
+export type Incoming = (memory: SavedMemory | null, done: (isTaken: boolean) => void) => void;
+
 /**
- * The computer on which it all happens: its clock, its files, its images, who listens where. It outlives ledgerd
+ * The computer on which it all happens: its clock, its files, who listens where. It outlives ledgerd
  * and every QEMU; they share nothing but it.
  */
 export class SimulatedHost implements Surroundings {
@@ -22,11 +37,14 @@ export class SimulatedHost implements Surroundings {
   readonly chance: Chance;
   readonly faults: Fate;
   readonly files = new FileTree();
-  readonly images = new Map<string, Image>();
+  readonly shelf: Shelf;
   /** Who listens at which path. A path that exists as a file and not here is a dead process's socket. */
-  readonly monitors = new Map<string, Monitor>();
-  /** When the guest that uses an image was last at work. */
-  readonly instants = new Map<Image, () => number>();
+  readonly listeners = new Map<string, Listener>();
+  readonly receivers = new Map<string, Receiver>();
+  readonly incoming = new Map<string, Incoming>();
+  readonly programs = new Map<string, Program>();
+  /** When the guest whose images lie in a directory was last at work, and who is told of what changes there. */
+  readonly #guests = new Map<string, { readonly instant: () => number; watcher: Watcher }>();
   #serials = 0;
   #jumpedMs = 0;
 
@@ -34,6 +52,11 @@ export class SimulatedHost implements Surroundings {
     this.scheduler = scheduler;
     this.chance = chance;
     this.faults = faults;
+    this.shelf = new Shelf(this.files, ({ path }) => this.#guests.get(directoryOf(path))?.instant() ?? 0);
+    this.files.onImage = (image) => {
+      image.watcher = (change, entry) =>
+        this.#guests.get(directoryOf(image.path))?.watcher(change, entry, image);
+    };
   }
 
   readonly wallMs = (): number => Math.floor(EPOCH_MS + this.#jumpedMs + this.scheduler.nowMs);
@@ -41,6 +64,10 @@ export class SimulatedHost implements Surroundings {
   readonly isFull = (): boolean => this.files.isFull;
 
   readonly newSerial = (): number => (this.#serials += 1);
+
+  readonly imageAt = (path: string): Image | undefined => this.files.image(path);
+
+  readonly receiverAt = (path: string): Receiver | null => this.receivers.get(path) ?? null;
 
   /** Puts the clock forward or back. */
   jumpClock(): void {
@@ -55,39 +82,50 @@ export class SimulatedHost implements Surroundings {
     this.scheduler.after(ms, 'the disk has space again', () => (this.files.isFull = false));
   }
 
-  addImage(image: Image, instant: () => number): void {
-    this.images.set(image.path, image);
-    this.instants.set(image, instant);
-    this.files.makeDirectory(image.path.slice(0, image.path.lastIndexOf('/')));
-    this.files.make(image.path, 'file');
+  /** A directory with the images of one guest. */
+  addDirectory(directory: string, instant: () => number): void {
+    this.files.makeDirectory(directory);
+    this.#guests.set(directory, { instant, watcher: () => undefined });
   }
 
-  listen(path: string, monitor: Monitor): void {
-    this.files.makeDirectory(path.slice(0, path.lastIndexOf('/')));
+  /** Is told of every change to a table of snapshots in a directory, right before it happens. */
+  watch(directory: string, watcher: Watcher): void {
+    const guest = this.#guests.get(directory);
+    if (guest) guest.watcher = watcher;
+  }
+
+  listen(path: string, listener: Listener): void {
+    this.files.makeDirectory(directoryOf(path));
     this.files.make(path, 'socket');
-    this.monitors.set(path, monitor);
+    this.listeners.set(path, listener);
   }
 
   /** The caller's end of a new connection. Throws `ConnectTrouble` as the kernel would. */
   connect(path: string): Socket {
     const found = this.files.stat(path);
     if (!found) throw new ConnectTrouble('ENOENT', path, `connect ENOENT ${path}`);
-    const monitor = this.monitors.get(path);
-    if (!monitor) throw new ConnectTrouble('ECONNREFUSED', path, `connect ECONNREFUSED ${path}`);
+    const listener = this.listeners.get(path);
+    if (!listener) throw new ConnectTrouble('ECONNREFUSED', path, `connect ECONNREFUSED ${path}`);
     const name = path.slice(path.lastIndexOf('/') + 1);
     const [ours, theirs] = socketPair(this.scheduler, this.chance, name);
-    if (!monitor.accept(theirs)) throw new ConnectTrouble('EAGAIN', path, `connect EAGAIN ${path}`);
+    if (!listener.accept(theirs)) throw new ConnectTrouble('EAGAIN', path, `connect EAGAIN ${path}`);
     return ours;
   }
 
   /** Starts a child process. It lives on when whoever started it dies. */
-  run(args: readonly string[], { timeoutMs }: RunOptions, done: (finished: Finished) => void): void {
-    const holder = `qemu-img#${this.newSerial()}`;
-    const work = imageTool({ surroundings: this, shelf: this.#shelf, holder }, args);
+  run(
+    program: string,
+    args: readonly string[],
+    { timeoutMs, env = {} }: RunOptions,
+    done: (finished: Finished) => void,
+  ): void {
+    const holder = `${program}#${this.newSerial()}`;
+    const work = this.#work(program, args, { holder, env });
+    if (!work) return done({ code: null, stdout: '', stderr: `spawn ${program} ENOENT` });
     const killed = (): void => {
       task.drop();
       timeout.cancel();
-      for (const image of this.images.values()) image.release(holder);
+      for (const image of this.files.images()) image.release(holder);
       this.scheduler.note(`${holder} is killed`);
       done({ code: null, stdout: '', stderr: '' });
     };
@@ -105,7 +143,16 @@ export class SimulatedHost implements Surroundings {
     task.start();
   }
 
-  get #shelf(): Shelf {
-    return { images: this.images, instantOf: (image) => this.instants.get(image)?.() ?? 0 };
+  #work(
+    program: string,
+    args: readonly string[],
+    { holder, env }: { holder: string; env: Readonly<Record<string, string>> },
+  ): Work<Finished> | null {
+    const tools = { surroundings: this, shelf: this.shelf, holder };
+    if (program === 'qemu-img') return imageTool(tools, args);
+    if (program === 'cp') return copyTool(tools, args);
+    return this.programs.get(program)?.(env) ?? null;
   }
 }
+
+export const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));

@@ -1,7 +1,6 @@
 import {
-  type Asked,
-  type Handled,
   type EventStore,
+  type Handled,
   KeyReused,
   type Json,
   type MemoryDisk,
@@ -11,13 +10,13 @@ import {
   StoreTrouble,
 } from '#event-store';
 import { type Hypervisor, openHypervisor } from '#hypervisor';
-import { type Command, type DataOf, isRetryable, Refusal, type VmEvent } from '#ledger';
+import { afterwards, type Command, type DataOf, isRetryable, Refusal, type VmEvent } from '#ledger';
 import type { Views } from '#views';
 import type { World } from '#world';
 import { type Ledgers, openLedgers, REGISTRY_STREAM, streamOf } from '../../apps/ledgerd/ledger.ts';
 import { finishHalfDone, registerVm } from '../../apps/ledgerd/registration.ts';
 import { startWorker, type Worker } from '../../apps/ledgerd/worker/worker.ts';
-import type { Standing } from './book.ts';
+import type { Standing } from './standing.ts';
 import type { ViewsOnDisk } from './views-on-disk.ts';
 import type { Wish } from './wish.ts';
 
@@ -28,7 +27,12 @@ export interface Installation {
   /** Null: this one keeps no views. */
   readonly views: ViewsOnDisk | null;
   readonly meddle: Meddle;
+  /** Whether it may start and end machines. */
+  readonly hasLauncher: boolean;
 }
+
+/** The operator's two commands. */
+export const LAUNCHER = { start: ['start-machine'], stop: ['stop-machine'] } as const;
 
 /** Puts something broken in place of the hypervisor, to see whether anybody notices. */
 export type Meddle = (hypervisor: Hypervisor) => Hypervisor;
@@ -41,6 +45,9 @@ export type Answer =
 
 export const HOST = 'host-1';
 const SNAPSHOTS_MAX = 200;
+type Recorded = Handled<VmEvent>['events'][number];
+type Asking = Parameters<typeof registerVm>[2];
+
 const TAKES_A_MACHINE: ReadonlySet<Command['type']> = new Set([
   'CreateSnapshot',
   'LoadSnapshot',
@@ -74,7 +81,10 @@ export class Core {
   }
 
   /** Throws `StoreTrouble` when the store is not to be had: a process would end then. */
-  static async boot(world: World, { disk, states, views: kept, meddle }: Installation): Promise<Core> {
+  static async boot(
+    world: World,
+    { disk, states, views: kept, meddle, hasLauncher }: Installation,
+  ): Promise<Core> {
     const store = openMemoryStore(world, disk);
     const ledgers = openLedgers({ world, store, states: openMemoryStates(states) });
     const views = kept && (await kept.open(world, store));
@@ -85,6 +95,8 @@ export class Core {
         imageRoots: ['/images'],
         worker: HOST,
         transcriptsDir: '/data/transcripts',
+        socketsDir: '/run/ledgerd',
+        ...(hasLauncher && { launcher: LAUNCHER }),
       }),
     );
     await finishHalfDone(ledgers, () => askedBySweep(world));
@@ -117,10 +129,7 @@ export class Core {
     const operationId = this.#world.ids.uuid();
     const asked = { actor: 'http:caller', correlationId: operationId, key, request: wish as Json };
     try {
-      const { events } =
-        wish.what === 'register'
-          ? await this.#register(vmId, wish, asked)
-          : await this.#handle(vmId, this.#commandOf(wish, operationId), asked);
+      const { events } = await this.#do(vmId, wish, { asked, operationId });
       const eventIds = events.map(({ id }) => id);
       return { kind: 'recorded', operationId: events[0]?.correlationId ?? operationId, eventIds };
     } catch (error) {
@@ -132,15 +141,50 @@ export class Core {
     }
   }
 
-  #handle(vmId: string, command: Command, asked: Asked): Promise<Handled<VmEvent>> {
+  #handle(vmId: string, command: Command, asked: Asking): Promise<Handled<VmEvent>> {
     if (TAKES_A_MACHINE.has(command.type)) this.#worker.expect(vmId, command);
     return this.#ledgers.vms.handle(streamOf(vmId), command, asked);
   }
 
+  async #do(
+    vmId: string,
+    wish: Wish,
+    { asked, operationId }: { asked: Asking; operationId: string },
+  ): Promise<{ readonly events: readonly Pick<Recorded, 'id' | 'correlationId'>[] }> {
+    if (wish.what === 'register') return this.#register(vmId, wish, asked);
+    if (wish.what === 'reconcile') return this.#worker.reconcile(vmId, asked);
+    const { vms } = this.#ledgers;
+    if (wish.what === 'cancel') return this.#cancel(vmId, asked);
+    const command = this.#commandOf(wish, operationId);
+    if (!('isPlanned' in wish)) return this.#handle(vmId, command, asked);
+    const answered = await vms.answered(streamOf(vmId), asked);
+    return answered ?? this.#asPlanned(vmId, command, asked);
+  }
+
+  /** What nobody has begun is called off in the log; what copies is told to end. */
+  async #cancel(vmId: string, asked: Asking): Promise<Pick<Handled<VmEvent>, 'events'>> {
+    const { vms } = this.#ledgers;
+    const { state: vm } = await vms.state(streamOf(vmId));
+    if (!vm.operation) return { events: [] };
+    if (!vm.operation.started)
+      return vms.handle(streamOf(vmId), { type: 'CancelOperation', operationId: vm.operation.id }, asked);
+    await this.#hypervisor.cancel(vm, vm.operation);
+    return { events: [] };
+  }
+
+  /** A plan is made, and accepted at once. */
+  async #asPlanned(vmId: string, command: Command, asked: Asking): Promise<Handled<VmEvent>> {
+    const { vms } = this.#ledgers;
+    const { state } = await vms.state(streamOf(vmId));
+    const { vm } = afterwards(state, command);
+    const basis = vm.operation ? (await this.#hypervisor.plan(vm, vm.operation)).basis : '';
+    return vms.handle(streamOf(vmId), { ...command, plan: { hash: basis, basis } } as Command, asked);
+  }
+
   async #register(
     vmId: string,
-    { name, monitor, disks }: Extract<Wish, { what: 'register' }>,
-    asked: Parameters<typeof registerVm>[2],
+    { name, monitor, guestAgent, disks }: Extract<Wish, { what: 'register' }>,
+    asked: Asking,
   ): ReturnType<typeof registerVm> {
     const again = await this.#ledgers.registry.answered(REGISTRY_STREAM, asked);
     const before = again?.events.find((event) => event.type === 'VmClaimed')?.data.registration;
@@ -151,7 +195,7 @@ export class Core {
       name,
       host: HOST,
       monitor: found.monitor,
-      guestAgent: null,
+      guestAgent,
       labels: {},
       disks: found.disks,
       foreignTags: found.foreignTags,
@@ -159,26 +203,32 @@ export class Core {
     return registerVm(this.#ledgers, registration, asked);
   }
 
-  #commandOf(wish: Exclude<Wish, { what: 'register' }>, operationId: string): Command {
+  #commandOf(
+    wish: Exclude<Wish, { what: 'register' | 'reconcile' | 'cancel' }>,
+    operationId: string,
+  ): Command {
     switch (wish.what) {
       case 'create': {
-        const { what: _, ...rest } = wish;
+        const { what: _, isPlanned: __, ...rest } = wish;
         const snapshotId = this.#world.ids.uuid();
         const limits = { snapshotsMax: SNAPSHOTS_MAX, chainMax: 64 };
         return { type: 'CreateSnapshot', snapshotId, operationId, limits, ...rest };
       }
       case 'load': {
-        const { what: _, ...rest } = wish;
-        return { type: 'LoadSnapshot', operationId, ...rest };
+        const { what: _, isPlanned: __, safety, ...rest } = wish;
+        const pin = safety === 'none' ? {} : { pin: { snapshotId: this.#world.ids.uuid(), what: safety } };
+        return { type: 'LoadSnapshot', operationId, ...rest, ...pin };
       }
       case 'delete': {
-        const { what: _, ...rest } = wish;
+        const { what: _, isPlanned: __, ...rest } = wish;
         return { type: 'DeleteSnapshot', operationId, ...rest };
       }
       case 'delete-all':
         return { type: 'DeleteAllSnapshots', operationId };
       case 'rename':
         return { type: 'PatchSnapshot', snapshotId: wish.snapshotId, name: wish.name };
+      case 'unretire':
+        return { type: 'UnretireSnapshot', snapshotId: wish.snapshotId };
       case 'release':
         return { type: 'ReleaseHold', note: 'a person has looked' };
     }

@@ -1,8 +1,13 @@
+import type { Finished } from '#world';
+import { Agent } from './qemu/agent.ts';
+import { Guest } from './qemu/guest.ts';
 import type { Image } from './qemu/image.ts';
-import { type DiskSetup, Guest, lockTrouble, Machine } from './qemu/machine.ts';
+import { type DiskSetup, Machine } from './qemu/machine.ts';
+import { takeUp } from './qemu/migration.ts';
 import { Monitor } from './qemu/monitor.ts';
+import { QmpError } from './qemu/qmp-error.ts';
 import { pause } from './qemu/work.ts';
-import type { SimulatedHost } from './simulated-host.ts';
+import { directoryOf, type SimulatedHost } from './simulated-host.ts';
 
 /** From the start of the process to its first greeting. */
 const START_LEAST_MS = 24;
@@ -15,6 +20,17 @@ const RETRY_START_MS = 500;
 const STAYS_OFF_SHARE = 0.15;
 const WAITS_SHARE = 0.3;
 
+/** What a machine is started from: a file for each device. */
+export type Tops = ReadonlyMap<string, string>;
+
+/** How one process is started. */
+interface Launch {
+  readonly isWaiting: boolean;
+  readonly tops: Tops;
+  /** Where it waits for its memory; null: it has none to wait for. */
+  readonly incoming: string | null;
+}
+
 /**
  * A virtual machine as its owner sees it: a guest, its images, a monitor's path, and someone who starts QEMU again when
  * it died. QEMU processes come and go.
@@ -22,6 +38,10 @@ const WAITS_SHARE = 0.3;
 export class SimulatedVm {
   readonly name: string;
   readonly monitorPath: string;
+  readonly agentPath: string;
+  /** Where its images are. */
+  readonly directory: string;
+  /** As it was in the beginning. */
   readonly disks: readonly DiskSetup[];
   readonly guest = new Guest();
   /** Null while the machine is off. */
@@ -32,38 +52,41 @@ export class SimulatedVm {
   lastTouchedMs = 0;
   /** Whether a process is about to be started. */
   isStarting = false;
-  readonly #host: SimulatedHost;
+  /** The files that the machine's owner starts it from: what the ledger says. */
+  tops: () => Tops = () => new Map();
+  /** Is told when a process has read the disks anew. */
+  onBoot: () => void = () => undefined;
+  readonly host: SimulatedHost;
   #starts = 0;
 
   constructor(host: SimulatedHost, name: string, disks: readonly DiskSetup[]) {
-    this.#host = host;
+    this.host = host;
     this.name = name;
     this.monitorPath = `/run/vms/${name}.sock`;
+    this.agentPath = `/run/vms/${name}-agent.sock`;
     this.disks = disks;
+    this.directory = directoryOf(disks[0]?.image.path ?? '');
     host.files.makeDirectory('/run/vms');
-    for (const { image } of disks) host.addImage(image, () => this.guest.instant);
+    host.addDirectory(this.directory, () => this.guest.instant);
+    for (const { image } of disks) host.files.putImage(image);
   }
 
+  /** All that lie in its directory. */
   get images(): Image[] {
-    return this.disks.map(({ image }) => image);
+    return [...this.host.files.images()].filter(({ path }) => directoryOf(path) === this.directory);
   }
 
   powerOn(isWaiting: boolean, delayMs = 0): void {
     if (this.machine || this.isStarting) return;
     this.isStarting = true;
-    const { chance, scheduler } = this.#host;
+    const { chance, scheduler } = this.host;
     const ms = delayMs + chance.between(START_LEAST_MS, START_MOST_MS);
     scheduler.after(ms, `${this.name} is started`, () => this.#start(isWaiting));
   }
 
   /** In good order: the monitor's socket is gone afterwards. */
   powerOff(): void {
-    this.#ask('quit', (machine) => {
-      this.machine = null;
-      this.isMeantToRun = false;
-      machine.kill('ends');
-      this.#host.files.unlink(this.monitorPath);
-    });
+    this.#ask('quit', (machine) => this.#end(machine));
   }
 
   /** SIGKILL, and nobody starts it again. */
@@ -77,45 +100,100 @@ export class SimulatedVm {
   pauseOrResume(): void {
     this.#ask('stop or cont', (machine) => {
       if (machine.isRunning) machine.stop('paused');
-      else if (machine.status !== 'restore-vm') machine.resume(); // That one is a failed load: nobody's to resume.
+      else if (machine.status === 'paused' || machine.status === 'prelaunch') machine.resume();
       this.isMeantToRun = machine.isRunning;
     });
+  }
+
+  /** What the operator's command does that starts the machine for a load; null when it cannot. */
+  launch(tops: Tops, incoming: string | null): Finished {
+    if (this.machine || this.isStarting) return { code: 1, stdout: '', stderr: 'it runs already\n' };
+    const why = this.#begin({ isWaiting: true, tops, incoming });
+    return why === null
+      ? { code: 0, stdout: '', stderr: '' }
+      : { code: 1, stdout: '', stderr: `it does not start: ${why}\n` };
+  }
+
+  /** What the operator's command does that ends it. */
+  halt(): Finished {
+    if (this.machine) this.#end(this.machine);
+    return { code: 0, stdout: '', stderr: '' };
+  }
+
+  #end(machine: Machine): void {
+    this.machine = null;
+    this.isMeantToRun = false;
+    machine.graph.flush();
+    machine.kill('ends');
+    this.host.files.unlink(this.monitorPath);
   }
 
   /** What the owner wants waits for the main loop, as everything does. */
   #ask(what: string, act: (machine: Machine) => void): void {
     const { machine } = this;
     if (!machine) return;
-    const work = pause.bind(null, this.#host.chance, 0.1, 'begins');
+    const work = pause.bind(null, this.host.chance, 0.1, 'begins');
     machine.enqueue(`owner: ${what}`, work, () => {
-      this.lastTouchedMs = this.#host.scheduler.nowMs;
+      this.lastTouchedMs = this.host.scheduler.nowMs;
       act(machine);
     });
   }
 
   #start(isWaiting: boolean): void {
     this.isStarting = false;
-    if (this.images.some((image) => lockTrouble(image, 'write'))) {
-      this.#host.scheduler.note(`${this.name} cannot start: an image is locked`);
-      return this.powerOn(isWaiting, RETRY_START_MS);
-    }
+    if (this.machine) return;
+    const why = this.#begin({ isWaiting, tops: this.tops(), incoming: null });
+    if (why === null) return;
+    this.host.scheduler.note(`${this.name} cannot start: ${why}`);
+    this.powerOn(isWaiting, RETRY_START_MS);
+  }
+
+  /** Null when it has begun, else why not. */
+  #begin({ isWaiting, tops, incoming }: Launch): string | null {
     this.#starts += 1;
     const name = `${this.name}.${this.#starts}`;
-    const machine = new Machine(this.#host, { name, disks: this.disks, isWaiting, guest: this.guest });
+    const { guest, host } = this;
+    let machine: Machine;
+    try {
+      const disks = this.disks.map((disk) => ({ ...disk, image: this.#imageOf(disk, tops) }));
+      machine = new Machine(host, { name, disks, isWaiting, guest, isIncoming: incoming !== null });
+    } catch (error) {
+      if (error instanceof QmpError) return error.message;
+      throw error;
+    }
     this.machine = machine;
-    this.isMeantToRun = !isWaiting;
-    this.lastTouchedMs = this.#host.scheduler.nowMs;
-    this.#host.listen(this.monitorPath, new Monitor(machine));
+    this.isMeantToRun = machine.isRunning;
+    this.lastTouchedMs = host.scheduler.nowMs;
+    host.listen(this.monitorPath, new Monitor(machine));
+    host.listen(this.agentPath, new Agent(machine));
+    if (incoming === null) this.onBoot();
+    else this.#await(machine, incoming);
     machine.letGuestRun();
     machine.onDeath(() => this.#died());
+    return null;
+  }
+
+  #await(machine: Machine, path: string): void {
+    const { incoming, files } = this.host;
+    files.make(path, 'socket');
+    incoming.set(path, (memory, done) => takeUp(machine, memory, done));
+    machine.onDeath(() => incoming.delete(path));
+  }
+
+  #imageOf({ device, node, image }: DiskSetup, tops: Tops): Image {
+    const path = tops.get(device ?? node) ?? image.path;
+    const found = this.host.files.image(path);
+    if (found) return found;
+    throw new QmpError(`Could not open '${path}': No such file or directory`);
   }
 
   #died(): void {
-    this.#host.monitors.delete(this.monitorPath);
+    this.host.listeners.delete(this.monitorPath);
+    this.host.listeners.delete(this.agentPath);
     if (!this.machine) return; // Its owner ended it.
     this.machine = null;
     this.isMeantToRun = false;
-    const { chance } = this.#host;
+    const { chance } = this.host;
     if (chance.happens(STAYS_OFF_SHARE)) return;
     this.powerOn(chance.happens(WAITS_SHARE), chance.betweenLog(RESTART_LEAST_MS, RESTART_MOST_MS));
   }

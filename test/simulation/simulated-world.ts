@@ -1,19 +1,9 @@
 import { v7 } from 'uuid';
-import {
-  type Connection,
-  ConnectTrouble,
-  type Files,
-  FileTrouble,
-  type Finished,
-  type Measure,
-  type RunOptions,
-  type Streams,
-  type World,
-} from '#world';
-import { createHash } from 'node:crypto';
+import { type Connection, type Files, type Finished, type RunOptions, type World } from '#world';
 import type { Chance } from './chance.ts';
 import type { Timer } from './scheduler.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import { streamsOf } from './simulated-streams.ts';
 import type { Socket } from './socket.ts';
 
 /** Of a file system whose writes go to memory first. */
@@ -39,6 +29,7 @@ export class SimulatedProcess {
   readonly #onDeath: () => void;
   readonly #timers = new Set<Timer>();
   readonly #sockets = new Set<Socket>();
+  readonly #undos = new Set<() => void>();
 
   constructor(
     host: SimulatedHost,
@@ -61,7 +52,11 @@ export class SimulatedProcess {
       files: this.#files(),
       run: (program, args, options) => this.#run(program, args, options),
       connect: (path) => this.#connect(path),
-      streams: this.#streams(),
+      streams: streamsOf(
+        host,
+        (ms, what, produce) => this.#later(ms, what, produce),
+        (undo) => void this.#undos.add(undo),
+      ),
       turn: () => this.#later(TURN_MS, 'turn', () => undefined),
       fault: (point) => this.#later(0, point, () => this.#atPoint(point, this)),
     };
@@ -74,6 +69,7 @@ export class SimulatedProcess {
     this.#host.scheduler.note(`${this.name} is killed: ${why}`);
     for (const timer of this.#timers) timer.cancel();
     for (const socket of this.#sockets) socket.die();
+    for (const undo of this.#undos) undo();
     this.#onDeath();
   }
 
@@ -147,31 +143,11 @@ export class SimulatedProcess {
     };
   }
 
-  /** This host's QEMU migrates nowhere: nobody calls, and nobody listens. */
-  #streams(): Streams {
-    const { files } = this.#host;
-    return {
-      receive: (_, file) =>
-        this.#later(CONNECT_MS, `receives into ${file}`, () => {
-          files.append(file, '');
-          const { promise: received, reject: closed } = Promise.withResolvers<Measure>();
-          received.catch(() => undefined); // Whoever closes need not wait for it.
-          return { received, close: () => closed(new FileTrouble('ECANCELED', file, 'nobody listens')) };
-        }),
-      send: (_, path) =>
-        this.#later(CONNECT_MS, `sends to ${path}`, () => {
-          throw new ConnectTrouble('ENOENT', path, `connect ENOENT ${path}`);
-        }),
-      measure: (file) => this.#later(FILE_MS, `measures ${file}`, () => measureOf(files.text(file))),
-    };
-  }
-
   #run(program: string, args: readonly string[], options: RunOptions): Promise<Finished> {
     return new Promise((resolve) => {
       if (!this.isAlive) return;
-      if (program !== 'qemu-img')
-        return resolve({ code: null, stdout: '', stderr: `spawn ${program} ENOENT` });
-      this.#host.run(args, options, (finished) => {
+      if (program === 'sync') return resolve({ code: 0, stdout: '', stderr: '' });
+      this.#host.run(program, args, options, (finished) => {
         if (this.isAlive) resolve(finished);
       });
     });
@@ -189,8 +165,3 @@ export class SimulatedProcess {
     };
   }
 }
-
-const measureOf = (text: string): Measure => ({
-  sizeBytes: Buffer.byteLength(text),
-  sha256: createHash('sha256').update(text).digest('hex'),
-});

@@ -1,6 +1,7 @@
-import type { CaptureMode, DiskCapture, Resume, Strategy } from '#ledger';
+import type { Backup, CaptureMode, DiskCapture, MemoryFormat, Quiesced, Resume, Strategy } from '#ledger';
 import type { Book } from './book.ts';
 import type { Chance } from './chance.ts';
+import { isWhole, type Known } from './known.ts';
 
 /** What somebody wants of one VM: the body of an HTTP request. */
 export type Wish =
@@ -8,61 +9,115 @@ export type Wish =
       readonly what: 'register';
       readonly name: string;
       readonly monitor: string;
+      readonly guestAgent: string | null;
       /** Given when the machine is off. */
       readonly disks?: { readonly device: string; readonly file: string; readonly format: string }[];
     }
-  | {
-      readonly what: 'create';
-      readonly name?: string;
-      readonly memory?: CaptureMode;
-      readonly diskOnly?: boolean;
-      readonly disks?: readonly DiskCapture[];
-    }
-  | {
-      readonly what: 'load';
-      readonly snapshotId: string;
-      readonly resume: Resume;
-      readonly disksOnly?: boolean;
-    }
-  | { readonly what: 'delete'; readonly snapshotId: string; readonly strategy: Strategy }
-  | { readonly what: 'delete-all' }
+  | Planned<CreateWish>
+  | Planned<LoadWish>
+  | Planned<{ readonly what: 'delete'; readonly snapshotId: string; readonly strategy: Strategy }>
+  | Planned<{ readonly what: 'delete-all' }>
   | { readonly what: 'rename'; readonly snapshotId: string; readonly name: string }
+  | { readonly what: 'unretire'; readonly snapshotId: string }
+  | { readonly what: 'cancel' }
+  | { readonly what: 'reconcile' }
   | { readonly what: 'release' };
 
-const STRATEGIES = ['retire', 'merge', 'merge-force', 'discard', 'discard-force'] as const;
-const RESUMES = ['as-captured', 'running', 'paused'] as const;
+/** Whether a plan is made first, and then accepted. */
+type Planned<T> = T & { readonly isPlanned?: boolean };
 
-/** What a caller comes up with next. `serial` makes it unlike all others. */
-export function nextWish(chance: Chance, book: Book, serial: number): Wish {
+export interface CreateWish {
+  readonly what: 'create';
+  readonly name?: string;
+  readonly memory?: CaptureMode;
+  readonly memoryFormat?: MemoryFormat;
+  readonly diskOnly?: boolean;
+  readonly disks?: readonly DiskCapture[];
+  readonly backups?: readonly Backup[];
+  readonly quiesce?: Quiesced['asked'];
+}
+
+export interface LoadWish {
+  readonly what: 'load';
+  readonly snapshotId: string;
+  readonly resume: Resume;
+  readonly disksOnly?: boolean;
+  /** What is saved of the present first. */
+  readonly safety: 'none' | 'disks' | 'memory';
+}
+
+const STRATEGIES = ['retire', 'merge', 'merge', 'merge-force', 'discard', 'discard-force'] as const;
+const RESUMES = ['as-captured', 'running', 'paused'] as const;
+const SAFETIES = ['none', 'disks', 'disks', 'memory'] as const;
+const SYNCS = ['full', 'top', 'none'] as const;
+const MODES = ['internal', 'external', 'external', 'none'] as const;
+
+/** What a caller comes up with next. `serial` makes it unlike all others of the VM. */
+export function nextWish(chance: Chance, book: Book, serial: string): Wish {
   const snapshotId = chance.pick([...book.snapshots.keys()]);
   if (book.hold)
     return snapshotId !== undefined && chance.happens(0.5) ? load(chance, book) : { what: 'release' };
+  const isPlanned = chance.happens(0.1) ? { isPlanned: true } : {};
   const roll = chance.next();
-  if (snapshotId === undefined || roll < 0.45) return create(chance, book, serial);
-  if (roll < 0.7) return load(chance, book);
-  if (roll < 0.92) return { what: 'delete', snapshotId, strategy: chance.pick(STRATEGIES) };
-  if (roll < 0.95) return { what: 'delete-all' };
-  return { what: 'rename', snapshotId, name: `renamed ${serial}` };
+  if (snapshotId === undefined || roll < 0.42) return { ...create(chance, book, serial), ...isPlanned };
+  if (roll < 0.66) return { ...load(chance, book), ...isPlanned };
+  if (roll < 0.88) return { what: 'delete', snapshotId, strategy: chance.pick(STRATEGIES), ...isPlanned };
+  if (roll < 0.91) return { what: 'delete-all', ...isPlanned };
+  if (roll < 0.95) return { what: 'reconcile' };
+  if (roll < 0.98) return { what: 'rename', snapshotId, name: `renamed ${serial}` };
+  return { what: 'unretire', snapshotId };
 }
 
 /** Mostly one that can be loaded as the machine is: with memory when it is on, disks only when it is off. */
-function load(chance: Chance, { vm, snapshots }: Book): Wish {
+function load(chance: Chance, { vm, snapshots }: Book): LoadWish {
   const isOn = vm.machine !== null;
-  const all = [...snapshots.keys()];
-  const fitting = all.filter((id) => snapshots.get(id)?.hasMemory === isOn);
-  const snapshotId = (chance.happens(0.8) ? chance.pick(fitting) : undefined) ?? chance.pick(all) ?? '';
-  const disksOnly = chance.happens(isOn ? 0.1 : 0.5) ? { disksOnly: true } : {};
-  return { what: 'load', snapshotId, resume: chance.pick(RESUMES), ...disksOnly };
+  const whole = [...snapshots].filter(([, known]) => isWhole(known));
+  const fitting = whole.filter(([, { memory }]) => (memory !== null) === isOn || memory?.isStream === true);
+  const [snapshotId = ''] =
+    (chance.happens(0.6) ? chance.pick(fitting) : undefined) ?? chance.pick(whole) ?? [];
+  const disksOnly = holdsDisks(snapshots.get(snapshotId)) && chance.happens(isOn ? 0.15 : 0.5);
+  const safety = chance.pick(SAFETIES);
+  return { what: 'load', snapshotId, resume: chance.pick(RESUMES), safety, ...(disksOnly && { disksOnly }) };
 }
 
-function create(chance: Chance, book: Book, serial: number): Wish {
+const holdsDisks = (known: Known | undefined): boolean =>
+  known !== undefined && [...known.disks.values()].some(({ mode }) => mode !== 'none');
+
+function create(chance: Chance, book: Book, serial: string): CreateWish {
+  const name = chance.happens(0.2) ? { name: `name ${serial}` } : {};
+  return { what: 'create', ...name, ...capture(chance, book), ...copies(chance, book, serial) };
+}
+
+/** Disks in every mix of modes, with memory of every kind or none. */
+function capture(chance: Chance, { devices }: Book): Omit<CreateWish, 'what' | 'name' | 'backups'> {
   const roll = chance.next();
-  const name = chance.happens(0.3) ? { name: `name ${serial}` } : {};
-  if (roll < 0.3) return { what: 'create', diskOnly: true, ...name };
-  if (roll < 0.4) return { what: 'create', memory: 'none', ...name };
-  if (roll < 0.6) return { what: 'create', memory: 'internal', ...name };
-  const [first] = book.devices;
-  if (roll < 0.65 && first !== undefined)
-    return { what: 'create', diskOnly: true, disks: [{ device: first, mode: 'none' }], ...name };
-  return { what: 'create', ...name };
+  if (roll < 0.2) return {};
+  if (roll < 0.3) return { memory: 'internal' };
+  const disks = roll < 0.5 ? [] : disksOf(chance, devices);
+  const withMemory = chance.next();
+  if (withMemory < 0.6) return { diskOnly: true, disks, ...quiesce(chance) };
+  if (withMemory < 0.75) return { memory: 'internal', disks };
+  if (withMemory < 0.9) return { memory: 'external', disks };
+  return { memory: 'external', memoryFormat: 'stream', disks };
+}
+
+function disksOf(chance: Chance, devices: readonly string[]): DiskCapture[] {
+  if (chance.happens(0.5)) return devices.map((device) => ({ device, mode: 'external' }));
+  return devices.map((device) => ({ device, mode: chance.pick(MODES) }));
+}
+
+function quiesce(chance: Chance): Pick<CreateWish, 'quiesce'> {
+  const roll = chance.next();
+  if (roll < 0.6) return {};
+  return { quiesce: roll < 0.85 ? 'try' : 'require' };
+}
+
+function copies(chance: Chance, { vm, devices }: Book, serial: string): Pick<CreateWish, 'backups'> {
+  if (chance.happens(0.85)) return {};
+  const copied = devices.filter(() => chance.happens(0.7));
+  const backups = copied.map((device, at): Backup => ({
+    ...{ device, target: `${vm.directory}/copy-${serial}-${at}.qcow2`, format: 'qcow2' },
+    ...{ sync: chance.pick(SYNCS), fileMode: 'absolute-paths' },
+  }));
+  return backups.length > 0 ? { backups } : {};
 }

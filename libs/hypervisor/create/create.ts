@@ -12,6 +12,7 @@ import {
 import { finishBackups, stopBackups } from './backup.ts';
 import { planBackups } from './backup-plan.ts';
 import { capture, mayHaveStopped } from './capture.ts';
+import { awaitFoldJobs } from '../delete/fold-job.ts';
 import { planMemoryFile, planOverlays, requireSpace, wordsFor } from './create-plan.ts';
 import type { Errand, OperationOf, Way } from '../errand.ts';
 import { findCapture, type Found, reportCreated } from './evidence.ts';
@@ -41,6 +42,7 @@ export const creating = (errand: Errand, operation: Create, snapshot: Readonly<S
 /** The guest goes on first, whatever else has to be waited for. */
 async function recover(errand: Errand, start: Start): Promise<Report> {
   await thawAgain(errand, start);
+  await awaitFoldJobs(errand);
   const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start)) : null;
   const sight = await observeTrouble(errand, start, 'needed');
   const known = troubleOfJob(sight, errand.operationId) ?? errand.memory.troubles.get(errand.operationId);

@@ -37,7 +37,7 @@ export async function undo(
   const { world } = errand.place;
   const tags = [tagOf(start.snapshotId ?? '')];
   const why = whyFailed(start, sight, trouble, standing(sight, tags).length > 0);
-  const stands = sight.power !== 'off' && (await mayHaveStopped(errand, start)); // What tells of it is closed next.
+  const stands = sight.power !== 'off' && (await mayStandStill(errand, start)); // What tells of it is closed next.
   await pass(world, 'hypervisor.before-undo');
   errand.journal.progress({ phase: 'undoing', percent: null });
   const { leftovers } = await removeTags(errand, { start, tags, trust: 'in-files' }, sight);
@@ -53,6 +53,10 @@ export async function undo(
   if (runsOn) return failed(errand, { ...why, ...left });
   return held(errand, why.reason, `${why.message}; and QEMU would not let the machine run on`, left);
 }
+
+/** Pushing an overlay back stops the machine for its end: whoever dies there leaves it so to the next. */
+const mayStandStill = async (errand: Errand, start: Start): Promise<boolean> =>
+  (!errand.isFirst && start.wasRunning && start.overlays !== undefined) || mayHaveStopped(errand, start);
 
 /**
  * Returns the overlays that stay under the machine, as nobody's snapshot: those that a caller has made, and those that

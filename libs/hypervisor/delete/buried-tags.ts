@@ -49,7 +49,8 @@ export async function removeBuried(
   const before = await powerNow(errand);
   await setRunning(errand, before, 'paused');
   try {
-    for (const [index, seen] of [...closed].entries()) {
+    for (const seen of closed) {
+      const index = sight.disks.indexOf(seen); // The same at every try: a placeholder may be of an earlier one.
       const inside = buried.filter(({ under }) => under === seen);
       leftovers.push(...(await removeBehind(errand, start, { seen, index, inside, after })));
     }

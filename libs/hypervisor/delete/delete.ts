@@ -170,11 +170,12 @@ async function fold(
   if (stop) return { stop };
   const after = machineAfter(vm, plan.change);
   errand.place.disks = after.disks;
-  const seen = await withUnplugged(errand, start, await observe(errand, 'listed'));
+  // What QEMU has forgotten still stands in a file.
+  const seen = await withUnplugged(errand, start, await observe(errand, 'in-files'));
   const wrong = await whyFoldedWrong(errand, plan, { after, seen });
   if (wrong) return { stop: wrong };
   const isRenamed = await nameTops(errand, start, after, seen);
-  return { seen: isRenamed ? await withUnplugged(errand, start, await observe(errand, 'listed')) : seen };
+  return { seen: isRenamed ? await withUnplugged(errand, start, await observe(errand, 'in-files')) : seen };
 }
 
 interface Cleared {
@@ -262,7 +263,8 @@ async function isFitToRun(errand: Errand, { plan }: Deletion): Promise<boolean> 
  * what its owner has stopped before anything of ours did is left to him.
  */
 async function runsOn(errand: Errand, start: Start, deletion: Deletion): Promise<boolean> {
-  if (!start.wasRunning || start.vmState === 'shutoff' || !stopsMachine(deletion)) return true;
+  const ran = start.wasRunning || start.vmState === 'shutoff'; // Or it was started since, and goes on as such.
+  if (!ran || !stopsMachine(deletion)) return true;
   if ((await powerNow(errand)) !== 'paused') return true; // It may have died since.
   return !errand.memory.stopped.get(errand.operationId) || letRunOn(errand);
 }

@@ -55,14 +55,17 @@ export async function awaitFoldJobs(errand: Errand): Promise<void> {
   if (!monitor) return;
   const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
   const whenReady = () => standStill(errand, 'running');
-  for (const { id, status } of jobs) {
-    if (!isJobOf(errand.operationId, id)) continue;
+  for (const { id, type, status } of jobs) {
+    if (!isJobOf(errand.operationId, id) || !FOLDING.has(type)) continue;
     if (STOPPED_FOR.has(status)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
     if (status === 'concluded') continue;
     const trouble = await troubleIn(() => monitor.awaitJob(id, { ...optionsFor(errand), whenReady }));
     if (trouble?.kind === 'unknown') return; // Whoever looks next finds it as it is.
   }
 }
+
+/** How QEMU calls the jobs that copy between layers. */
+const FOLDING: ReadonlySet<string> = new Set(['stream', 'commit']);
 
 /** Jobs are like this from when the machine is told to stand still on. */
 const STOPPED_FOR: ReadonlySet<string> = new Set(['ready', 'pending', 'concluded']);

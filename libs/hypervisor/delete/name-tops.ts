@@ -30,7 +30,7 @@ export async function nameTops(
   if (unnamed.length === 0) return false;
   const before = await powerNow(errand);
   await setRunning(errand, before, 'paused');
-  for (const [index, seen] of unnamed.entries()) await nameTop(errand, start, after, { seen, index });
+  for (const seen of unnamed) await nameTop(errand, start, after, { seen, index: disks.indexOf(seen) });
   if (before === 'running') await setRunning(errand, await powerNow(errand), 'running');
   return true;
 }

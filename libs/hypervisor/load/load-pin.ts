@@ -1,5 +1,13 @@
 import { posix } from 'node:path';
-import { type DiskCapture, type PinWish, type PlannedLayer, type PlannedPin, Refusal, tagOf } from '#ledger';
+import {
+  type DiskCapture,
+  type PinWish,
+  type PlannedLayer,
+  type PlannedPin,
+  Refusal,
+  tagOf,
+  type VmState,
+} from '#ledger';
 import { capture } from '../create/capture.ts';
 import { behindPlaceholders } from './closed-disk.ts';
 import type { Errand, OperationOf } from '../errand.ts';
@@ -180,7 +188,7 @@ const taggedBy = (tops: readonly PlannedLayer[], sight: Sight): SeenDisk[] =>
 function pinStart(start: Start, { what }: PinWish, planned: PlannedPin, sight: Sight): Start {
   const { snapshotId, files, memoryFile: file } = planned;
   const tagged = taggedBy(topsOf(start), sight).filter(({ device }) => device in files);
-  const vmState = sight.power === 'off' ? 'shutoff' : start.vmState; // It may have died since.
+  const vmState = vmStateNow(start, sight);
   const memory = what === 'memory' && vmState !== 'shutoff' ? 'internal' : 'none';
   return {
     operationId: start.operationId,
@@ -196,6 +204,12 @@ function pinStart(start: Start, { what }: PinWish, planned: PlannedPin, sight: S
     ...(memory !== 'none' && file !== undefined && { memoryFile: memoryFileAt(snapshotId, file) }),
   };
 }
+
+/** It may have died since the load began, or have been started: then it stands still by now. */
+const vmStateNow = ({ vmState }: Start, { power }: Sight): VmState => {
+  if (power === 'off') return 'shutoff';
+  return vmState === 'shutoff' ? 'paused' : vmState;
+};
 
 /** A log of an earlier release does not tell. */
 const plannedPin = async (place: Place, start: Start, wish: PinWish, sight: Sight): Promise<PlannedPin> =>

@@ -17,6 +17,7 @@ import { restLoaded } from './load-loaded.ts';
 import { loadAnew, startLoaded, startsLast } from './load-restart.ts';
 import { loadStarted } from './load-started.ts';
 import { topsOf } from './load-tops.ts';
+import { observe } from '../look/observe.ts';
 import { requireAtRest, requireResumable } from '../look/run-states.ts';
 import { diskOf, type Sight, vmStateOf } from '../look/sight.ts';
 import { requireStream } from '../create/stream-files.ts';
@@ -38,9 +39,24 @@ export function loading(errand: Errand, operation: OperationOf<'load'>, snapshot
   });
   return {
     admit: (sight) => admit(errand, operation, ask, sight),
-    act: (start, sight) => act(errand, begun(start), sight),
-    recover: (start) => (operation.isLoaded ? rest(errand, begun(start)) : recover(errand, begun(start))),
+    act: (start, sight) => withoutHalfPin(errand, begun(start), (load) => act(errand, load, sight)),
+    recover: (start) =>
+      operation.isLoaded
+        ? rest(errand, begun(start))
+        : withoutHalfPin(errand, begun(start), (load) => recover(errand, load)),
   };
+}
+
+/** Of a load that failed, however it failed, nothing stays that was to be saved and that the log does not know. */
+async function withoutHalfPin(
+  errand: Errand,
+  load: Loading,
+  work: (load: Loading) => Promise<Report>,
+): Promise<Report> {
+  const report = await work(load);
+  if (report.type === 'ReportFailed' && load.pin.isDue)
+    await load.pin.undo(load.start, await observe(errand, 'in-files'));
+  return report;
 }
 
 /** How the machine goes on after a load, if it is on. */

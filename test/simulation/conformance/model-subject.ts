@@ -6,13 +6,17 @@ import { SimulatedHost } from '../simulated-host.ts';
 import { SimulatedVm } from '../simulated-vm.ts';
 import type { Socket } from '../socket.ts';
 import { Trace } from '../trace.ts';
-import { isComplete, normal, normalEnd, type Ended } from './normal.ts';
-import type { Message, Script, Step, Subject } from './script.ts';
+import type { BlockNode } from '../qemu/block-graph.ts';
+import { type Ended, isComplete, isTold, normal, normalEnd, placed, type Saying } from './normal.ts';
+import type { Message, Script, Step, Subject } from './step.ts';
 
 const EVENTS_MAX = 10_000;
 const DEADLINE_MS = 60_000;
 const SILENCE_MS = 150;
-const PATHS = { DA: '/images/a.qcow2', DB: '/images/b.qcow2', DC: '/images/c.raw', NOPE: '/images/nope' };
+const PATHS = {
+  ...{ DA: '/images/a.qcow2', DB: '/images/b.qcow2', DC: '/images/c.raw', NOPE: '/images/nope' },
+  ...{ X1: '/images/x1.qcow2', X2: '/images/x2.qcow2', X3: '/images/x3.qcow2', X4: '/images/x4.qcow2' },
+};
 
 /** Fails one kind of thing once. Each operation deals with disk da first, but a roll-back and a delete begin with db. */
 function once({ trouble }: Script): Fate {
@@ -49,7 +53,9 @@ class ModelSubject implements Subject {
 
   async play(step: Step): Promise<unknown> {
     const talk = this.#talk ?? (await this.#start());
-    if ('say' in step) return normal(await this.#said(talk, step.say), PATHS);
+    if ('say' in step) return normal((await this.#said(talk, step)).filter(isTold), PATHS);
+    if ('write' in step) return this.#write(step.write);
+    if ('read' in step) return this.#read(step.read);
     if ('img' in step) return this.#tool(step.img);
     if ('kill' in step) return this.#vm.kill();
     if ('secondComes' in step) return this.#listen((this.#second = new Talk(this.#connect())));
@@ -70,7 +76,7 @@ class ModelSubject implements Subject {
     this.#vm.powerOn(true);
     await this.#until(() => this.#vm.machine !== null);
     const talk = new Talk(this.#connect());
-    await this.#said(talk, { execute: 'qmp_capabilities' });
+    await this.#said(talk, { say: { execute: 'qmp_capabilities' } });
     return (this.#talk = talk);
   }
 
@@ -78,9 +84,21 @@ class ModelSubject implements Subject {
     return this.#host.connect(this.#vm.monitorPath);
   }
 
-  async #said(talk: Talk, message: Message | string): Promise<readonly Message[]> {
-    talk.say(message);
-    await this.#until(() => isComplete(talk.heard, message));
+  #write({ block, value }: { block: number; value: number }): void {
+    const { machine } = this.#vm;
+    const top = machine?.graph.devices[0]?.node;
+    for (const hear of top ? (machine?.beforeWrite ?? []) : []) hear(top as BlockNode, block);
+    top?.image?.write(block, value);
+  }
+
+  #read(file: string): unknown {
+    const image = this.#host.files.image(PATHS[file as keyof typeof PATHS]);
+    return image && this.#host.shelf.read(image);
+  }
+
+  async #said(talk: Talk, saying: Saying): Promise<readonly Message[]> {
+    talk.say(placed(saying.say, PATHS) as Message);
+    await this.#until(() => isComplete(talk.heard, saying));
     return talk.heard;
   }
 
@@ -92,11 +110,9 @@ class ModelSubject implements Subject {
   }
 
   async #tool(words: readonly string[]): Promise<unknown> {
-    const args = words.map((word) =>
-      word.replace(/\b(DA|DB|NOPE)$/, (name) => PATHS[name as keyof typeof PATHS]),
-    );
+    const args = words.map((word) => String(placed(word, PATHS)));
     const ends: Ended[] = [];
-    this.#host.run(args, { timeoutMs: DEADLINE_MS }, (finished) => ends.push(finished));
+    this.#host.run('qemu-img', args, { timeoutMs: DEADLINE_MS }, (finished) => ends.push(finished));
     await this.#until(() => ends.length > 0);
     return ends.map((ended) => normalEnd(args, ended, PATHS))[0];
   }

@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { makeDirectory, makeDisk, type RigMachine, startQemu } from '../../qemu/rig.ts';
-import { isComplete, normal, normalEnd } from './normal.ts';
-import type { Message, Script, Step, Subject } from './script.ts';
+import { isComplete, isTold, normal, normalEnd, placed, type Saying } from './normal.ts';
+import type { Message, Script, Step, Subject } from './step.ts';
 
 /** How long to listen before we believe that nothing comes. */
 const SILENCE_MS = 150;
@@ -19,6 +20,7 @@ export async function realSubject({ trouble }: Script): Promise<Subject> {
     DB: join(dir, 'b.qcow2'),
     DC: join(dir, 'c.raw'),
     NOPE: join(dir, 'nope'),
+    ...Object.fromEntries([1, 2, 3, 4].map((n) => [`X${n}`, join(dir, `x${n}.qcow2`)])),
   };
   makeDisk(paths.DA, { sizeMb: 16 });
   makeDisk(paths.DB, { sizeMb: 16 });
@@ -38,11 +40,15 @@ export async function realSubject({ trouble }: Script): Promise<Subject> {
   let second: Talk | null = null;
   return {
     async play(step: Step) {
-      if ('say' in step) return normal(await talk.say(step.say), paths);
-      if ('img' in step) {
-        const args = step.img.map((arg) =>
-          arg.replace(/\b(DA|DB|NOPE)$/, (name) => paths[name as keyof typeof paths]),
+      if ('say' in step)
+        return normal(
+          (await talk.say({ ...step, say: placed(step.say, paths) as Message })).filter(isTold),
+          paths,
         );
+      if ('write' in step) return written(vm, step.write);
+      if ('read' in step) return contentOf(dir, String(placed(step.read, paths)));
+      if ('img' in step) {
+        const args = step.img.map((arg) => String(placed(arg, paths)));
         const { status, stdout, stderr } = spawnSync('qemu-img', args, { encoding: 'utf8' });
         return normalEnd(args, { code: status, stdout, stderr }, paths);
       }
@@ -69,6 +75,27 @@ export async function realSubject({ trouble }: Script): Promise<Subject> {
   };
 }
 
+const BLOCK_BYTES = 65_536;
+const BLOCKS = 3;
+
+/** Through the guest's device. */
+async function written(vm: RigMachine, { block, value }: { block: number; value: number }): Promise<void> {
+  const commands = [`write -P ${value} ${block * BLOCK_BYTES} ${BLOCK_BYTES}`, 'flush'];
+  for (const command of commands) {
+    const line = `qemu-io -d /machine/peripheral/dev-da/virtio-backend "${command}"`;
+    await vm.monitor.execute('human-monitor-command', { 'command-line': line });
+  }
+}
+
+function contentOf(dir: string, file: string): number[] {
+  const raw = join(dir, 'content.raw');
+  const args = ['convert', '-U', '-f', 'qcow2', '-O', 'raw', file, raw];
+  const { status, stderr } = spawnSync('qemu-img', args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+  const bytes = readFileSync(raw);
+  return Array.from({ length: BLOCKS }, (_, block) => bytes[block * BLOCK_BYTES] ?? 0);
+}
+
 /** One client, as simple as can be. */
 class Talk {
   readonly #socket: Socket;
@@ -92,7 +119,7 @@ class Talk {
 
   static async open(path: string): Promise<Talk> {
     const talk = await Talk.connect(path);
-    await talk.say({ execute: 'qmp_capabilities' });
+    await talk.say({ say: { execute: 'qmp_capabilities' } });
     return talk;
   }
 
@@ -101,10 +128,11 @@ class Talk {
     return [...this.#said];
   }
 
-  async say(message: Message | string): Promise<Message[]> {
+  async say(saying: Saying): Promise<Message[]> {
+    const { say: message } = saying;
     this.#said.length = 0;
     this.#socket.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`);
-    while (!isComplete(this.#said, message)) await new Promise<void>((resolve) => (this.#heard = resolve));
+    while (!isComplete(this.#said, saying)) await new Promise<void>((resolve) => (this.#heard = resolve));
     return [...this.#said];
   }
 

@@ -1,50 +1,7 @@
-import type { Fault } from '../faults.ts';
+import { dismiss, img, info, kill, opts, say, start, take, transaction } from './words.ts';
+import type { Message, Script, Step } from './step.ts';
 
-export type Message = Readonly<Record<string, unknown>>;
-
-/** One thing done to a QEMU and its images. */
-export type Step =
-  | { readonly say: Message | string }
-  /** `qemu-img`, where DA and DB stand for the images' paths. */
-  | { readonly img: readonly string[] }
-  /** SIGKILL. */
-  | { readonly kill: true }
-  | { readonly start: true }
-  /** Another client connects beside the one that talks, and listens for a while. */
-  | { readonly secondComes: true }
-  /** The one that talks leaves; from now on the second one talks. */
-  | { readonly firstLeaves: true };
-
-export interface Script {
-  readonly steps: readonly Step[];
-  /** What goes wrong: the model is told so at the n-th occasion (the first), the real one has it injected into disk db. */
-  readonly trouble?: {
-    readonly fault: Fault;
-    readonly occasion?: number;
-    readonly blkdebug: readonly string[];
-  };
-}
-
-/** A QEMU with two qcow2 disks and one raw node without a device, that has just been negotiated with. */
-export interface Subject {
-  /** What it said and did, without what may differ: dates, sizes in bytes, paths. */
-  play(step: Step): Promise<unknown>;
-  close(): Promise<void>;
-}
-
-const say = (execute: string, args?: Message): Step => ({
-  say: { execute, ...(args && { arguments: args }) },
-});
-const img = (...args: string[]): Step => ({ img: args });
-const kill: Step = { kill: true };
-const start: Step = { start: true };
-
-const take = (device: string, name: string): Message => ({
-  type: 'blockdev-snapshot-internal-sync',
-  data: { device, name },
-});
 const abort: Message = { type: 'abort', data: {} };
-const transaction = (...actions: Message[]): Step => say('transaction', { actions });
 const both = (name: string): Step => transaction(take('da', name), take('db', name));
 const remove = (args: Message): Step => say('blockdev-snapshot-delete-internal-sync', args);
 const job = (command: string, id: string, args: Message): Step[] => [
@@ -52,16 +9,8 @@ const job = (command: string, id: string, args: Message): Step[] => [
   say('query-jobs'),
   say('query-status'),
 ];
-const dismiss = (id: string): Step => say('job-dismiss', { id });
 const DISKS = { devices: ['da', 'db'] };
 const look: readonly Step[] = [say('query-block'), img('info', '-U', '--output=json', 'DA'), info('DB')];
-
-function info(disk: string): Step {
-  return img('info', '-U', '--output=json', disk);
-}
-
-/** As the product names an image: by options, never by a name that could be parsed. */
-const opts = (disk: string): string => `driver=qcow2,file.driver=file,file.filename=${disk}`;
 
 export const SCRIPTS: Readonly<Record<string, Script>> = {
   'what it says of itself and of nonsense': {

@@ -1,13 +1,15 @@
 import { isObject, type Json, type JsonObject } from './json.ts';
 import { QmpError } from './qmp-error.ts';
 
-type Kind = 'string' | 'boolean' | 'array' | 'object';
+type Kind = 'string' | 'boolean' | 'number' | 'array' | 'object' | 'nodeOrNull';
 /** Members in the order of QEMU's schema; a `*` before the name means that it may be missing. */
 export type Shape = Readonly<Record<string, Kind>>;
 
 const MATCHES: Readonly<Record<Kind, (value: Json) => boolean>> = {
   string: (value) => typeof value === 'string',
   boolean: (value) => typeof value === 'boolean',
+  number: (value) => typeof value === 'number',
+  nodeOrNull: (value) => value === null || typeof value === 'string',
   array: (value) => Array.isArray(value),
   object: (value) => isObject(value),
 };

@@ -1,3 +1,4 @@
+import { blank, type Content, HOLE, nothing, type SavedMemory } from './content.ts';
 import type { JsonObject } from './json.ts';
 
 /** One snapshot in an image's table, and what it holds. */
@@ -12,12 +13,13 @@ export interface SnapshotEntry {
   readonly icount: number | null;
   /** Unlike the id never given twice in the world. */
   readonly serial: number;
-  /** Which version of the disk it holds. */
-  readonly content: number;
+  /** What the file itself held. What it lacked is read from below, for ever. */
+  readonly content: Content;
+  /** What the disk held when it was made, all in all: what it should hold for ever. */
+  readonly truth: Content;
   /** When the guest was there: snapshots of one instant fit together. */
   readonly instant: number;
-  /** The version of the guest's memory; null when it holds none. */
-  readonly memory: number | null;
+  readonly memory: SavedMemory | null;
   /** Written over after a revert that died half-way and was never repaired. */
   isDamaged: boolean;
 }
@@ -28,15 +30,28 @@ export interface SnapshotEntry {
  */
 export type Health = 'clean' | 'leaks' | 'errors' | 'torn';
 
-export type Watcher = (change: 'add' | 'remove' | 'revert', entry: SnapshotEntry) => void;
+export type Format = 'qcow2' | 'raw';
+
+export type Watcher = (change: 'add' | 'remove' | 'revert', entry: SnapshotEntry, image: Image) => void;
+
+/** The file that an image stands on, as its header says. */
+export interface Backing {
+  readonly path: string;
+  readonly format: string;
+}
 
 /** An image file with its table of internal snapshots. Survives whoever has it open. */
 export class Image {
   readonly path: string;
-  readonly format: 'qcow2' | 'raw';
+  readonly format: Format;
   readonly virtualSizeBytes: number;
-  /** The version of the disk that is active. */
-  content = 0;
+  /** What the file itself holds. */
+  readonly content: number[];
+  backing: Backing | null;
+  /** What it held when another one was put on top of it, and when that was; null while it is written. */
+  frozen: { readonly instant: number; readonly truth: Content } | null = null;
+  /** When it was frozen last, in simulated ms; -1: never. */
+  frozenOnceMs = -1;
   /** Serial of the snapshot that the active content goes back to; 0 before the first revert. */
   origin = 0;
   snapshots: SnapshotEntry[] = [];
@@ -45,21 +60,32 @@ export class Image {
   writer: string | null = null;
   /** Who has it open for reading and wants it to stand still. */
   readonly readers = new Set<string>();
-  #watcher: Watcher = () => undefined;
+  /** Blocks that a job has copied here, and that are lost when QEMU is killed before the next flush. */
+  readonly unflushed = new Set<number>();
+  watcher: Watcher = () => undefined;
 
-  constructor(path: string, format: 'qcow2' | 'raw' = 'qcow2', virtualSizeBytes = 16 * 1024 * 1024) {
+  constructor(
+    path: string,
+    format: Format = 'qcow2',
+    {
+      virtualSizeBytes = 16 * 1024 * 1024,
+      backing = null,
+    }: Partial<Pick<Image, 'virtualSizeBytes' | 'backing'>> = {},
+  ) {
     this.path = path;
     this.format = format;
     this.virtualSizeBytes = virtualSizeBytes;
-  }
-
-  /** Is told of every change right before it happens. */
-  watch(watcher: Watcher): void {
-    this.#watcher = watcher;
+    this.backing = backing;
+    this.content = format === 'raw' ? blank() : nothing();
   }
 
   get canSnapshot(): boolean {
     return this.format === 'qcow2';
+  }
+
+  /** Whether all of it is read from below. */
+  get isEmpty(): boolean {
+    return this.content.every((value) => value === HOLE);
   }
 
   /** The id the next one gets. Starts anew when the table has become empty. */
@@ -74,27 +100,52 @@ export class Image {
   }
 
   remove(entry: SnapshotEntry): void {
-    this.#watcher('remove', entry);
+    this.watcher('remove', entry, this);
     this.snapshots = this.snapshots.filter((other) => other !== entry);
   }
 
   add(entry: SnapshotEntry): void {
-    this.#watcher('add', entry);
+    this.watcher('add', entry, this);
     this.snapshots.push(entry);
   }
 
   /** Makes the snapshot's content the active one. */
   revertTo(entry: SnapshotEntry): void {
-    this.#watcher('revert', entry);
-    this.content = entry.content;
+    this.watcher('revert', entry, this);
+    this.fill(entry.content);
+    this.frozen = null;
+    this.unflushed.clear();
     this.origin = entry.serial;
   }
 
   /** The guest writes: a torn image then writes over the snapshot it was being reverted to. */
-  write(content: number): void {
-    this.content = content;
+  write(block: number, value: number): void {
+    this.frozen = null;
+    this.content[block] = value;
+    this.unflushed.delete(block);
     if (this.health !== 'torn') return;
     for (const entry of this.snapshots) if (entry.serial === this.origin) entry.isDamaged = true;
+  }
+
+  /** A job writes: it is on disk with the next flush. */
+  copyIn(block: number, value: number): void {
+    this.frozen = null;
+    this.content[block] = value;
+    this.unflushed.add(block);
+  }
+
+  flush(): void {
+    this.unflushed.clear();
+  }
+
+  /** Whoever had it open is dead: what was not flushed is gone. */
+  loseUnflushed(): void {
+    for (const block of this.unflushed) this.content[block] = HOLE;
+    this.unflushed.clear();
+  }
+
+  fill(content: Content): void {
+    for (const [block, value] of content.entries()) this.content[block] = value;
   }
 }
 
@@ -140,5 +191,10 @@ export const imageInfo = (image: Image, table: readonly SnapshotEntry[]): JsonOb
   }),
   format: image.format,
   'actual-size': 200_704,
+  ...(image.backing && {
+    'full-backing-filename': image.backing.path,
+    'backing-filename': image.backing.path,
+    'backing-filename-format': image.backing.format,
+  }),
   'dirty-flag': false,
 });

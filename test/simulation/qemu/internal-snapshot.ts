@@ -1,6 +1,8 @@
+import type { BlockNode } from './block-graph.ts';
+import type { SavedMemory } from './content.ts';
+import { byName, type Image, snapshotInfo, type SnapshotEntry } from './image.ts';
 import type { JsonObject } from './json.ts';
-import { byName, snapshotInfo, type SnapshotEntry } from './image.ts';
-import type { Machine, OpenDisk } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { QmpError } from './qmp-error.ts';
 import { pause, type Work } from './work.ts';
 
@@ -8,12 +10,27 @@ import { pause, type Work } from './work.ts';
 const CREATE_MS = 1.2;
 const DELETE_MS = 1.2;
 
-/** Finds a node as the snapshot commands do; the file below a disk cannot be snapshotted. */
-export function diskOf(machine: Machine, device: string): OpenDisk {
-  const disk = machine.disks.find(({ node }) => node === device);
-  if (disk) return disk;
-  if (machine.disks.some(({ node }) => `${node}_f` === device)) throw new QmpError('Need a root block node');
-  throw new QmpError(`Cannot find device='${device}' nor node-name='${device}'`);
+/** A node of a format, and what it has open. */
+export interface Disk extends BlockNode {
+  readonly image: Image;
+}
+
+const isDisk = (node: BlockNode): node is Disk => node.image !== null && node.driver !== 'file';
+
+/** Finds a node as the snapshot commands do; what lies below another node cannot be snapshotted. */
+export function diskOf({ graph }: Machine, device: string): Disk {
+  const node = graph.find(device);
+  if (!node) throw new QmpError(`Cannot find device='${device}' nor node-name='${device}'`);
+  if (isDisk(node) && !graph.isBacking(node) && graph.jobOn(node) === undefined) return node;
+  throw new QmpError('Need a root block node');
+}
+
+/** The same for jobs. */
+export function diskOfJob({ graph }: Machine, device: string): Disk {
+  const node = graph.find(device);
+  if (!node) throw new QmpError(`No block device node '${device}'`);
+  if (isDisk(node) && node.image.canSnapshot && !graph.isBacking(node)) return node;
+  throw new QmpError(`Device '${device}' is writable but does not support snapshots`);
 }
 
 export interface NewEntry {
@@ -21,20 +38,26 @@ export interface NewEntry {
   readonly dateMs: number;
   readonly vmClockNs: number;
   readonly vmStateSizeBytes: number;
-  readonly memory: number | null;
+  readonly memory: SavedMemory | null;
 }
 
 /** Adds an entry to the table. As the whole table is written, what QEMU has forgotten is lost from the file too. */
-export function addEntry(machine: Machine, disk: OpenDisk, entry: NewEntry): SnapshotEntry {
+export function addEntry(
+  { surroundings, guest, graph }: Machine,
+  disk: Disk,
+  entry: NewEntry,
+): SnapshotEntry {
   const { image } = disk;
   forgetHidden(disk);
+  image.flush();
   const added: SnapshotEntry = {
     ...entry,
     id: image.nextId(),
     icount: null,
-    serial: machine.surroundings.newSerial(),
-    content: image.content,
-    instant: machine.guest.instant,
+    serial: surroundings.newSerial(),
+    content: [...image.content],
+    truth: graph.read(disk),
+    instant: guest.instant,
     isDamaged: false,
   };
   image.add(added);
@@ -42,18 +65,19 @@ export function addEntry(machine: Machine, disk: OpenDisk, entry: NewEntry): Sna
 }
 
 /** Takes an entry out of the table. */
-export function removeEntry(disk: OpenDisk, entry: SnapshotEntry): void {
+export function removeEntry(disk: Disk, entry: SnapshotEntry): void {
   forgetHidden(disk);
   disk.image.remove(entry);
 }
 
 /** The table could not be written: the entry is out of QEMU's memory and still in the file (measured). */
-export function failToRemove(disk: OpenDisk, entry: SnapshotEntry): QmpError {
+export function failToRemove(disk: Disk, entry: SnapshotEntry): QmpError {
   disk.hidden.add(entry);
   return new QmpError('Failed to remove snapshot from snapshot list: Input/output error');
 }
 
-function forgetHidden(disk: OpenDisk): void {
+function forgetHidden(disk: Disk): void {
+  if (disk.hidden.size === 0) return;
   for (const entry of disk.hidden) disk.image.remove(entry);
   disk.hidden.clear();
 }
@@ -63,7 +87,7 @@ export function* createInternal(machine: Machine, device: string, name: string):
   const { chance, faults, wallMs, isFull } = machine.surroundings;
   const disk = diskOf(machine, device);
   if (disk.isReadOnly) throw new QmpError(`Device '${device}' is read only`);
-  if (!disk.image.canSnapshot) {
+  if (!disk.image.canSnapshot || machine.status === 'inmigrate' || machine.status === 'postmigrate') {
     throw new QmpError(
       `Block format '${disk.image.format}' used by device '${device}' does not support internal snapshots`,
     );
@@ -86,9 +110,9 @@ export function* createInternal(machine: Machine, device: string, name: string):
   return () => takeBack(machine, disk, entry);
 }
 
-function* takeBack(machine: Machine, disk: OpenDisk, entry: SnapshotEntry): Work<void> {
+function* takeBack(machine: Machine, disk: Disk, entry: SnapshotEntry): Work<void> {
   const { chance, faults, scheduler } = machine.surroundings;
-  yield* pause(chance, DELETE_MS, `take back ${disk.node}`);
+  yield* pause(chance, DELETE_MS, `take back ${disk.name}`);
   if (!faults.happens('rollback-failed')) return removeEntry(disk, entry);
   const { message } = failToRemove(disk, entry);
   const { id, name } = entry;

@@ -1,8 +1,9 @@
 import { textOf, textsOf } from './arguments.ts';
 import { byIdOrName, byName, type Image, type SnapshotEntry } from './image.ts';
-import { addEntry, failToRemove, removeEntry } from './internal-snapshot.ts';
+import { addEntry, type Disk, diskOfJob, failToRemove, removeEntry } from './internal-snapshot.ts';
+import { conclude, newJob } from './job.ts';
 import type { Json, JsonObject } from './json.ts';
-import type { Job, Machine, OpenDisk } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { QmpError } from './qmp-error.ts';
 import { pause, type Work } from './work.ts';
 
@@ -15,8 +16,6 @@ const CONCLUDE_MS = 0.2;
 /** How often a death in the middle of one disk's revert leaves the dangerous state (reference: 7 to 12 %). */
 export const TORN_SHARE = 0.1;
 
-const JOB_ID = /^[A-Za-z][\w.-]*$/;
-
 interface SnapshotJob {
   readonly tag: string;
   readonly vmState: string;
@@ -27,38 +26,21 @@ type JobWork = (machine: Machine, job: SnapshotJob) => Work<void>;
 
 /** `snapshot-save`, `-load`, `-delete`: the reply is `{}` whatever comes of it; what came of it stands in the job. */
 export function* runJob(type: string, work: JobWork, machine: Machine, args: JsonObject): Work<Json> {
-  const id = textOf(args, 'job-id');
-  if (!JOB_ID.test(id)) throw new QmpError(`Invalid job ID '${id}'`);
-  if (machine.jobs.some((job) => job.id === id)) throw new QmpError(`Job ID '${id}' already in use`);
+  const job = newJob(machine, textOf(args, 'job-id'), type);
   const wish = {
     tag: textOf(args, 'tag'),
     vmState: textOf(args, 'vmstate'),
     devices: textsOf(args, 'devices'),
   };
-  const job: Job = { id, type, status: 'running', error: null };
-  machine.jobs.unshift(job);
-  tell(machine, job, ['created', 'running']);
   try {
     yield* work(machine, wish);
   } catch (error) {
     if (!(error instanceof QmpError)) throw error;
     job.error = error.message;
   }
-  machine.later(CONCLUDE_MS, `job ${id} concludes`, () => {
-    job.status = 'concluded';
-    tell(machine, job, job.error === null ? ['waiting', 'pending', 'concluded'] : ['aborting', 'concluded']);
-  });
+  job.done = job.total; // Also of one that failed.
+  machine.later(CONCLUDE_MS, `job ${job.id} concludes`, () => conclude(machine, job));
   return {};
-}
-
-/** `job-dismiss`. */
-export function dismiss(machine: Machine, id: string): void {
-  const job = machine.jobs.find((job) => job.id === id);
-  if (!job) throw new QmpError('Job not found');
-  if (job.status !== 'concluded')
-    throw new QmpError(`Job '${id}' in state '${job.status}' cannot accept command verb 'dismiss'`);
-  machine.jobs = machine.jobs.filter((other) => other !== job);
-  tell(machine, job, ['null']);
 }
 
 /** The machine stands still while its memory is written; then each disk gets its entry, in the order given. */
@@ -88,32 +70,32 @@ function* writeMemory(machine: Machine, image: Image): Work<void> {
 
 function* createOnEach(
   machine: Machine,
-  disks: readonly OpenDisk[],
-  { tag, vmStateDisk }: { tag: string; vmStateDisk: OpenDisk },
+  disks: readonly Disk[],
+  { tag, vmStateDisk }: { tag: string; vmStateDisk: Disk },
 ): Work<void> {
   const { chance, faults, isFull, wallMs } = machine.surroundings;
   const made = { name: tag, dateMs: wallMs(), vmClockNs: machine.vmClockNs };
   for (const disk of disks) {
-    yield* pause(chance, DISK_MS, `save ${disk.node}`);
+    yield* pause(chance, DISK_MS, `save ${disk.name}`);
     if (isFull() || faults.happens('create-no-space')) {
       yield* removeEverywhere(machine, disks, tag);
-      throw new QmpError(`Could not create snapshot '${tag}' on '${disk.node}'`);
+      throw new QmpError(`Could not create snapshot '${tag}' on '${disk.name}'`);
     }
     const hasMemory = disk === vmStateDisk;
     addEntry(machine, disk, {
       ...made,
       vmStateSizeBytes: hasMemory ? MEMORY_BYTES : 0,
-      memory: hasMemory ? machine.memory : null,
+      memory: hasMemory ? machine.guest.remember(machine.surroundings.newSerial()) : null,
     });
   }
 }
 
 /** Goes by name, and so takes away an old snapshot of that name where the new one was not made (measured). */
-function* removeEverywhere(machine: Machine, disks: readonly OpenDisk[], tag: string): Work<void> {
+function* removeEverywhere(machine: Machine, disks: readonly Disk[], tag: string): Work<void> {
   for (const disk of disks) {
     const entry = byName(machine.tableOf(disk), tag);
     if (!entry) continue;
-    yield* pause(machine.surroundings.chance, DISK_MS, `take back ${disk.node}`);
+    yield* pause(machine.surroundings.chance, DISK_MS, `take back ${disk.name}`);
     removeEntry(disk, entry);
   }
 }
@@ -132,21 +114,21 @@ export function* load(machine: Machine, { tag, vmState, devices }: SnapshotJob):
   for (const disk of disks) yield* revert(machine, disk, tag);
   yield* pause(chance, MEMORY_MS, 'load memory');
   if (faults.happens('vm-state-lost')) throw new QmpError('Error -22 while loading VM state');
-  machine.memory = memory;
+  machine.restore(memory);
   if (wasRunning) machine.resume();
 }
 
-function* revert(machine: Machine, disk: OpenDisk, tag: string): Work<void> {
+function* revert(machine: Machine, disk: Disk, tag: string): Work<void> {
   const { chance, faults } = machine.surroundings;
   const { image } = disk;
   const entry = byIdOrName(machine.tableOf(disk), tag);
   if (!entry || faults.happens('load-io-error'))
     throw new QmpError(
-      `Could not load snapshot '${tag}' on '${disk.node}': Failed to load snapshot: Input/output error`,
+      `Could not load snapshot '${tag}' on '${disk.name}': Failed to load snapshot: Input/output error`,
     );
   const wasTorn = image.health === 'torn';
   if (chance.happens(TORN_SHARE)) tear(image, entry);
-  yield* pause(chance, DISK_MS, `revert ${disk.node}`);
+  yield* pause(chance, DISK_MS, `revert ${disk.name}`);
   image.revertTo(entry);
   if (wasTorn || image.health === 'torn') image.health = 'clean';
 }
@@ -163,35 +145,22 @@ export function* remove(machine: Machine, { tag, devices }: SnapshotJob): Work<v
   for (const disk of disksOf(machine, devices)) {
     const entry = byName(machine.tableOf(disk), tag);
     if (!entry) continue;
-    yield* pause(chance, DISK_MS, `delete on ${disk.node}`);
+    yield* pause(chance, DISK_MS, `delete on ${disk.name}`);
     if (faults.happens('delete-io-error'))
       throw new QmpError(
-        `Could not delete snapshot '${tag}' on '${disk.node}': ${failToRemove(disk, entry).message}`,
+        `Could not delete snapshot '${tag}' on '${disk.name}': ${failToRemove(disk, entry).message}`,
       );
     removeEntry(disk, entry);
   }
 }
 
-function disksOf(machine: Machine, devices: readonly string[]): OpenDisk[] {
+function disksOf(machine: Machine, devices: readonly string[]): Disk[] {
   if (devices.length === 0) throw new QmpError('At least one device is required for snapshot');
-  const disks = devices.map((device) => {
-    const disk = machine.disks.find(({ node }) => node === device);
-    if (disk) return disk;
-    if (machine.disks.some(({ node }) => `${node}_f` === device))
-      throw new QmpError(`Device '${device}' is writable but does not support snapshots`);
-    throw new QmpError(`No block device node '${device}'`);
-  });
-  const unable = disks.find(({ image }) => !image.canSnapshot);
-  if (unable) throw new QmpError(`Device '${unable.node}' is writable but does not support snapshots`);
-  return disks;
+  return devices.map((device) => diskOfJob(machine, device));
 }
 
-function vmStateDiskOf(disks: readonly OpenDisk[], node: string): OpenDisk {
-  const disk = disks.find((disk) => disk.node === node);
+function vmStateDiskOf(disks: readonly Disk[], node: string): Disk {
+  const disk = disks.find((disk) => disk.name === node);
   if (!disk) throw new QmpError(`vmstate block device '${node}' does not exist`);
   return disk;
-}
-
-function tell(machine: Machine, { id }: Job, statuses: readonly string[]): void {
-  for (const status of statuses) machine.emit('JOB_STATUS_CHANGE', { status, id });
 }

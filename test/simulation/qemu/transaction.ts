@@ -1,4 +1,6 @@
 import { checkShape, objectsOf, type Shape, textOf } from './arguments.ts';
+import { BACKUP, beginBackup } from './backup-job.ts';
+import { putOverlay } from './overlay.ts';
 import { createInternal } from './internal-snapshot.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 import type { Machine } from './machine.ts';
@@ -15,6 +17,11 @@ const ACTIONS: Readonly<Record<string, { readonly shape: Shape; readonly act: Ac
     shape: { device: 'string', name: 'string' },
     act: (machine, data) => createInternal(machine, textOf(data, 'device'), textOf(data, 'name')),
   },
+  'blockdev-snapshot': {
+    shape: { node: 'string', overlay: 'string' },
+    act: (machine, data) => putOverlay(machine, textOf(data, 'node'), textOf(data, 'overlay')),
+  },
+  'blockdev-backup': { shape: BACKUP, act: beginBackup },
   abort: {
     shape: {},
     // oxlint-disable-next-line require-yield -- it fails before anything could take time

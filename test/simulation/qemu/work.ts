@@ -1,6 +1,8 @@
 import type { Chance } from '../chance.ts';
 import type { Fate } from '../faults.ts';
 import type { Scheduler, Timer } from '../scheduler.ts';
+import type { Image } from './image.ts';
+import type { Receiver } from './migrating.ts';
 
 /** What a process of the simulated host lives in. */
 export interface Surroundings {
@@ -13,6 +15,10 @@ export interface Surroundings {
   readonly isFull: () => boolean;
   /** A number that was never given before in this world. */
   readonly newSerial: () => number;
+  /** The image that lies at a path. */
+  readonly imageAt: (path: string) => Image | undefined;
+  /** Who waits for a machine's memory at the path of a socket; null when nobody does. */
+  readonly receiverAt: (path: string) => Receiver | null;
 }
 
 /** That much simulated time passes before the work goes on. */

@@ -1,0 +1,53 @@
+import type { DataOf, VmEvent } from '#ledger';
+import type { Content } from './qemu/content.ts';
+
+export type EventOf<T extends VmEvent['type']> = Extract<VmEvent, { type: T }>;
+
+/** What the log says that a snapshot keeps of a disk. */
+export interface KnownDisk {
+  readonly mode: 'none' | 'internal' | 'external';
+  /** Where it is; null until it is captured. */
+  readonly file: string | null;
+  /** What it must hold for ever; null until it is captured. */
+  readonly truth: Content | null;
+}
+
+/** Where a snapshot has its memory, and which one it is. */
+export interface KnownMemory {
+  readonly file: string;
+  readonly isStream: boolean;
+  /** Null: nobody knows. */
+  readonly serial: number | null;
+}
+
+/** A snapshot that lives, as far as the log has said. */
+export interface Known {
+  parentId: string | null;
+  readonly tag: string;
+  readonly disks: Map<string, KnownDisk>;
+  status: 'pending' | 'complete' | 'deleting' | 'retired' | 'lost' | 'suspect';
+  memory: KnownMemory | null;
+  /** Where it stood before it was found otherwise. */
+  before: Known['status'];
+}
+
+/** Whether what it holds must be exactly there. */
+export const isWhole = ({ status }: Known): boolean => status === 'complete' || status === 'retired';
+
+/** The one request that has not been answered yet. */
+export interface Open {
+  readonly id: string;
+  readonly kind: 'create' | 'load' | 'delete';
+  readonly snapshotId: string | null;
+  /** What a load saves of the present. */
+  readonly pinId: string | null;
+  readonly targets: readonly string[];
+  readonly atMs: number;
+  /** Which instant of the guest it was. */
+  readonly atInstant: number;
+  /** Null: nothing may have been touched. */
+  started: DataOf<'OperationStarted'> | null;
+}
+
+export const PREFIX = 'sl-';
+export const tagOf = (snapshotId: string): string => `${PREFIX}${snapshotId}`;

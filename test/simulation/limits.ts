@@ -1,0 +1,43 @@
+import { PREFIX } from './known.ts';
+import type { Image } from './qemu/image.ts';
+
+/** What went wrong in one VM, and could not be known or prevented, or is known and not mended yet. */
+export class Limits {
+  /** Files that a machine writes on which was started before the log told that they are frozen. */
+  readonly astray = new Set<string>();
+  /** Tags of snapshots whose layer the machine has gone on in. */
+  readonly thawed = new Set<string>();
+  /** Tags of all that loads have saved, or were to. An earlier one may be removed any time, in part. */
+  readonly pins = new Set<string>();
+  /** Of these a part may be there or gone, and nobody has said so. */
+  readonly faded = new Set<string>();
+  /** Files that loads have copied with all that was inside. */
+  readonly layerCopies = new Set<string>();
+  /** Captures of which nobody can tell that they are none. */
+  divergedCount = 0;
+  /** Whether somebody was told that the guest may still be frozen. */
+  isFrozenKnown = false;
+
+  get hasStrays(): boolean {
+    return this.astray.size > 0;
+  }
+
+  /** How often each happened. */
+  counted(images: readonly Image[]): ReadonlyMap<string, number> {
+    const entries = images.flatMap(({ snapshots }) => snapshots);
+    const there = new Set(entries.map(({ name }) => name));
+    const all = {
+      // Without a launcher nobody can fence a machine that is started again.
+      'the guest ran on a torn disk': entries.filter(
+        ({ isDamaged, name }) => isDamaged && name.startsWith(PREFIX),
+      ).length,
+      'a machine was started from a layer that was frozen meanwhile': this.astray.size,
+      'a machine has gone on in what a load was to leave': this.thawed.size,
+      'a pin was saved or removed in part, and nobody says so': [...this.faded].filter((tag) =>
+        there.has(tag),
+      ).length,
+      'a machine was started from below an overlay in use, and died unseen': this.divergedCount,
+    };
+    return new Map(Object.entries(all).filter(([, times]) => times > 0));
+  }
+}

@@ -1,0 +1,67 @@
+import type { Job, Machine } from './machine.ts';
+import { QmpError } from './qmp-error.ts';
+
+const JOB_ID = /^[A-Za-z][\w.-]*$/;
+
+/** Throws what QEMU refuses. */
+export function newJob(machine: Machine, id: string, type: string, total = 1): Job {
+  if (!JOB_ID.test(id)) throw new QmpError(`Invalid job ID '${id}'`);
+  if (machine.jobs.some((job) => job.id === id)) throw new QmpError(`Job ID '${id}' already in use`);
+  const job: Job = { id, type, status: 'running', error: null, done: 0, total };
+  machine.jobs.unshift(job);
+  tell(machine, job, ['created', 'running']);
+  return job;
+}
+
+export function tell(machine: Machine, { id }: Job, statuses: readonly string[]): void {
+  for (const status of statuses) machine.emit('JOB_STATUS_CHANGE', { status, id });
+}
+
+/** It is over, well or with an error. */
+export function conclude(machine: Machine, job: Job): void {
+  const wasPending = job.status === 'pending';
+  job.status = 'concluded';
+  if (job.error === null) job.done = job.total;
+  const before = job.error === null ? (wasPending ? [] : ['waiting', 'pending']) : ['aborting'];
+  tell(machine, job, [...before, 'concluded']);
+}
+
+function jobAt(machine: Machine, id: string): Job {
+  const job = machine.jobs.find((job) => job.id === id);
+  if (job) return job;
+  throw new QmpError('Job not found');
+}
+
+const unable = ({ id, status }: Job, verb: string): QmpError =>
+  new QmpError(`Job '${id}' in state '${status}' cannot accept command verb '${verb}'`);
+
+/** `job-dismiss`. */
+export function dismiss(machine: Machine, id: string): void {
+  const job = jobAt(machine, id);
+  if (job.status !== 'concluded') throw unable(job, 'dismiss');
+  machine.jobs = machine.jobs.filter((other) => other !== job);
+  tell(machine, job, ['null']);
+}
+
+/** `job-finalize`. */
+export function finalize(machine: Machine, id: string): void {
+  const job = jobAt(machine, id);
+  if (job.status !== 'pending' || !job.end) throw unable(job, 'finalize');
+  job.end();
+}
+
+/** `job-complete`. */
+export function complete(machine: Machine, id: string): void {
+  const job = jobAt(machine, id);
+  const { end } = job;
+  if (job.status !== 'ready' || !end) throw unable(job, 'complete');
+  delete job.end; // Told twice, it refuses the second time.
+  end();
+}
+
+/** `job-cancel`. */
+export function cancel(machine: Machine, id: string): void {
+  const job = jobAt(machine, id);
+  if (job.status === 'concluded' || !job.cancel) throw unable(job, 'cancel');
+  job.cancel();
+}

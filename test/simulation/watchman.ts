@@ -1,0 +1,56 @@
+import type { Disks } from './disks.ts';
+import { type Open, PREFIX, tagOf } from './known.ts';
+import type { Image, SnapshotEntry } from './qemu/image.ts';
+import { must } from './violation.ts';
+
+/** Stands beside the disks of one VM and sees what changes there, right before it does. Throws `Violation`. */
+export class Watchman {
+  readonly #disks: Disks;
+  readonly #open: () => Open | null;
+
+  /** `open`: what is under way, as the log has said. */
+  constructor(disks: Disks, open: () => Open | null) {
+    this.#disks = disks;
+    this.#open = open;
+  }
+
+  /** Nothing of ours may move on a disk unless the log has said so before. */
+  watch(change: 'add' | 'remove' | 'revert', entry: SnapshotEntry, image: Image): void {
+    const id = entry.name.startsWith(PREFIX) ? entry.name.slice(PREFIX.length) : null;
+    const open = this.#open();
+    if (id === null || this.#disks.limits.layerCopies.has(image.path)) return;
+    const isAllowed = {
+      add: open !== null && (open.kind === 'create' || open.pinId === id),
+      remove: true,
+      revert: open?.kind === 'load',
+    }[change];
+    const isOwn = isAllowed && open !== null && isOwnOf(open, id);
+    must(isOwn || (change === 'remove' && this.#mayGo(entry, image)), 'I19', () => {
+      return `${change} of ${entry.name} on ${image.path}, which the log knows nothing of`;
+    });
+  }
+
+  /** What was left behind, and earlier pins: they go without a word, and sometimes only in part. */
+  #mayGo({ name }: SnapshotEntry, { path }: Image): boolean {
+    const { pins, faded } = this.#disks.limits;
+    if (pins.has(name)) faded.add(name);
+    return pins.has(name) || this.#disks.isExpected(path, name);
+  }
+
+  /** Nothing is unlinked that the log does not name first. */
+  watchUnlink(path: string): void {
+    const { started, pinId } = this.#open() ?? {};
+    const { unlinks = [], overlays = [], backups = [], memoryFile } = started ?? {};
+    const made = [...overlays.map(({ file }) => file), ...backups.map(({ target }) => target)];
+    const isNamed =
+      [...unlinks, ...made].includes(path) ||
+      (memoryFile !== undefined && path.startsWith(memoryFile.file)) ||
+      (typeof pinId === 'string' && started !== null && path.includes(tagOf(pinId))) ||
+      this.#disks.isExpected(path, '');
+    must(isNamed, 'I19', () => `${path} is unlinked, and the log did not name it`);
+  }
+}
+
+/** Whether an operation that has begun may touch what a snapshot has on the disks. */
+const isOwnOf = ({ snapshotId, pinId, targets, started }: Open, id: string): boolean =>
+  started !== null && [snapshotId, pinId, ...targets].includes(id);
