@@ -60,7 +60,7 @@ function vmOf({ id, name, host, monitor, guestAgent, labels, ...vm }: Vm): VmVie
     operationId: vm.operation?.id ?? null,
     conditions: [
       ...(vm.hold ? [conditionOf(vm.hold)] : []),
-      ...driftConditions({ findings: vm.drift, unlisted: vm.unlistedDrift }),
+      ...driftConditions({ findings: [...vm.drift], unlisted: vm.unlistedDrift }),
     ],
   };
 }
