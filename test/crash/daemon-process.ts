@@ -12,6 +12,8 @@ const START_MS = 20_000;
 export interface Bomb {
   readonly point: string;
   readonly nth: number;
+  /** The process that dies; absent: ledgerd itself. */
+  readonly victim?: number;
 }
 
 export interface OperationAnswer {
@@ -27,6 +29,9 @@ export interface EventAnswer {
   readonly correlationId: string;
   readonly data: { readonly operationId?: string };
 }
+
+const wordsOf = (bomb: Bomb | null): string[] =>
+  bomb ? [bomb.point, `${bomb.nth}`, `${bomb.victim ?? 'self'}`] : ['none', '1', 'self'];
 
 export class DaemonProcess {
   readonly url: string;
@@ -53,11 +58,9 @@ export class DaemonProcess {
       '--monitor-root',
       directory,
     ];
-    const child = spawn(
-      process.execPath,
-      [built, bomb?.point ?? 'none', String(bomb?.nth ?? 1), passed, ...options],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+    const child = spawn(process.execPath, [built, ...wordsOf(bomb), passed, ...options], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     child.stdout?.setEncoding('utf8');
     const first = await Promise.race([once(child.stdout ?? child, 'data'), once(child, 'exit')]);
     const daemon = new DaemonProcess(String(first[0]).split(' ', 1)[0] ?? '', child, passed);
@@ -87,8 +90,12 @@ export class DaemonProcess {
       .filter((line) => line !== '');
   }
 
+  get isGone(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   async kill(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (!this.isGone) {
       this.#child.kill('SIGKILL');
       await this.gone;
     }
