@@ -1,5 +1,5 @@
 /* Somebody dies in the middle of a request: what has become of it, and of the machine? */
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { realWorld } from '#world';
@@ -69,6 +69,7 @@ export async function die(subject: Subject, death: Death): Promise<Outcome> {
     () => true, // It died, or waits for a machine that did.
   );
   await Promise.race([mortal.gone, isQuiet, whenDead(subject.qemu.pid)]);
+  if (!mortal.isGone) await mortal.disarm();
   const hasQemuDied = isDead(subject.qemu.pid);
   const hasDied = victim === 'qemu' ? hasQemuDied : mortal.isGone;
   if (victim === 'ledgerd') await mortal.kill();
@@ -123,15 +124,31 @@ async function cleared(subject: Subject, daemon: DaemonProcess): Promise<void> {
 
 const shown = ({ vmId }: Subject, daemon: DaemonProcess): Promise<Shown> => daemon.ask('GET', `/vms/${vmId}`);
 
-/** From the disks that the ledger names, as `ledgerctl vm launch` prints them. */
+/**
+ * From the disks that the ledger names, as `ledgerctl vm launch` prints them. A layer that a delete or a load has left is
+ * gone a moment before the log names the next one.
+ */
 async function startAsTold(subject: Subject, daemon: DaemonProcess): Promise<void> {
+  await subject.qemu.kill();
+  for (let waitedMs = 0; waitedMs < CONVERGED_WITHIN_MS; waitedMs += AGAIN_MS) {
+    const disks = await disksTold(subject, daemon);
+    if (disks.every(({ file }) => existsSync(file))) {
+      subject.qemu = await startQemu({ disks, dir: subject.directory, memoryMb: 32 });
+      return;
+    }
+    await setTimeout(AGAIN_MS);
+  }
+  throw new Error('the ledger names a file that is not there');
+}
+
+const AGAIN_MS = 50;
+
+async function disksTold(subject: Subject, daemon: DaemonProcess): Promise<RigDisk[]> {
   const { disks } = await shown(subject, daemon);
-  const now = subject.disks.map((disk): RigDisk => {
+  return subject.disks.map((disk) => {
     const told = disks.find(({ device }) => device === `dev-${disk.node}`);
     return told ? { node: disk.node, file: told.file, format: told.format } : disk;
   });
-  await subject.qemu.kill();
-  subject.qemu = await startQemu({ disks: now, dir: subject.directory, memoryMb: 32 });
 }
 
 async function endOf({ vmId }: Subject, daemon: DaemonProcess, kind: ChaosKind): Promise<string> {

@@ -8,7 +8,7 @@ import { startDaemon } from '../../apps/ledgerd/daemon.ts';
  * ledgerd with a bomb: `bombed-ledgerd.js POINT NTH VICTIM PASSED-FILE options…` kills the process VICTIM, as `kill -9`
  * would, when it passes a fault point for the NTH time; the victim `self` is ledgerd. `none` never explodes. Points are
  * those that the code names, and both sides of every touch of the world. Those passed are written to PASSED-FILE.
- * Counting begins with SIGUSR2: what happens while the daemon starts is not what is tested.
+ * Counting begins and ends with SIGUSR2: what happens while the daemon starts is not what is tested.
  */
 const [point = 'none', nth = '1', victim = 'self', passedFile = '', ...args] = process.argv.slice(2);
 
@@ -26,7 +26,7 @@ const fault = async (passed: string): Promise<void> => {
 const world = named(realWorld(fault));
 
 let armed = false;
-process.on('SIGUSR2', () => (armed = true));
+process.on('SIGUSR2', () => (armed = !armed));
 
 const { config } = readConfig({
   args,

@@ -8,6 +8,8 @@ import { setTimeout } from 'node:timers/promises';
 /** npm runs every script at the top of the checkout. */
 const built = join(process.cwd(), 'dist/test/crash/bombed-ledgerd.js');
 const START_MS = 20_000;
+/** Until a signal has been heard. */
+const DISARMED_MS = 50;
 
 export interface Bomb {
   readonly point: string;
@@ -80,6 +82,12 @@ export class DaemonProcess {
   /** From now on fault points count. */
   arm(): void {
     this.#child.kill('SIGUSR2');
+  }
+
+  /** They count no more, from a moment later on. */
+  async disarm(): Promise<void> {
+    this.#child.kill('SIGUSR2');
+    await setTimeout(DISARMED_MS);
   }
 
   /** The fault points passed since it was armed, in order. */
