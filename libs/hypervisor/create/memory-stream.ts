@@ -27,7 +27,7 @@ import { NotNow } from '../not-now.ts';
 import { powerNow } from '../look/observe.ts';
 import type { Place } from '../place.ts';
 import { takeNames } from '../qemu/named-files.ts';
-import { setRunning } from '../qemu/power.ts';
+import { letRunOn } from '../qemu/power.ts';
 import { socketOf, unfinishedOf } from './stream-files.ts';
 import { Thwarted, troubleIn } from '../trouble.ts';
 
@@ -247,5 +247,5 @@ export async function endMigration(errand: Errand, { memoryFile, wasRunning }: S
   const { status, isOver } = await endOf(place, MIGRATION_END_TIMEOUT_MS);
   if (!isOver) throw new NotNow('machine-busy', `our migration is ${status}, and does not end`);
   await troubleIn(() => setLimit(place, memoryFile.bytesPerS));
-  if (wasRunning) await setRunning(errand, await powerNow(errand), 'running');
+  if (wasRunning) await letRunOn(errand); // Whoever looks next sees what came of it.
 }

@@ -28,7 +28,7 @@ export function headerOf(bytes: Uint8Array, file: string): ImageInfo | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < FIXED_BYTES || !isPlain(view) || !hasTables(view)) return null;
   const backing = backingIn(bytes, view);
-  const end = backing?.at ?? bytes.length;
+  const end = backing?.at ?? Math.min(bytes.length, 2 ** view.getUint32(20));
   const extensions = extensionsIn(bytes, view, end);
   if (backing === undefined || extensions === null) return null;
   return {
@@ -88,7 +88,8 @@ function backingIn(bytes: Uint8Array, view: DataView): { at: number; name: strin
   const at = Number(view.getBigUint64(8));
   const length = view.getUint32(16);
   if (at === 0) return null;
-  if (length === 0 || length > NAME_BYTES_MAX || at + length > bytes.length) return undefined;
+  const end = Math.min(bytes.length, 2 ** view.getUint32(20)); // All of it must lie in the first cluster.
+  if (length === 0 || length > NAME_BYTES_MAX || at + length > end) return undefined;
   const name = textIn(bytes, at, length);
   return name?.startsWith('/') ? { at, name } : undefined;
 }
