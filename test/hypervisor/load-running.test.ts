@@ -243,6 +243,33 @@ describe('a load of a machine with its memory', () => {
     expect(isRecorded).toBe(true);
   });
 
+  test('whose QEMU has died and come back before it was recorded is done in the new one', async () => {
+    qemu.interfere('job-dismiss', (_, proceed) => {
+      qemu.interfere('query-status', () => {
+        host.die();
+        host.boot();
+        return fakeSilence;
+      });
+      return proceed();
+    });
+    await expect(book.load(snapshotId)).rejects.toMatchObject({ name: 'NotNow', reason: 'machine-gone' });
+    expect(book.events.at(-1)?.type).not.toBe('ContentLoaded');
+    expect(outcomeOf(await book.work()).end).toBe('loaded');
+    expect(host.qemu?.commands).toEqual(['stop', 'snapshot-load', 'job-dismiss', 'cont']);
+  });
+
+  test('whose QEMU dies when it is let run lets none run that has come in its place and was not looked at', async () => {
+    qemu.interfere('cont', () => {
+      host.die();
+      host.boot().runState = 'paused';
+      return fakeSilence;
+    });
+    await expect(book.load(snapshotId)).rejects.toMatchObject({ name: 'NotNow', reason: 'machine-gone' });
+    expect(book.events.at(-1)?.type).toBe('ContentLoaded');
+    expect(host.qemu?.commands).toEqual([]);
+    expect(outcomeOf(await book.work()).end).toBe('loaded');
+  });
+
   test('that is recorded is not done again, whatever the guest has written since', async () => {
     book.askLoad(snapshotId);
     const vm = book.seen();

@@ -63,27 +63,43 @@ async function layered(home: House): Promise<{ id: string; middle: string }> {
   return { id, middle };
 }
 
+/** The world with a QEMU that refuses a command, while it is to. */
+const refusing = (real: World, command: string, isToRefuse = () => true): World => ({
+  ...real,
+  connect: async (path) => {
+    const connection = await real.connect(path);
+    const write: Connection['write'] = (data) => {
+      const isIt = typeof data === 'string' && isToRefuse();
+      connection.write(isIt ? data.replace(`"execute":"${command}"`, `"execute":"${command}-not"`) : data);
+    };
+    return {
+      write,
+      onText: (listener) => connection.onText(listener),
+      onClose: (listener) => connection.onClose(listener),
+      close: () => connection.close(),
+    };
+  },
+});
+
 /** A QEMU that refuses to let its machine run, for as long as it is told to. */
 function stubborn() {
   let refuses = false;
-  const world = (real: World): World => ({
-    ...real,
-    connect: async (path) => {
-      const connection = await real.connect(path);
-      const write: Connection['write'] = (data) => {
-        const isCont = refuses && typeof data === 'string' && data.includes('"execute":"cont"');
-        connection.write(isCont ? data.replace('"cont"', '"cont-not"') : data);
-      };
-      return {
-        write,
-        onText: (listener) => connection.onText(listener),
-        onClose: (listener) => connection.onClose(listener),
-        close: () => connection.close(),
-      };
-    },
-  });
+  const world = (real: World): World => refusing(real, 'cont', () => refuses);
   return { world, refuse: (): void => void (refuses = true) };
 }
+
+/** The world of a worker that dies when it would unlink the file of a memory. */
+const dyingAtUnlink = (real: World, die: () => void): World => ({
+  ...real,
+  files: {
+    ...real.files,
+    unlink: (path) => {
+      if (!path.endsWith('-memory.qcow2')) return real.files.unlink(path);
+      die();
+      return new Promise(() => undefined);
+    },
+  },
+});
 
 describe.runIf(needsQemu())('a guest', () => {
   test('runs on while a delete that somebody else began waits for a file', async () => {
@@ -130,6 +146,17 @@ describe.runIf(needsQemu())('a guest', () => {
     await succeed(home);
     expect((await home.finish()).end).toMatch(/^undone/);
     expect(await stateOf(home)).toBe(state);
+  });
+
+  test('runs on when a worker dies in taking back a capture that QEMU has refused', async () => {
+    const { promise: dead, resolve: die } = Promise.withResolvers<void>();
+    const home = await house({ world: (real) => dyingAtUnlink(refusing(real, 'snapshot-save'), die) });
+    home.book.ask({ memory: 'external', disks });
+    void home.finish();
+    await dead;
+    await succeed(home);
+    expect((await home.finish()).end).toMatch(/^undone/);
+    expect(await stateOf(home)).toBe('running');
   });
 
   test('that QEMU does not let run after a capture is told of, and the capture stays', async () => {

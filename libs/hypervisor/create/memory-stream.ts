@@ -247,5 +247,5 @@ export async function endMigration(errand: Errand, { memoryFile, wasRunning }: S
   const { status, isOver } = await endOf(place, MIGRATION_END_TIMEOUT_MS);
   if (!isOver) throw new NotNow('machine-busy', `our migration is ${status}, and does not end`);
   await troubleIn(() => setLimit(place, memoryFile.bytesPerS));
-  if (wasRunning) await letRunOn(errand);
+  if (wasRunning) await letRunOn(errand); // Whoever looks next sees what came of it.
 }

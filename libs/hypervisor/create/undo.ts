@@ -37,8 +37,10 @@ export async function undo(
   const { world } = errand.place;
   const tags = [tagOf(start.snapshotId ?? '')];
   const why = whyFailed(start, sight, trouble, standing(sight, tags).length > 0);
-  const stands = sight.power !== 'off' && (await mayStandStill(errand, start)); // What tells of it is closed next.
   await pass(world, 'hypervisor.before-undo');
+  // First of all: whoever goes on after a death learns from what is open that the machine may stand, and that is closed.
+  const stands = sight.power !== 'off' && (await mayStandStill(errand, start));
+  const runsOn = !stands || (await letRunOn(errand));
   errand.journal.progress({ phase: 'undoing', percent: null });
   const { leftovers } = await removeTags(errand, { start, tags, trust: 'in-files' }, sight);
   const files = await removeFiles(errand, start, { sight, found });
@@ -46,7 +48,6 @@ export async function undo(
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
   const kept = await pushAllBack(errand, tops, sight);
-  const runsOn = !stands || (await letRunOn(errand));
   await pass(world, 'hypervisor.after-undo');
   const layers = kept.length === 0 ? undefined : layersWith(kept, null);
   const left = { leftovers: [...leftovers, ...files], layers };

@@ -96,7 +96,7 @@ async function lookAtFile(
   const stat = await world.files.stat(file);
   if (stat === null) return { kind: 'gone' };
   if (format === null) return { kind: 'there' };
-  const stamp = [stat.identity, stat.sizeBytes, stat.modifiedAt].join(' ');
+  const stamp = [stat.identity, stat.sizeBytes, stat.modifiedAt, stat.changedAt].join(' ');
   const known = looks.get(file);
   if (known?.stamp === stamp) return known.sight;
   const found = await images.info({ file, format }, 'shared');

@@ -13,7 +13,7 @@ import { afterDeath, finish, lookAgain, reasonFor } from './load-machine.ts';
 import { holdsMemory } from './load-plan.ts';
 import { dropTops, isInPlace, layersOf, makeTops, putTops, topsOf } from './load-tops.ts';
 import { NotNow } from '../not-now.ts';
-import { observe, powerNow } from '../look/observe.ts';
+import { observe, powerNow, powerStill } from '../look/observe.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { setRunning } from '../qemu/power.ts';
 import { removeTag } from '../delete/removal.ts';
@@ -123,7 +123,7 @@ async function whileStill(errand: Errand, progress: Progress, work: () => Promis
     progress.hasStopped = power === 'running';
     await setRunning(errand, power, 'paused');
     await work();
-    const hasRun = (await powerNow(errand)) === 'running' || (await resumed.next(0)) !== null;
+    const hasRun = (await powerStill(errand)) === 'running' || (await resumed.next(0)) !== null;
     if (hasRun)
       throw new Thwarted('machine-busy', 'somebody has let the machine run in the middle of the load');
   } finally {

@@ -5,7 +5,8 @@ import type { Errand } from '../errand.ts';
 import { reportLoaded } from './load-aftermath.ts';
 import type { Loading } from './load-loading.ts';
 import { layersOf, topsOf } from './load-tops.ts';
-import { observeTrouble, powerNow } from '../look/observe.ts';
+import { NotNow } from '../not-now.ts';
+import { observeTrouble, powerStill } from '../look/observe.ts';
 import { setRunning } from '../qemu/power.ts';
 import { held } from '../report.ts';
 import type { Power } from '../look/sight.ts';
@@ -39,8 +40,11 @@ export async function restLoaded(
   if (errand.damage.length > 0)
     return held(errand, 'snapshot-damaged', 'all was loaded, but an image could not be repaired');
   if (sight.power === 'off') return start ? start(loading) : reportLoaded(errand, loading, false);
-  const [wrong] = errand.isFirst ? [] : wrongChains(errand.vm, sight);
-  if (!wrong) return goOnLoaded(errand, loading, await powerNow(errand));
+  // Another QEMU by now, and what it should stand on is told by the log that we have not read since.
+  if (!loading.operation.isLoaded)
+    throw new NotNow('machine-gone', 'all was loaded, and QEMU was started anew');
+  const [wrong] = wrongChains(errand.vm, sight);
+  if (!wrong) return goOnLoaded(errand, loading, await powerStill(errand));
   await stopWrong(errand.place, sight);
   return held(errand, 'vm-held', `all was loaded, and then ${wrong.message}`);
 }

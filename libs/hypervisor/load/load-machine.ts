@@ -10,7 +10,7 @@ import { goOnLoaded, recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
 import { reach } from '../look/look.ts';
 import { NotNow } from '../not-now.ts';
-import { observe, observeTrouble, powerNow } from '../look/observe.ts';
+import { observe, observeTrouble, powerNow, powerStill } from '../look/observe.ts';
 import { isJobOf, jobIdOf } from '../qemu/own-jobs.ts';
 import { setRunning } from '../qemu/power.ts';
 import { failed, held } from '../report.ts';
@@ -117,7 +117,7 @@ const isUntouched = (trouble: Trouble): boolean =>
 
 /** All is in place, unless QEMU has died since. */
 export async function finish(errand: Errand, loading: Loading): Promise<Report> {
-  const power = await powerNow(errand);
+  const power = await powerStill(errand);
   if (power === 'off') return endedByDeath(errand, loading);
   await recordLoaded(errand, loading);
   return goOnLoaded(errand, loading, power);

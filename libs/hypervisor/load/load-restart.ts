@@ -11,7 +11,7 @@ import { reasonFor } from './load-machine.ts';
 import { dropTops, layersOf, makeTops, topsOf } from './load-tops.ts';
 import { machineConfig, requireSameMachine } from '../look/machine-config.ts';
 import { NotNow } from '../not-now.ts';
-import { observe, observeTrouble, powerNow } from '../look/observe.ts';
+import { observe, observeTrouble, powerNow, powerStill } from '../look/observe.ts';
 import { setRunning } from '../qemu/power.ts';
 import { endProcess, launch, launchesOf, until } from './relaunch.ts';
 import { failed, held } from '../report.ts';
@@ -46,7 +46,7 @@ export const startsLast = ({ start, wish }: Loading): boolean => start.launch ==
 export async function startLoaded(errand: Errand, loading: Loading): Promise<Report> {
   const trouble = await troubleIn(() => startAnew(errand, loading));
   if (trouble) return whenNotStarted(errand, loading, trouble);
-  const power = await powerNow(errand);
+  const power = await powerStill(errand);
   if (loading.wish.withMemory) {
     if (power === 'off') throw new NotNow('machine-gone', 'QEMU died after it took the memory up');
     await recordLoaded(errand, loading);

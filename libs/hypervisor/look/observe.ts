@@ -67,6 +67,23 @@ export async function powerNow(errand: Errand): Promise<Power> {
 }
 
 /**
+ * The same of the QEMU that was spoken to last. Behind a new session there may be another one, in which nothing of what
+ * was done is so.
+ *
+ * @throws {NotNow} when there is a new session
+ */
+export async function powerStill(errand: Errand): Promise<Power> {
+  const { line } = errand.place;
+  const { held } = line;
+  const power = await powerNow(errand);
+  if (power === 'off' || line.held === held) return power;
+  throw new NotNow(
+    'machine-gone',
+    'the session with QEMU was lost, and behind the new one there may be another',
+  );
+}
+
+/**
  * The look after something went wrong or was cut off. Reads the files too, those of disks that were unplugged
  * since included. Nobody takes the lock of an image before the machine is really off, and nobody draws conclusions
  * from one before it is repaired. Throws as `look` does.

@@ -82,6 +82,13 @@ const STRANGE: Readonly<Record<string, () => string>> = {
   'a refcount table between clusters': () => written(image(), { at: 54 }),
   encryption: () => written(image(), { at: 35 }),
   'a feature of the future': () => written(image(), { at: 72 }),
+  'a size that is no number of sectors': () => written(image(), { at: 31 }),
+  'a table larger than any': () => written(image(), { at: 36 }),
+  'a refcount table larger than any': () => written(image(), { at: 56 }),
+  'snapshots between clusters': () => written(image(), { at: 71 }),
+  'a compression that nobody named': () => written(image(), { at: 104 }),
+  'a format that is too long': () => written(image('-b', base(), '-F', 'qcow2'), { at: 119 }),
+  'a format that is no text': () => written(image('-b', base(), '-F', 'qcow2'), { at: 119, byte: 7 }),
   'an extension of the future': () => written(image('-b', base(), '-F', 'qcow2'), { at: 113 }),
   'a backing file far away': () => written(image('-b', base(), '-F', 'qcow2'), { at: 12 }),
   'a directory': () => dir,
@@ -112,11 +119,17 @@ function bitmapped(file: string): string {
   return file;
 }
 
-function written(file: string, { at, truncatedTo }: { at?: number; truncatedTo?: number }): string {
+interface Change {
+  readonly at?: number;
+  readonly byte?: number;
+  readonly truncatedTo?: number;
+}
+
+function written(file: string, { at, byte = 0x31, truncatedTo }: Change): string {
   if (truncatedTo !== undefined) truncateSync(file, truncatedTo);
   if (at !== undefined) {
     const opened = openSync(file, 'r+');
-    writeSync(opened, Buffer.from([0x31]), 0, 1, at);
+    writeSync(opened, Buffer.from([byte]), 0, 1, at);
     closeSync(opened);
   }
   return file;

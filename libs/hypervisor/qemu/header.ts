@@ -9,12 +9,18 @@ const HEADER_BYTES_MAX = 4_096;
 
 const MAGIC = 0x51_46_49_fb; // "QFI" and 0xfb.
 const VERSION = 3;
-/** Up to `refcount_order`, which every image of this version has. */
+/** Up to `header_length`, which every image of this version has; the way of compression follows it. */
 const FIXED_BYTES = 104;
 const CLUSTER_BITS = { min: 9, max: 21 } as const;
 const REFCOUNT_ORDER_MAX = 6;
 const NAME_BYTES_MAX = 1_023;
 const ENTRY_BYTES = 8;
+/** QEMU counts in these, and leaves out what is left over. */
+const SECTOR_BYTES = 512;
+/** Larger tables QEMU does not open. */
+const L1_BYTES_MAX = 32 * 1024 * 1024;
+const REFCOUNT_TABLE_BYTES_MAX = 8 * 1024 * 1024;
+const FORMAT_BYTES_MAX = 15;
 
 const EXTENSION = { end: 0, backingFormat: 0xe2_79_2a_ca, featureNames: 0x68_03_f8_57 } as const;
 const EXTENSION_HEADER_BYTES = 8;
@@ -26,9 +32,9 @@ const EXTENSION_HEADER_BYTES = 8;
  */
 export function headerOf(bytes: Uint8Array, file: string): ImageInfo | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < FIXED_BYTES || !isPlain(view) || !hasTables(view)) return null;
+  if (bytes.length < FIXED_BYTES + EXTENSION_HEADER_BYTES || !isPlain(view) || !hasTables(view)) return null;
   const backing = backingIn(bytes, view);
-  const end = backing?.at ?? bytes.length;
+  const end = backing?.at ?? Math.min(bytes.length, 2 ** view.getUint32(20));
   const extensions = extensionsIn(bytes, view, end);
   if (backing === undefined || extensions === null) return null;
   return {
@@ -53,14 +59,15 @@ export async function readHeader(files: Files, { file, format }: ImageAt): Promi
   }
 }
 
-/** No encryption, no snapshots, and no feature that changes what the rest means. */
+/** No encryption, no snapshots, the first way of compression, and no feature that changes what the rest means. */
 const isPlain = (view: DataView): boolean =>
   view.getUint32(0) === MAGIC &&
   view.getUint32(4) === VERSION &&
   view.getUint32(32) === 0 &&
   view.getUint32(60) === 0 &&
   view.getBigUint64(72) === 0n &&
-  view.getBigUint64(88) === 0n;
+  view.getBigUint64(88) === 0n &&
+  (view.getUint32(100) <= FIXED_BYTES || view.getUint8(FIXED_BYTES) === 0);
 
 /** Whether the tables lie where tables can lie: QEMU opens no other image. */
 function hasTables(view: DataView): boolean {
@@ -75,20 +82,29 @@ function hasTables(view: DataView): boolean {
   };
   return (
     Number.isSafeInteger(sizeBytes) &&
+    sizeBytes % SECTOR_BYTES === 0 &&
     view.getUint32(36) >= entriesMin &&
     isAt(40) &&
     isAt(48) &&
-    view.getUint32(56) > 0 &&
-    view.getUint32(96) <= REFCOUNT_ORDER_MAX
+    (view.getBigUint64(64) === 0n || isAt(64)) &&
+    hasSizes(view, clusterBytes)
   );
 }
+
+/** Whether the tables are as large as tables can be. */
+const hasSizes = (view: DataView, clusterBytes: number): boolean =>
+  view.getUint32(36) * ENTRY_BYTES <= L1_BYTES_MAX &&
+  view.getUint32(56) > 0 &&
+  view.getUint32(56) * clusterBytes <= REFCOUNT_TABLE_BYTES_MAX &&
+  view.getUint32(96) <= REFCOUNT_ORDER_MAX;
 
 /** Null when there is none, undefined when only qemu-img can tell. */
 function backingIn(bytes: Uint8Array, view: DataView): { at: number; name: string } | null | undefined {
   const at = Number(view.getBigUint64(8));
   const length = view.getUint32(16);
   if (at === 0) return null;
-  if (length === 0 || length > NAME_BYTES_MAX || at + length > bytes.length) return undefined;
+  const end = Math.min(bytes.length, 2 ** view.getUint32(20)); // All of it must lie in the first cluster.
+  if (length === 0 || length > NAME_BYTES_MAX || at + length > end) return undefined;
   const name = textIn(bytes, at, length);
   return name?.startsWith('/') ? { at, name } : undefined;
 }
@@ -104,10 +120,12 @@ function extensionsIn(
     if (at < FIXED_BYTES) return null;
     const [type, length] = [view.getUint32(at), view.getUint32(at + 4)];
     const from = at + EXTENSION_HEADER_BYTES;
-    if (type === EXTENSION.end) return { backingFormat };
     if (from + length > end) return null;
-    if (type === EXTENSION.backingFormat) backingFormat = textIn(bytes, from, length);
-    else if (type !== EXTENSION.featureNames) return null;
+    if (type === EXTENSION.end) return { backingFormat };
+    if (type === EXTENSION.backingFormat) {
+      backingFormat = length > FORMAT_BYTES_MAX ? null : textIn(bytes, from, length);
+      if (!backingFormat) return null;
+    } else if (type !== EXTENSION.featureNames) return null;
     at = from + Math.ceil(length / 8) * 8;
   }
   return null;

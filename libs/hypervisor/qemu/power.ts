@@ -3,20 +3,22 @@ import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { runStateThroughMonitor } from '../look/look-through-monitor.ts';
 import { NotNow } from '../not-now.ts';
-import { powerNow } from '../look/observe.ts';
+import { powerNow, powerStill } from '../look/observe.ts';
 import type { Power } from '../look/sight.ts';
 import { attempt, troubleIn } from '../trouble.ts';
 
 /**
  * Makes a machine that is on run or stand still, and tells what a look shows afterwards: it may refuse to run, or be
  * off by then. Throws as `look` does.
+ *
+ * @throws {NotNow} when another QEMU may have come that was to run: nobody has looked what it stands on
  */
 export async function setRunning(errand: Errand, now: Power, wanted: 'running' | 'paused'): Promise<Power> {
   let power = now;
   for (let attempt = 1; attempt <= POWER_ATTEMPTS_MAX; attempt += 1) {
     if (power === wanted || power === 'off') return power;
     const trouble = await troubleIn(() => change(errand, wanted));
-    power = await powerNow(errand);
+    power = wanted === 'running' ? await powerStill(errand) : await powerNow(errand);
     if (trouble?.kind === 'refused') return power;
   }
   return power;

@@ -38,6 +38,11 @@ test('an image that was just written is checked every time: it may change and lo
   expect(await checksOf(young, young)).toBe(2);
 });
 
+test('a block device is checked every time: who writes into it by another name leaves no trace', async () => {
+  const device = { ...OLD, kind: 'other' } as const;
+  expect(await checksOf(device, device)).toBe(2);
+});
+
 test('an image that is gone is checked every time', async () => {
   expect(await checksOf(null, null)).toBe(2);
 });

@@ -26,11 +26,18 @@ export class SoundImages {
     return health;
   }
 
-  /** Null when it has changed so recently that it could change again and look the same. */
+  /**
+   * Null when it has changed so recently that it could change again and look the same, and of a block device: what is
+   * written into one by another name does not show.
+   */
   async #stampOf({ file, format }: ImageAt): Promise<string | null> {
     const { files, clock } = this.#world;
     const found = await files.stat(file);
-    if (!found || clock.now() - Math.max(found.modifiedAt, found.changedAt) < STAMP_AGE_MIN_MS) return null;
+    if (
+      found?.kind !== 'file' ||
+      clock.now() - Math.max(found.modifiedAt, found.changedAt) < STAMP_AGE_MIN_MS
+    )
+      return null;
     return [format, found.identity, found.sizeBytes, found.modifiedAt, found.changedAt].join(' ');
   }
 }
