@@ -1,12 +1,15 @@
 /* Does `ledgerctl verify` find what is wrong with a log and its views, and nothing where nothing is? */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteStore } from '#event-store';
 import { rebuildViews } from '#views';
 import { realWorld } from '#world';
+import { checkDisks } from '../../apps/ledgerctl/verify/disks.ts';
+import { auditLog } from '../../apps/ledgerctl/verify/log.ts';
+import { Report } from '../../apps/ledgerctl/verify/report.ts';
 import { openLedgers } from '../../apps/ledgerd/ledger.ts';
 import { ctl, type Ran } from './ctl.ts';
 import { VM_ID } from './specimens.ts';
@@ -134,4 +137,53 @@ test('neither the log nor the views are changed by a byte', async () => {
   const before = bytes();
   await verify('--data', data);
   expect(bytes()).toEqual(before);
+});
+
+test('views that SQLite cannot read are told, and keep nobody from verifying the log', async () => {
+  const data = await recorded();
+  writeFileSync(join(data, 'views.sqlite'), 'this is no database, and was one once. '.repeat(200));
+  const { code, out } = await verify('--data', data);
+  expect(out).toContain('ok    I10 ');
+  expect(out).toMatch(/^WRONG I11 .*\n +.*views\.sqlite is damaged/m);
+  expect(code).toBe(6);
+});
+
+describe('disks', () => {
+  const ofDisks = (...words: readonly string[]): Promise<Ran> => ctl(NOWHERE, ['verify', ...words]);
+
+  test('that are gone are told', async () => {
+    const { code, out } = await ofDisks('--host', 'j', '--data', await recorded());
+    expect(out).toMatch(/^WRONG I18 .*\n +VM "web1".*has lost its file \/i\/a/m);
+    expect(code).toBe(6);
+  });
+
+  test('of another host are not looked for here', async () => {
+    const { code, out } = await ofDisks('--data', await recorded());
+    expect(out).toMatch(/^- +I1 .*\n +not looked at: VMs of host "j": this is "here"/m);
+    expect(code).toBe(0);
+  });
+
+  test('have gone on since a backup of the log was made', async () => {
+    const data = await recorded();
+    await ctl(NOWHERE, ['backup', '--data', data, at('copy')]);
+    const { code, out } = await ofDisks('--host', 'j', at('copy'));
+    expect(out).not.toMatch(/ I18 /);
+    expect(code).toBe(0);
+  });
+
+  test('that somebody works on while they are looked at say nothing', async () => {
+    const world = realWorld();
+    const data = await recorded();
+    const file = join(data, 'ledger.sqlite');
+    const report = new Report();
+    const audited = await auditLog({ file, report, views: null, onProgress: async () => undefined });
+    const store = await openSqliteStore(world, file);
+    const asked = { actor: 'test', correlationId: world.ids.uuid(), request: {} };
+    const change = { type: 'ChangeVm' as const, change: { labels: { a: 'b' } } };
+    await openLedgers({ world, store }).vms.handle(`vm-${VM_ID}`, change, asked);
+    await checkDisks({ world, report, audited, file, host: 'j', onProgress: async () => undefined });
+    await store.close();
+    const check = report.checks().find(({ invariant }) => invariant === 'I18');
+    expect(check).toMatchObject({ breachesCount: 0, skipped: [expect.stringContaining('meanwhile')] });
+  });
 });
