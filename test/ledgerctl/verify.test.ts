@@ -11,6 +11,7 @@ import { checkDisks } from '../../apps/ledgerctl/verify/disks.ts';
 import { auditLog } from '../../apps/ledgerctl/verify/log.ts';
 import { Report } from '../../apps/ledgerctl/verify/report.ts';
 import { openLedgers } from '../../apps/ledgerd/ledger.ts';
+import { needsQemu } from '../qemu/rig.ts';
 import { ctl, type Ran } from './ctl.ts';
 import { VM_ID } from './specimens.ts';
 
@@ -26,7 +27,7 @@ const verify = (...words: readonly string[]): Promise<Ran> =>
   ctl(NOWHERE, ['verify', '--no-disks', ...words]);
 
 /** A data directory with a VM, a snapshot that failed, and views. */
-async function recorded(): Promise<string> {
+async function recorded(file = '/i/a'): Promise<string> {
   const world = realWorld();
   const data = at('data');
   await world.files.makeDirectory(data);
@@ -37,7 +38,7 @@ async function recorded(): Promise<string> {
     device: 'vda',
     node: 'n',
     format: 'qcow2',
-    file: '/i/a',
+    file,
     readOnly: false,
     default: 'internal',
   };
@@ -154,6 +155,13 @@ describe('disks', () => {
   test('that are gone are told', async () => {
     const { code, out } = await ofDisks('--host', 'j', '--data', await recorded());
     expect(out).toMatch(/^WRONG I18 .*\n +VM "web1".*has lost its file \/i\/a/m);
+    expect(code).toBe(6);
+  });
+
+  test.runIf(needsQemu())('that nobody can read any more are told', async () => {
+    writeFileSync(at('a.qcow2'), Buffer.alloc(65_536));
+    const { code, out } = await ofDisks('--host', 'j', '--data', await recorded(at('a.qcow2')));
+    expect(out).toMatch(/^WRONG I14 .*\n +VM "web1".*not in qcow2 format/m);
     expect(code).toBe(6);
   });
 
