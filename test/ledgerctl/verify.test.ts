@@ -149,9 +149,24 @@ test('views that SQLite cannot read are told, and keep nobody from verifying the
   expect(code).toBe(6);
 });
 
-describe('disks', () => {
-  const ofDisks = (...words: readonly string[]): Promise<Ran> => ctl(NOWHERE, ['verify', ...words]);
+const ofDisks = (...words: readonly string[]): Promise<Ran> => ctl(NOWHERE, ['verify', ...words]);
 
+const nobodyListens = async (): Promise<void> => undefined;
+
+/** A log that was read, and the look at the disks that comes after. */
+async function halfWay() {
+  const world = realWorld();
+  const file = join(await recorded(), 'ledger.sqlite');
+  const report = new Report();
+  const audited = await auditLog({ file, report, views: null, onProgress: nobodyListens });
+  const look = async () => {
+    await checkDisks({ world, report, audited, file, host: 'j', onProgress: nobodyListens });
+    return report.checks().find(({ invariant }) => invariant === 'I18');
+  };
+  return { world, file, audited, look };
+}
+
+describe('disks', () => {
   test('that are gone are told', async () => {
     const { code, out } = await ofDisks('--host', 'j', '--data', await recorded());
     expect(out).toMatch(/^WRONG I18 .*\n +VM "web1".*has lost its file \/i\/a/m);
@@ -180,18 +195,21 @@ describe('disks', () => {
   });
 
   test('that somebody works on while they are looked at say nothing', async () => {
-    const world = realWorld();
-    const data = await recorded();
-    const file = join(data, 'ledger.sqlite');
-    const report = new Report();
-    const audited = await auditLog({ file, report, views: null, onProgress: async () => undefined });
+    const { world, file, look } = await halfWay();
     const store = await openSqliteStore(world, file);
     const asked = { actor: 'test', correlationId: world.ids.uuid(), request: {} };
     const change = { type: 'ChangeVm' as const, change: { labels: { a: 'b' } } };
     await openLedgers({ world, store }).vms.handle(`vm-${VM_ID}`, change, asked);
-    await checkDisks({ world, report, audited, file, host: 'j', onProgress: async () => undefined });
+    const skipped = [expect.stringContaining('meanwhile')];
+    expect(await look()).toMatchObject({ breachesCount: 0, skipped });
     await store.close();
-    const check = report.checks().find(({ invariant }) => invariant === 'I18');
-    expect(check).toMatchObject({ breachesCount: 0, skipped: [expect.stringContaining('meanwhile')] });
+  });
+
+  test('of a machine that is held are not as they should be, and the log has said so', async () => {
+    const { audited, look } = await halfWay();
+    const hold = { operationId: 'o', reason: 'r', message: 'm', leftovers: [], isTorn: true };
+    for (const { vm } of audited.vms) Object.assign(vm, { hold });
+    const skipped = [expect.stringMatching(/^held: VM "web1".*has lost its file/)];
+    expect(await look()).toMatchObject({ breachesCount: 0, skipped });
   });
 });

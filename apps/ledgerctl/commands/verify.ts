@@ -63,17 +63,20 @@ function drawn(screen: Screen, checks: readonly Check[], breachesCount: number):
 
 function linesOf(
   screen: Screen,
-  { invariant, holds, looked, skipped, breaches, breachesCount }: Check,
+  { invariant, holds, looked, skipped, skippedCount, breaches, breachesCount }: Check,
 ): string[] {
   const state = breachesCount > 0 ? 'WRONG' : looked === '' ? '-' : 'ok';
-  const untold = breachesCount - breaches.length;
   return [
     `${state.padEnd(6)}${invariant.padEnd(5)}${holds}${looked === '' ? '' : ` (${looked})`}`,
-    ...[...breaches, ...(untold > 0 ? [`and ${untold} more`] : [])].map(
+    ...[...breaches, ...andMore(breachesCount - breaches.length)].map(
       (words) => `${INDENT}${screen.text(words)}`,
     ),
-    ...skipped.map((why) => `${INDENT}not looked at: ${screen.text(why)}`),
+    ...[...skipped, ...andMore(skippedCount - skipped.length)].map(
+      (why) => `${INDENT}not looked at: ${screen.text(why)}`,
+    ),
   ];
 }
+
+const andMore = (count: number): string[] => (count > 0 ? [`and ${count} more`] : []);
 
 const INDENT = ' '.repeat(11);

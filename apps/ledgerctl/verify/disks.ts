@@ -1,4 +1,4 @@
-import { openHeads } from '#event-store';
+import { type Heads, openHeads } from '#event-store';
 import { inspectImages, type Inspected, NotNow } from '#hypervisor';
 import { type DriftKind, type Finding, Refusal, type Vm } from '#ledger';
 import { FileTrouble, type World } from '#world';
@@ -45,40 +45,50 @@ interface Looked {
  * Holds the images of every registered VM of a host against what the log says of them. Reads, and changes nothing. Where
  * the log has gone on meanwhile, what was found means nothing and is not told.
  */
-export async function checkDisks({
-  world,
-  report,
-  audited,
-  file,
-  host,
-  onProgress,
-}: DisksAudit): Promise<void> {
+export async function checkDisks(audit: DisksAudit): Promise<void> {
+  const { report, audited, file, host } = audit;
   if (!audited.isWhole) return report.skipped(OF_DISKS, 'the log is damaged');
   const registered = audited.vms.filter(({ vm }) => vm.life === 'registered');
   const vms = registered.filter(({ vm }) => vm.host === host);
-  const heads = openHeads(file);
-  let [looked, inUse] = [0, 0];
-  try {
-    for (const [index, one] of vms.entries()) {
-      const show = (image: string): Promise<void> => onProgress(`VM ${index + 1} of ${vms.length}: ${image}`);
-      const found = whyNot(one.vm) ?? (await lookedAt(world, one.vm, show));
-      const isLate = heads.versionOf(one.stream) !== one.version;
-      const why = typeof found === 'string' ? found : isLate ? 'it was worked on meanwhile: ask again' : null;
-      if (why !== null) report.skipped(OF_DISKS, `${wordsFor(one)}: ${why}`);
-      if (why !== null || typeof found === 'string') continue;
-      looked += 1;
-      inUse += found.inUse;
-      for (const { invariant, words } of found.breaches)
-        report.breach({ invariant, words: `${wordsFor(one)}: ${words}` });
-    }
-  } finally {
-    heads.close();
-  }
   const elsewhere = new Set(registered.flatMap(({ vm }) => (vm.host === host ? [] : [vm.host])));
   for (const other of elsewhere)
     report.skipped(OF_DISKS, `VMs of host "${other}": this is "${host}", unless --host says otherwise`);
+  const heads = openHeads(file);
+  const { looked, inUse } = await checkEach(audit, vms, heads).finally(() => heads.close());
   if (looked > 0 || registered.length === 0) report.looked(OF_DISKS, `disks of ${looked} VMs`);
   if (inUse > 0) report.skipped(['I14'], `${inUse} images that are in use`);
+}
+
+/** How many VMs could be looked at, and how many of their images were in use. */
+async function checkEach(
+  { world, report, onProgress }: DisksAudit,
+  vms: readonly AuditedVm[],
+  heads: Heads,
+): Promise<{ looked: number; inUse: number }> {
+  let [looked, inUse] = [0, 0];
+  for (const [index, one] of vms.entries()) {
+    const show = (image: string): Promise<void> => onProgress(`VM ${index + 1} of ${vms.length}: ${image}`);
+    const seen = whyNot(one.vm) ?? (await lookedAt(world, one.vm, show));
+    const isLate = heads.versionOf(one.stream) !== one.version;
+    const found = isLate ? 'it was worked on meanwhile: ask again' : seen;
+    if (typeof found === 'string') {
+      report.skipped(OF_DISKS, `${wordsFor(one)}: ${found}`);
+      continue;
+    }
+    looked += 1;
+    inUse += found.inUse;
+    tell(report, one, found.breaches);
+  }
+  return { looked, inUse };
+}
+
+/** Of one that is held the log has said that not all is as it should be, and somebody is asked to look. */
+function tell(report: Report, one: AuditedVm, breaches: readonly Breach[]): void {
+  for (const { invariant, words } of breaches) {
+    const said = `${wordsFor(one)}: ${words}`;
+    if (one.vm.hold) report.skipped([invariant], `held: ${said}`);
+    else report.breach({ invariant, words: said });
+  }
 }
 
 const wordsFor = ({ vm: { name, id } }: AuditedVm): string => `VM "${name}" (${id})`;
