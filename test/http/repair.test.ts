@@ -89,3 +89,15 @@ test('a key stands for one plan for ever', async () => {
   const other = await ask('POST', at, { planHash: 'another' }, key);
   expect(other).toMatchObject({ status: 422, body: { reason: 'key-reused' } });
 });
+
+test('of a VM that is held nothing is removed, and no plan says that it would be', async () => {
+  const { ask, machines, planned, at, vmId } = await stage();
+  const { hash } = await planned();
+  machines.next.end = 'held';
+  await ask('POST', `/v1/vms/${vmId}/snapshots`, {});
+  await expect.poll(async () => (await ask('GET', `/v1/vms/${vmId}`)).text).toContain('"Held"');
+  const held = { status: 409, body: { reason: 'vm-held' } };
+  expect(await ask('POST', `${at}?validateOnly=true`)).toMatchObject(held);
+  expect(await ask('POST', at, { planHash: hash })).toMatchObject(held);
+  expect(machines.found.findings).toHaveLength(2);
+});
