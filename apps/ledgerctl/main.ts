@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
+import { hostname } from 'node:os';
 import { realHttp } from './real-http.ts';
 import { run } from './program.ts';
 import type { Sink } from './surroundings.ts';
@@ -23,6 +24,7 @@ const code = await run(process.argv.slice(2), {
   err: sinkOf(process.stderr),
   env: process.env,
   cwd: process.cwd(),
+  hostname: hostname(),
   version: ownVersion(),
   http: realHttp(),
   world: async () => (await import('#world')).realWorld(),

@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absolute; what relative paths on the command line start from. */
   readonly cwd: string;
+  /** What this host is called. */
+  readonly hostname: string;
   /** Of the installed package. */
   readonly version: string;
   readonly http: Http;

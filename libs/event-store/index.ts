@@ -37,4 +37,4 @@ export { openMemoryStates } from './memory/memory-states.ts';
 export { openSqliteStore } from './sqlite/sqlite-store.ts';
 export { openSqliteStates } from './sqlite/sqlite-states.ts';
 export { backup, restore } from './sqlite/copy.ts';
-export { type Verified, verifiedEvents, verifyFile } from './sqlite/verify.ts';
+export { type Heads, openHeads, type Verified, verifiedEvents, verifyFile } from './sqlite/verify.ts';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { canonicalJson } from '#event-store';
 import { parseRfc3339 } from '#world';
+import { ViewsCheck } from './check.ts';
 import { rebuildViews } from './rebuild.ts';
 import { SNAPSHOT_STATUSES } from './shapes.ts';
 import { Chance } from './story/chance.ts';
@@ -176,6 +177,34 @@ test.each(SEEDS)(
     expect(dumpOf(stage.file('rebuilt.sqlite'))).toEqual(dumpOf(stage.file()));
   },
 );
+
+/** What an auditor finds who reads the whole log. */
+async function audited() {
+  const head = await stage.store.head();
+  const check = ViewsCheck.open(stage.file());
+  if (typeof check === 'string') throw new Error(check);
+  for await (const page of stage.store.since(null, new AbortController().signal)) {
+    check.tell(page);
+    if (page.at(-1)?.position === head) break;
+  }
+  const found = check.compare();
+  check.close();
+  return found;
+}
+
+test.each(SEEDS)('an auditor finds nothing wrong with views that have followed, seed %i', async (seed) => {
+  const chance = new Chance(300 + seed);
+  const views = await stage.open();
+  for (let move = 0; move < MOVES; move += 1) {
+    await live1(chance);
+    if (chance.is(0.5)) await stage.caughtUp(views);
+  }
+  await views.close();
+  const sound = { isAhead: false, isDamaged: false, differences: [] };
+  expect(await audited()).toMatchObject(sound);
+  await live1(chance);
+  expect(await audited(), 'views that stay behind').toMatchObject(sound);
+});
 
 test('any subtree, to any depth, in pages of any size is what recursion finds', async () => {
   const chance = new Chance(7);

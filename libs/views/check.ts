@@ -1,13 +1,16 @@
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { comparePositions, recorded, type StoredEvent } from '#event-store';
 import type { RegistryEvent, VmEvent } from '#ledger';
-import { all, isLocked, one } from './sql.ts';
+import { all, isBroken, isLocked, one } from './sql.ts';
 import { ALL_TABLES, type Checkpoint, Projection } from './write/projection.ts';
 import { whyForeign } from './write/file.ts';
 import { readEvent } from './write/reading.ts';
 
-/** Why views could not be compared: another process has them open, or another version of the program made them. */
-export type NotCompared = 'in-use' | 'foreign';
+/**
+ * Why views could not be compared: another process has them open, another version of the program made them, or SQLite
+ * cannot read them.
+ */
+export type NotCompared = 'in-use' | 'foreign' | 'damaged';
 
 /** A table that is not what the log says. */
 export interface TableDifference {
@@ -22,6 +25,8 @@ export interface ViewsCompared {
   readonly events: number;
   /** Whether they show more than the log holds, or another log. */
   readonly isAhead: boolean;
+  /** Whether SQLite could not read all of the stored ones. */
+  readonly isDamaged: boolean;
   readonly differences: readonly TableDifference[];
 }
 
@@ -58,6 +63,7 @@ export class ViewsCheck {
     } catch (error) {
       stored.close();
       if (isLocked(error)) return 'in-use';
+      if (isBroken(error)) return 'damaged';
       throw error;
     }
     stored.close();
@@ -76,13 +82,20 @@ export class ViewsCheck {
   /** To be called when the log has ended. Row by row, in an order that does not depend on how a row came there. */
   compare(): ViewsCompared {
     this.#projection.settle();
-    const differences = ALL_TABLES.flatMap(({ tables }) => namesIn(tables)).flatMap((table) => {
-      const difference = this.#differenceIn(table);
-      return difference ? [difference] : [];
-    });
+    const differences: TableDifference[] = [];
+    let isDamaged = false;
+    for (const table of ALL_TABLES.flatMap(({ tables }) => namesIn(tables))) {
+      try {
+        const difference = this.#differenceIn(table);
+        if (difference) differences.push(difference);
+      } catch (error) {
+        if (!isBroken(error)) throw error;
+        isDamaged = true;
+      }
+    }
     const last = this.#projection.checkpoint();
     const isAhead = last?.hash !== this.#checkpoint?.hash || last?.position !== this.#checkpoint?.position;
-    return { events: this.#events, isAhead, differences };
+    return { events: this.#events, isAhead, isDamaged, differences };
   }
 
   close(): void {

@@ -69,3 +69,35 @@ test('nothing is removed without a plan, nor by one that is not true any more, n
   await ask('POST', `/v1/vms/${vmId}/snapshots`, {});
   expect((await ask('POST', at, { planHash: next })).body.reason).toBe('vm-busy');
 });
+
+test('what was changed since somebody has looked at it is not repaired', async () => {
+  const { ask, machines, planned, at } = await stage();
+  const { hash } = await planned();
+  const stale = await ask('POST', at, { planHash: hash }, { 'if-match': '"1"' });
+  expect(stale).toMatchObject({ status: 412, body: { reason: 'stale-version' } });
+  expect(machines.found.findings).toHaveLength(2);
+  const { headers } = await ask('POST', `${at}?validateOnly=true`);
+  const etag = headers.get('etag') ?? '';
+  expect((await ask('POST', at, { planHash: hash }, { 'if-match': etag })).status).toBe(200);
+});
+
+test('a key stands for one plan for ever', async () => {
+  const { ask, planned, at } = await stage();
+  const { hash } = await planned();
+  const key = { 'idempotency-key': 'k' };
+  await ask('POST', at, { planHash: hash }, key);
+  const other = await ask('POST', at, { planHash: 'another' }, key);
+  expect(other).toMatchObject({ status: 422, body: { reason: 'key-reused' } });
+});
+
+test('of a VM that is held nothing is removed, and no plan says that it would be', async () => {
+  const { ask, machines, planned, at, vmId } = await stage();
+  const { hash } = await planned();
+  machines.next.end = 'held';
+  await ask('POST', `/v1/vms/${vmId}/snapshots`, {});
+  await expect.poll(async () => (await ask('GET', `/v1/vms/${vmId}`)).text).toContain('"Held"');
+  const held = { status: 409, body: { reason: 'vm-held' } };
+  expect(await ask('POST', `${at}?validateOnly=true`)).toMatchObject(held);
+  expect(await ask('POST', at, { planHash: hash })).toMatchObject(held);
+  expect(machines.found.findings).toHaveLength(2);
+});

@@ -37,6 +37,7 @@ export async function ctl(url: string, words: readonly string[], terminal: Termi
     err: sink('err'),
     env: { LANG: 'C.UTF-8', SNAPLEDGER_URL: url, ...env },
     cwd: import.meta.dirname,
+    hostname: 'here',
     version: '0.0.0',
     http: realHttp(),
     world: async () => hastyWorld(),

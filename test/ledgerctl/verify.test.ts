@@ -1,13 +1,17 @@
 /* Does `ledgerctl verify` find what is wrong with a log and its views, and nothing where nothing is? */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteStore } from '#event-store';
 import { rebuildViews } from '#views';
 import { realWorld } from '#world';
+import { checkDisks } from '../../apps/ledgerctl/verify/disks.ts';
+import { auditLog } from '../../apps/ledgerctl/verify/log.ts';
+import { Report } from '../../apps/ledgerctl/verify/report.ts';
 import { openLedgers } from '../../apps/ledgerd/ledger.ts';
+import { needsQemu } from '../qemu/rig.ts';
 import { ctl, type Ran } from './ctl.ts';
 import { VM_ID } from './specimens.ts';
 
@@ -23,7 +27,7 @@ const verify = (...words: readonly string[]): Promise<Ran> =>
   ctl(NOWHERE, ['verify', '--no-disks', ...words]);
 
 /** A data directory with a VM, a snapshot that failed, and views. */
-async function recorded(): Promise<string> {
+async function recorded(file = '/i/a'): Promise<string> {
   const world = realWorld();
   const data = at('data');
   await world.files.makeDirectory(data);
@@ -34,7 +38,7 @@ async function recorded(): Promise<string> {
     device: 'vda',
     node: 'n',
     format: 'qcow2',
-    file: '/i/a',
+    file,
     readOnly: false,
     default: 'internal',
   };
@@ -134,4 +138,78 @@ test('neither the log nor the views are changed by a byte', async () => {
   const before = bytes();
   await verify('--data', data);
   expect(bytes()).toEqual(before);
+});
+
+test('views that SQLite cannot read are told, and keep nobody from verifying the log', async () => {
+  const data = await recorded();
+  writeFileSync(join(data, 'views.sqlite'), 'this is no database, and was one once. '.repeat(200));
+  const { code, out } = await verify('--data', data);
+  expect(out).toContain('ok    I10 ');
+  expect(out).toMatch(/^WRONG I11 .*\n +.*views\.sqlite is damaged/m);
+  expect(code).toBe(6);
+});
+
+const ofDisks = (...words: readonly string[]): Promise<Ran> => ctl(NOWHERE, ['verify', ...words]);
+
+const nobodyListens = async (): Promise<void> => undefined;
+
+/** A log that was read, and the look at the disks that comes after. */
+async function halfWay() {
+  const world = realWorld();
+  const file = join(await recorded(), 'ledger.sqlite');
+  const report = new Report();
+  const audited = await auditLog({ file, report, views: null, onProgress: nobodyListens });
+  const look = async () => {
+    await checkDisks({ world, report, audited, file, host: 'j', onProgress: nobodyListens });
+    return report.checks().find(({ invariant }) => invariant === 'I18');
+  };
+  return { world, file, audited, look };
+}
+
+describe('disks', () => {
+  test('that are gone are told', async () => {
+    const { code, out } = await ofDisks('--host', 'j', '--data', await recorded());
+    expect(out).toMatch(/^WRONG I18 .*\n +VM "web1".*has lost its file \/i\/a/m);
+    expect(code).toBe(6);
+  });
+
+  test.runIf(needsQemu())('that nobody can read any more are told', async () => {
+    writeFileSync(at('a.qcow2'), Buffer.alloc(65_536));
+    const { code, out } = await ofDisks('--host', 'j', '--data', await recorded(at('a.qcow2')));
+    expect(out).toMatch(/^WRONG I14 .*\n +VM "web1".*not in qcow2 format/m);
+    expect(code).toBe(6);
+  });
+
+  test('of another host are not looked for here', async () => {
+    const { code, out } = await ofDisks('--data', await recorded());
+    expect(out).toMatch(/^- +I1 .*\n +not looked at: VMs of host "j": this is "here"/m);
+    expect(code).toBe(0);
+  });
+
+  test('have gone on since a backup of the log was made', async () => {
+    const data = await recorded();
+    await ctl(NOWHERE, ['backup', '--data', data, at('copy')]);
+    const { code, out } = await ofDisks('--host', 'j', at('copy'));
+    expect(out).not.toMatch(/ I18 /);
+    expect(code).toBe(0);
+  });
+
+  test('that somebody works on while they are looked at say nothing', async () => {
+    const { world, file, look } = await halfWay();
+    const store = await openSqliteStore(world, file);
+    const asked = { actor: 'test', correlationId: world.ids.uuid(), request: {} };
+    const change = { type: 'ChangeVm' as const, change: { labels: { a: 'b' } } };
+    await openLedgers({ world, store }).vms.handle(`vm-${VM_ID}`, change, asked);
+    const skipped = [expect.stringContaining('meanwhile')];
+    expect(await look()).toMatchObject({ breachesCount: 0, skipped });
+    await store.close();
+  });
+
+  test('of a machine that is held are not as they should be, and the log has said so', async () => {
+    const { audited, look } = await halfWay();
+    const hold = { operationId: 'o', reason: 'r', message: 'm', leftovers: [], isTorn: true };
+    for (const { vm } of audited.vms) Object.assign(vm, { hold });
+    const skipped = [expect.stringMatching(/^held: VM "web1".*has lost its file/)];
+    expect(await look()).toMatchObject({ breachesCount: 0, skipped });
+  });
 });

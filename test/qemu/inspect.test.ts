@@ -1,6 +1,6 @@
 /* What do the images of a real machine say to an auditor who speaks to nobody? */
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { inspectImages } from '#hypervisor';
 import { tagOf } from '#ledger';
 import { realWorld } from '#world';
@@ -57,6 +57,23 @@ describe.runIf(needsQemu())('an auditor', () => {
     expect((await inspect(box)).kinds).toContain('wrong-chain');
     rmSync(other);
     expect((await inspect(box)).kinds).toContain('config-changed');
+  });
+
+  test('finds memory that is not the stream that was saved', async () => {
+    const box = await house({ letters: 'a' });
+    const { snapshotId } = await box.book.create({ memory: 'external', memoryFormat: 'stream' });
+    await box.off();
+    expect((await inspect(box)).kinds).toEqual([]);
+    appendFileSync(box.book.snapshot(snapshotId).memory.file ?? '', 'x');
+    expect((await inspect(box)).kinds).toEqual(['partial']);
+  });
+
+  test('is told by an image that says nothing any more that it cannot be read', async () => {
+    const box = await house({ letters: 'a' });
+    await box.book.create();
+    await box.off();
+    writeFileSync(box.fileOf('a'), Buffer.alloc(65_536));
+    await expect(inspect(box)).rejects.toMatchObject({ code: 'disk-unsupported' });
   });
 
   test('finds an image that is damaged inside', async () => {

@@ -2,6 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { inspectImages } from '#hypervisor';
+import { realWorld } from '#world';
+import { VmAudit } from '../../apps/ledgerctl/verify/vm-audit.ts';
 import type { House } from '../qemu/house.ts';
 import { flaws, knownChains, openChains } from '../qemu/soundness.ts';
 import { chainOf } from './chains.ts';
@@ -50,6 +53,19 @@ function lineageIn({ current, snapshots }: Model): unknown {
     return { id, name, parentId: parent, status, implicit: isPin, hasMemory };
   });
   return { current, nodes };
+}
+
+/** In words: what an auditor says of the log and of the images, who asks neither QEMU nor the model. */
+export async function audited({ book }: House): Promise<string[]> {
+  const { findings, images } = await inspectImages(realWorld(), book.vm);
+  const audit = new VmAudit(book.vm.id);
+  const breaches = book.events.flatMap((event) => audit.enter(event));
+  const damaged = [...images].filter(([, { kind }]) => kind === 'damaged').map(([file]) => file);
+  return [
+    ...breaches.map(({ invariant, words }) => `an auditor finds ${invariant} broken: ${words}`),
+    ...findings.map(({ kind, message }) => `an auditor finds ${kind}: ${message}`),
+    ...damaged.map((file) => `an auditor finds ${file} damaged`),
+  ];
 }
 
 /** Of a machine that is off, in words: damaged images, headers that say otherwise than the ledger, and strays. */

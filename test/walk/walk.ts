@@ -1,6 +1,6 @@
 /* One random walk: everything is asked of the product and of the model, and both must agree after every step. */
 import { Chance } from '../simulation/chance.ts';
-import { soundness } from './agreement.ts';
+import { audited, soundness } from './agreement.ts';
 import { drawOperation, drawWrite, endsOf, type Operation } from './operations.ts';
 import { SideBySide } from './side-by-side.ts';
 import { kindOf, wordsOf } from './words.ts';
@@ -109,7 +109,7 @@ class Walk {
       await this.#do('at the end:', { do: 'load', id, safety: 'none', goesOn: 'paused', disksOnly });
     }
     await this.#do('at the end:', { do: 'power' });
-    const wrong = soundness(subject);
+    const wrong = [...soundness(subject), ...(await audited(subject.home))];
     if (wrong.length > 0) throw new Error(wrong.join('\n'));
   }
 }

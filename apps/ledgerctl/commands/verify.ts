@@ -10,13 +10,15 @@ import { openViewsCheck } from '../verify/views.ts';
 
 interface VerifyOptions extends DataOptions {
   readonly disks: boolean;
+  readonly host?: string;
 }
 
 /** The auditor's word: what must always be true, held against what is there. Changes nothing. */
 export function verifyCommand(program: Command, does: Does): void {
   withData(program.command('verify'))
     .description('check the log, the views and the disks against what must always be true; changes nothing')
-    .argument('[FILE]', 'a backup of the log, instead of a data directory')
+    .argument('[FILE]', 'a backup of the log, instead of a data directory: it alone is checked')
+    .option('--host <name>', 'the host whose VMs have their disks here (SNAPLEDGER_HOST; what it is called)')
     .option('--no-disks', 'leave the images of the machines alone')
     .action(does(verify));
 }
@@ -28,16 +30,23 @@ async function verify(session: Session, word: string | undefined, options: Verif
   const world = await session.around.world();
   const { auditLog } = await import('../verify/log.ts');
   const { checkDisks } = await import('../verify/disks.ts');
+  const { env, hostname } = session.around;
+  const host = options.host ?? env['SNAPLEDGER_HOST'] ?? hostname;
+  const areDisksMeant = options.disks && word === undefined; // They have gone on since a backup was made.
   const report = new Report();
   const [read, show] = [readingOf(session), phaseOf(session)];
   await session.remark(`reading ${file}`);
   const views = word === undefined ? await openViewsCheck(world, places.views, report) : null;
   const { events, streams } = await carriedOut(session, async () => {
-    const audited = await auditLog({ file, report, views, onProgress: read });
-    if (views) views.compareIn(report, audited);
-    if (options.disks) await checkDisks({ world, report, audited, onProgress: show });
+    const audited = await auditLog({ file, report, views, onProgress: read })
+      .then((all) => {
+        views?.compareIn(report, all);
+        return all;
+      })
+      .finally(() => views?.close()); // A ledgerd that starts needs them, and the disks take long.
+    if (areDisksMeant) await checkDisks({ world, report, audited, file, host, onProgress: show });
     return audited;
-  }).finally(() => Promise.all([read(null), show(null), views?.close()]));
+  }).finally(() => Promise.all([read(null), show(null)]));
   const checks = report.checks();
   const breachesCount = checks.reduce((sum, check) => sum + check.breachesCount, 0);
   if (session.isJson)
@@ -54,17 +63,20 @@ function drawn(screen: Screen, checks: readonly Check[], breachesCount: number):
 
 function linesOf(
   screen: Screen,
-  { invariant, holds, looked, skipped, breaches, breachesCount }: Check,
+  { invariant, holds, looked, skipped, skippedCount, breaches, breachesCount }: Check,
 ): string[] {
   const state = breachesCount > 0 ? 'WRONG' : looked === '' ? '-' : 'ok';
-  const untold = breachesCount - breaches.length;
   return [
     `${state.padEnd(6)}${invariant.padEnd(5)}${holds}${looked === '' ? '' : ` (${looked})`}`,
-    ...[...breaches, ...(untold > 0 ? [`and ${untold} more`] : [])].map(
+    ...[...breaches, ...andMore(breachesCount - breaches.length)].map(
       (words) => `${INDENT}${screen.text(words)}`,
     ),
-    ...skipped.map((why) => `${INDENT}not looked at: ${screen.text(why)}`),
+    ...[...skipped, ...andMore(skippedCount - skipped.length)].map(
+      (why) => `${INDENT}not looked at: ${screen.text(why)}`,
+    ),
   ];
 }
+
+const andMore = (count: number): string[] => (count > 0 ? [`and ${count} more`] : []);
 
 const INDENT = ' '.repeat(11);

@@ -22,16 +22,26 @@ export interface LogAudit {
 export interface Audited {
   readonly events: number;
   readonly streams: number;
-  /** As the log leaves them, by id. */
-  readonly vms: ReadonlyMap<string, Readonly<Vm>>;
+  /** In the order in which they were registered. */
+  readonly vms: readonly AuditedVm[];
   /** False: the log is damaged, and was read no further than that. */
   readonly isWhole: boolean;
+}
+
+/** A VM as the log leaves it. */
+export interface AuditedVm {
+  readonly vm: Readonly<Vm>;
+  readonly stream: string;
+  /** Of the last event that was read of it. */
+  readonly version: number;
 }
 
 /** What is known of one VM on the way through its log. */
 interface Reader {
   readonly audit: VmAudit;
+  readonly stream: string;
   vm: Vm;
+  version: number;
 }
 
 /**
@@ -55,21 +65,26 @@ export async function auditLog({ file, report, views, onProgress }: LogAudit): P
     }
   });
   const { streams } = envelopes;
-  const vms = new Map([...readers].map(([id, { vm }]) => [id, vm]));
+  const vms = [...readers.values()].map(({ vm, stream, version }) => ({ vm, stream, version }));
   const busy = [...readers.values()].filter(({ audit }) => audit.isBusy).length;
   report.looked(OF_ENVELOPES, `${events} events in ${streams} streams`);
-  report.looked(OF_VMS, `${vms.size} VMs${busy > 0 ? `, ${busy} of them with an operation under way` : ''}`);
+  report.looked(
+    OF_VMS,
+    `${vms.length} VMs${busy > 0 ? `, ${busy} of them with an operation under way` : ''}`,
+  );
   return { events, streams, vms, isWhole };
 }
 
 function enter(readers: Map<string, Reader>, stored: StoredEvent, report: Report): void {
   const id = stored.stream.slice(VM_STREAM.length);
-  const reader = readers.get(id) ?? { audit: new VmAudit(id), vm: unborn() };
+  const { stream, version } = stored;
+  const reader = readers.get(id) ?? { audit: new VmAudit(id), stream, vm: unborn(), version };
   readers.set(id, reader);
   const { id: eventId, type, schemaVersion, data } = opened(stored);
   const event = readVmEvent(type, schemaVersion, data);
   for (const breach of reader.audit.enter(event)) report.breach(breach);
   reader.vm = evolve(reader.vm, { ...event, id: eventId });
+  reader.version = version;
 }
 
 /** Whether all went well. A chain that is broken is what an audit is looking for. */

@@ -1,6 +1,6 @@
 import { type Breach, type Invariant, INVARIANTS } from './breach.ts';
 
-/** Breaches of one invariant that are told in words; the rest is counted. */
+/** Breaches of one invariant, and reasons why not all was looked at, that are told in words; the rest is counted. */
 const WORDS_MAX = 100;
 
 /** What came of one invariant. */
@@ -12,6 +12,8 @@ export interface Check {
   readonly looked: string;
   /** Why some of it, or all, could not be looked at. */
   readonly skipped: readonly string[];
+  /** All of these reasons, also those that are not told. */
+  readonly skippedCount: number;
   readonly breaches: readonly string[];
   /** All of them, also those that are not told. */
   readonly breachesCount: number;
@@ -20,9 +22,12 @@ export interface Check {
 interface Draft {
   looked: string;
   readonly skipped: string[];
+  skippedCount: number;
   readonly breaches: string[];
   breachesCount: number;
 }
+
+const NOTHING = { looked: '', skippedCount: 0, breachesCount: 0 } as const;
 
 /** Collects what an audit finds, invariant by invariant. */
 export class Report {
@@ -34,7 +39,10 @@ export class Report {
   }
 
   skipped(invariants: readonly Invariant[], why: string): void {
-    for (const invariant of invariants) this.#draft(invariant).skipped.push(why);
+    for (const draft of invariants.map((invariant) => this.#draft(invariant))) {
+      draft.skippedCount += 1;
+      if (draft.skipped.length < WORDS_MAX) draft.skipped.push(why);
+    }
   }
 
   breach({ invariant, words }: Breach): void {
@@ -53,7 +61,7 @@ export class Report {
   }
 
   #draft(invariant: Invariant): Draft {
-    const draft = this.#drafts.get(invariant) ?? { looked: '', skipped: [], breaches: [], breachesCount: 0 };
+    const draft = this.#drafts.get(invariant) ?? { ...NOTHING, skipped: [], breaches: [] };
     this.#drafts.set(invariant, draft);
     return draft;
   }

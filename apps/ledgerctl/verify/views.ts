@@ -25,20 +25,27 @@ export async function openViewsCheck(
   const { ViewsCheck } = await import('#views');
   const check = ViewsCheck.open(file);
   if (check === 'in-use') return skip(`${file} is in use: stop ledgerd first`);
+  if (check === 'damaged') {
+    report.breach({ invariant: 'I11', words: damaged(file) });
+    return null;
+  }
   if (check === 'foreign') return skip(`${file} was made by another version of the program, or not finished`);
   return {
     tell: (page) => check.tell(page),
     compareIn: (report, { isWhole }) => {
-      if (isWhole) compare(check, report);
+      if (isWhole) compare(check, file, report);
       else report.skipped(['I11'], 'the log is damaged');
     },
     close: () => check.close(),
   };
 }
 
-function compare(check: ViewsCheck, report: Report): void {
-  const { events, isAhead, differences } = check.compare();
+const damaged = (file: string): string => `${file} is damaged; ledgerd builds it anew when it starts`;
+
+function compare(check: ViewsCheck, file: string, report: Report): void {
+  const { events, isAhead, isDamaged, differences } = check.compare();
   report.looked(['I11'], `views of ${events} events`);
+  if (isDamaged) report.breach({ invariant: 'I11', words: damaged(file) });
   if (isAhead) report.breach({ invariant: 'I11', words: 'the views show events that the log does not hold' });
   for (const { table, row, only } of differences)
     report.breach({ invariant: 'I11', words: `only the ${only} table ${table} has the row ${row}` });

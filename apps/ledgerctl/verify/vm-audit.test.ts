@@ -42,7 +42,7 @@ function breachesOf(...events: readonly VmEvent[]): string[] {
   return events.flatMap((one) => audit.enter(one)).map(({ invariant, words }) => `${invariant} ${words}`);
 }
 
-const LOGS = ['v1.jsonl', 'v2.jsonl'];
+const LOGS = ['v1.jsonl', 'v2.jsonl', 'v3.jsonl'];
 
 test.each(LOGS)('nothing is wrong with the log %s of a release', (file) => {
   const text = readFileSync(join(import.meta.dirname, '../../../test/golden', file), 'utf8');

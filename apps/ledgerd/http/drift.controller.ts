@@ -2,7 +2,16 @@ import { Body, Controller, Inject, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Asked, Handled } from '#event-store';
 import type { OrphanLeft } from '#hypervisor';
-import { type Drift, type Finding, knownDrift, type Orphan, orphansIn, Refusal, type VmEvent } from '#ledger';
+import {
+  decide,
+  type Drift,
+  type Finding,
+  knownDrift,
+  type Orphan,
+  orphansIn,
+  Refusal,
+  type VmEvent,
+} from '#ledger';
 import { streamOf } from '../ledger.ts';
 import { Answer } from './answer.ts';
 import { AskedBy, unconditional, withoutKey } from './asked.ts';
@@ -76,6 +85,7 @@ export class DriftController {
   async #repairPlan(vmId: string, asked: Asked): Promise<Answer> {
     const { version } = await this.#look(vmId, withoutKey(asked));
     const { state } = await this.#house.ledgers.vms.state(streamOf(vmId));
+    decide({ type: 'StartRepair', worker: '', orphans: orphansIn(state) }, state); // What would be refused is no plan.
     return new Answer(200, { vmId, plan: repairPlan(state), removed: [], left: [] }, { version });
   }
 

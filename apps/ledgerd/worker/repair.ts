@@ -29,11 +29,12 @@ export async function repair(
   { asked, planHash }: AskedRepair,
 ): Promise<Repaired> {
   const { ledgers, hypervisor, host } = parts;
-  const { key: _key, expectedVersion: _version, ...beside } = asked;
+  const { key: _key, ...look } = asked;
+  const { expectedVersion: _version, ...beside } = look;
   const stream = streamOf(vmId);
   const again = await ledgers.vms.answered(stream, asked);
   if (again) return { handled: again, left: [] };
-  await reconcile(parts, vmId, beside);
+  await reconcile(parts, vmId, look);
   const { state, version } = await ledgers.vms.state(stream);
   if (repairPlan(state).hash !== planHash) throw changed();
   const orphans = orphansIn(state);

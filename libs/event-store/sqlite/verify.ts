@@ -35,6 +35,23 @@ export async function* verifiedEvents(file: string): AsyncGenerator<readonly Sto
   }
 }
 
+/** How far the streams of a log have come; whoever appends to it meanwhile is seen. */
+export interface Heads {
+  /** The last version of a stream; 0 when there is none. */
+  versionOf(stream: string): number;
+  close(): void;
+}
+
+/** Throws as `verifyFile` does. */
+export function openHeads(file: string): Heads {
+  const db = openForReading(file);
+  const reading = new Reading(db);
+  return {
+    versionOf: (stream) => told(file, () => reading.lastOf(stream)?.version ?? 0),
+    close: () => db.close(),
+  };
+}
+
 /** The chains alone. */
 export async function verifyChains(db: DatabaseSync, file: string): Promise<Verified> {
   const ends = new Map<string, ChainEnd>();

@@ -80,7 +80,7 @@ export async function streamFound(
  *
  * @throws {Refusal} `snapshot-damaged`
  */
-export async function requireStream({ world }: Place, memory: SnapshotMemory): Promise<void> {
+export async function requireStream({ world }: Pick<Place, 'world'>, memory: SnapshotMemory): Promise<void> {
   const { file = '', sizeBytes, sha256 } = memory;
   const found = await world.files.stat(file);
   if (!found) throw new Refusal('snapshot-damaged', `the file ${file} is gone`);

@@ -101,6 +101,11 @@ describe('a snapshot inside a disk', () => {
     expect(driftOf(vm, looked(sight))).toEqual([]); // It has an owner.
   });
 
+  test('of a disk that is off and must not be written nothing is known', () => {
+    const sight = sightOf([seen('/i/a', { readOnly: true })], 'off');
+    expect(driftOf(machine('internal'), looked(sight))).toEqual([]);
+  });
+
   test('is not looked for while it is being made or deleted', () => {
     const vm = machine('internal');
     for (const status of ['pending', 'deleting'] as const) {

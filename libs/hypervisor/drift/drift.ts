@@ -36,12 +36,17 @@ export function driftOf(vm: Readonly<Vm>, looked: Looked): Finding[] {
   ];
 }
 
-/** What is a disk's top now was seen there, and in no other way. */
+/**
+ * What is a disk's top now was seen there, and in no other way. A disk that a machine which is off must not write was
+ * not looked into: nothing follows from that.
+ */
 const filesOf = ({ sight, files }: Looked): ReadonlyMap<string, FileSight> =>
   new Map([
     ...files,
     ...sight.disks
-      .filter((disk) => !isClosed(disk) && isLocalFile(disk.file))
+      .filter(
+        (disk) => !isClosed(disk) && isLocalFile(disk.file) && !(disk.readOnly && sight.power === 'off'),
+      )
       .map(({ file, tags, backing }) => [file, { kind: 'seen' as const, tags, backing }] as const),
   ]);
 
