@@ -5,8 +5,9 @@
 import { parseArgs } from 'node:util';
 import { bootSubject } from '../crash/machine.ts';
 import { cleanUp } from '../qemu/rig.ts';
+import { deathsOf, drawn } from './deaths.ts';
 import { type ChaosKind, KINDS } from './kinds.ts';
-import { CONVERGED_WITHIN_MS, type Death, die, type Outcome, rehearse } from './round.ts';
+import { CONVERGED_WITHIN_MS, die, type Outcome, rehearse } from './round.ts';
 import { chaosTable } from './table.ts';
 
 const { values } = parseArgs({
@@ -18,20 +19,6 @@ const { values } = parseArgs({
     random: { type: 'string', default: '0' },
   },
 });
-
-const deathsOf = (kind: ChaosKind, passed: ReadonlyMap<string, number>): Death[] =>
-  [...passed].flatMap(([point, count]) =>
-    (['ledgerd', 'qemu'] as const).flatMap((victim) =>
-      [...new Set([1, count])].map((nth) => ({ kind, victim, point, nth })),
-    ),
-  );
-
-const drawn = <T>(all: readonly T[], count: number): T[] =>
-  all
-    .map((one) => ({ one, rank: Math.random() }))
-    .toSorted((a, b) => a.rank - b.rank)
-    .slice(0, count)
-    .map(({ one }) => one);
 
 const outcomes: Outcome[] = [];
 

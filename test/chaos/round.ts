@@ -14,6 +14,9 @@ import { ask, type ChaosKind, endIn, prepare } from './kinds.ts';
 /** What the disks hold in the snapshot that is asked about, and what they hold when the request comes. */
 const [KEPT, PRESENT] = [0x11, 0x22];
 
+/** What the bombed ledgerd calls itself. */
+const BOMBED_HOST = 'test-host';
+
 /** From the last restart until nothing is under way any more. */
 export const CONVERGED_WITHIN_MS = 10_000;
 
@@ -196,7 +199,7 @@ async function breaches(directory: string): Promise<string[]> {
   const report = new Report();
   const file = join(directory, 'data/ledger.sqlite');
   const audited = await auditLog({ file, report, views: null, onProgress: quietly });
-  await checkDisks({ world: realWorld(), report, audited, onProgress: quietly });
+  await checkDisks({ world: realWorld(), report, audited, file, host: BOMBED_HOST, onProgress: quietly });
   return report
     .checks()
     .flatMap(({ invariant, breaches: words }) => words.map((why) => `${invariant}: ${why}`));

@@ -1,0 +1,25 @@
+/* ledgerd or QEMU killed with -9 anywhere in a request: what does the next one make of it? `npm run chaos` is the long form. */
+import { afterAll, describe, expect, test } from 'vitest';
+import { bootSubject } from '../crash/machine.ts';
+import { cleanUp, needsQemu } from '../qemu/rig.ts';
+import { deathsOf, drawn } from './deaths.ts';
+import { KINDS } from './kinds.ts';
+import { die, rehearse } from './round.ts';
+
+/** Of each kind, by chance; `npm run chaos` takes all. */
+const DEATHS = 2;
+
+afterAll(cleanUp);
+
+describe.runIf(needsQemu())('whoever dies, the disks are what the ledger says afterwards, after', () => {
+  test.each(KINDS)('a $name', { timeout: 300_000 }, async (kind) => {
+    const subject = await bootSubject(kind.disksCount);
+    const all = deathsOf(kind, await rehearse(kind, subject));
+    expect(all.length).toBeGreaterThan(40);
+    for (const death of drawn(all, DEATHS)) {
+      const { ended, wrong } = await die(subject, death);
+      expect(wrong, `${death.victim} at ${death.point} (${death.nth}), ${ended}`).toEqual([]);
+    }
+    await subject.qemu.kill();
+  });
+});
