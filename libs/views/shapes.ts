@@ -166,7 +166,7 @@ export type HistoryAction =
   | 'hold-released'
   | 'drift-found'
   | 'drift-gone'
-  | 'repaired'
+  | 'repair-started'
   | 'adopted';
 
 export interface HistoryEntry {

@@ -1,4 +1,5 @@
 import { MemoryDisk, type PersistedState } from '#event-store';
+import { auditAll } from './audit.ts';
 import type { Book } from './book.ts';
 import type { Standing } from './standing.ts';
 import { Caller } from './caller.ts';
@@ -120,6 +121,7 @@ class Universe {
     }
     if (this.#views) await this.#checkViews(this.#views);
     const logged = this.#reference.operationIds;
+    auditAll(this.#disk.events);
     for (const id of this.#callers.flatMap(({ refused }) => refused))
       must(!logged.has(id), 'I19', () => `operation ${id} was refused, but the log has it`);
   }

@@ -93,7 +93,7 @@ export class History implements View {
       const reason = [...new Set(findings.map(({ kind }) => kind))].join(', ');
       this.#enter(reason === '' ? { action: 'drift-gone' } : { action: 'drift-found', reason }, at);
     },
-    RepairStarted: (_data, at) => this.#enter({ action: 'repaired' }, at),
+    RepairStarted: (_data, at) => this.#enter({ action: 'repair-started' }, at),
     SnapshotAdopted: ({ snapshotId, name }, at) => this.#enter({ action: 'adopted', snapshotId, name }, at),
   };
 
