@@ -84,9 +84,8 @@ function isUntouched(errand: Errand, { start, pin }: Loading, round: Round, trou
   return trouble.category === 'locked' && isFirstDisk && !(pin.isSaved && topsOf(start).length > 0);
 }
 
-async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Trouble): Promise<Report> {
+async function giveBack(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {
   const sight = await observe(errand, 'in-files');
-  if (pin.isDue) await pin.undo(start, sight);
   const leftovers = await dropTops(errand, start, sight);
   const reason = trouble.kind === 'refused' ? reasonOf(trouble) : 'internal';
   return failed(errand, { reason, message: `nothing was loaded: ${trouble.words}`, leftovers });

@@ -231,13 +231,12 @@ async function giveBack(
   { hasStopped }: Progress,
   trouble: Trouble,
 ): Promise<Report> {
-  const { start, pin } = loading;
+  const { start } = loading;
   const reason = reasonFor(trouble);
   const message = `nothing was loaded: ${trouble.words}`;
   await pass(errand.place.world, 'hypervisor.before-undo');
   await closeMemory(errand, start);
   const sight = await observe(errand, 'in-files');
-  await pin.undo(start, sight);
   const leftovers = await dropTops(errand, start, sight);
   await dropPlaceholders(errand, loading, sight);
   const power = hasStopped ? await setRunning(errand, await powerNow(errand), 'running') : 'running';

@@ -10,7 +10,7 @@ import { goOnLoaded, recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
 import { reach } from '../look/look.ts';
 import { NotNow } from '../not-now.ts';
-import { observe, observeTrouble, powerNow } from '../look/observe.ts';
+import { observeTrouble, powerNow } from '../look/observe.ts';
 import { isJobOf, jobIdOf } from '../qemu/own-jobs.ts';
 import { setRunning } from '../qemu/power.ts';
 import { failed, held } from '../report.ts';
@@ -130,10 +130,9 @@ async function endedByDeath(errand: Errand, loading: Loading): Promise<Report> {
 }
 
 /** Nothing was loaded: a machine that ran runs on. */
-async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Trouble): Promise<Report> {
+async function giveBack(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {
   const reason = reasonFor(trouble);
   const message = `nothing was loaded: ${trouble.words}`;
-  if (pin.isDue) await pin.undo(start, await observe(errand, 'in-files'));
   if (!start.wasRunning) return failed(errand, { reason, message, leftovers: [] });
   const power = await setRunning(errand, await powerNow(errand), 'running');
   if (power === 'paused')

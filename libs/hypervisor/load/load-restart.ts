@@ -74,7 +74,6 @@ async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Troubl
   if (sight.power === 'off') throw new NotNow('machine-gone', trouble.words); // Not that either: go on.
   const reason = trouble.kind === 'refused' ? reasonFor(trouble) : 'needs-power-off';
   const message = `nothing was loaded: ${trouble.words}`;
-  if (pin.isDue) await pin.undo(start, sight);
   if (pin.isSaved && topsOf(start).length > 0)
     return held(errand, reason, `${message}; the machine stands still on what was to be saved of it`);
   const leftovers = await dropTops(errand, start, sight);

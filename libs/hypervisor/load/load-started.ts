@@ -56,10 +56,9 @@ async function startAsIs(errand: Errand, { start, wish }: Loading): Promise<void
   throw new Thwarted('needs-power-off', words);
 }
 
-async function nothingLoaded(errand: Errand, { start, pin }: Loading, trouble: Trouble): Promise<Report> {
+async function nothingLoaded(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {
   const stays = await troubleIn(() => endProcess(errand));
   const sight = await observe(errand, 'listed');
-  if (pin.isDue) await pin.undo(start, sight);
   const leftovers = await dropTops(errand, start, sight);
   const stands = stays ? `; its QEMU stands still, and does not end: ${stays.words}` : '';
   const message = `nothing was loaded: ${trouble.words}${stands}`;
