@@ -278,4 +278,4 @@ async function closeMemory({ place }: Errand, { memoryFile }: Start): Promise<vo
 
 /** The memory went with the process and waits for the next one. Without it the load goes on in the files. */
 const whenOff = (errand: Errand, loading: Loading): Promise<Report> =>
-  loading.wish.withMemory ? afterDeath(errand) : loadImages(errand, loading);
+  loading.wish.withMemory ? afterDeath(errand, loading) : loadImages(errand, loading);
