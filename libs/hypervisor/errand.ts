@@ -36,6 +36,8 @@ export interface Memory {
   readonly troubles: Map<string, Trouble>;
   /** What came of freezing their guest. */
   readonly quiesced: Map<string, Quiesced>;
+  /** Why their guest may still be frozen. */
+  readonly frozen: Map<string, string>;
   /** What they were to make and have not made, for something lay there: it is somebody else's. */
   readonly strange: Map<string, readonly string[]>;
   /** All copies that they make of disks are whole and on disk. */

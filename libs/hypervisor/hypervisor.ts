@@ -222,6 +222,7 @@ const nothingKnown = (): Memory => ({
   metAlive: new Set(),
   troubles: new Map(),
   quiesced: new Map(),
+  frozen: new Map(),
   strange: new Map(),
   copied: new Set(),
   streamed: new Map(),

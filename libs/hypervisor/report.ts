@@ -55,3 +55,13 @@ export async function held(
     },
   };
 }
+
+/** The same failure, with more that is left of it: that holds the machine. */
+export function withLeftovers(
+  report: Extract<Report, { type: 'ReportFailed' }>,
+  more: readonly Leftover[],
+): Report {
+  if (more.length === 0) return report;
+  const { failed } = report;
+  return { ...report, failed: { ...failed, outcome: 'held', leftovers: [...failed.leftovers, ...more] } };
+}

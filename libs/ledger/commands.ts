@@ -127,6 +127,8 @@ export type Report =
       readonly loaded: Omit<DataOf<'SnapshotLoaded'>, 'snapshotId'>;
       /** Earlier pins that are gone now. */
       readonly replaced?: readonly string[];
+      /** What is left of those. */
+      readonly orphans?: readonly Finding[];
     }
   | { readonly type: 'ReportDeleted'; readonly deleted: Omit<DataOf<'SnapshotDeleted'>, 'snapshotId'> }
   | { readonly type: 'ReportFailed'; readonly failed: FailedReport }

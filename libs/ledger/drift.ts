@@ -41,18 +41,22 @@ const withUnlisted = (findings: Finding[], unlisted: number): Listed => ({
   ...(unlisted > 0 && { unlisted }),
 });
 
-/**
- * What is recorded when some differences are over without a look: nothing when none is. `judgedToo` are snapshots that
- * are judged anew besides those that the differences were about.
- */
+interface Besides {
+  /** Snapshots that are judged anew besides those that the differences were about. */
+  readonly judgedToo?: readonly Snapshot[];
+  /** Differences that have come instead. */
+  readonly orphans?: readonly Finding[];
+}
+
+/** What is recorded when some differences are over without a look: nothing when none is, and none has come. */
 export function driftWithout(
   vm: Vm,
   isOver: (finding: Finding) => boolean,
-  judgedToo: readonly Snapshot[] = [],
+  { judgedToo = [], orphans = [] }: Besides = {},
 ): VmEvent[] {
   const over = vm.drift.filter(isOver);
-  if (over.length === 0 && judgedToo.length === 0) return [];
-  const left = vm.drift.filter((finding) => !isOver(finding));
+  if (over.length + judgedToo.length + orphans.length === 0) return [];
+  const left = [...vm.drift.filter((finding) => !isOver(finding)), ...orphans];
   const judged = new Set([...over.flatMap(({ snapshotId }) => snapshotId ?? []), ...judgedToo.map(idOf)]);
   const standings = [...vm.snapshots.values()]
     .filter(({ id }) => judged.has(id))
@@ -63,7 +67,8 @@ export function driftWithout(
           left.filter(({ snapshotId }) => snapshotId === snapshot.id),
         ) ?? [],
     );
-  const data = { ...withUnlisted(left, vm.unlistedDrift), standings, stopped: false };
+  const { findings, unlisted = 0 } = listed(left);
+  const data = { ...withUnlisted(findings, vm.unlistedDrift + unlisted), standings, stopped: false };
   return [{ type: 'DriftFound', data }];
 }
 
@@ -96,15 +101,22 @@ const DAMAGING: ReadonlySet<string> = new Set<Finding['kind']>([
 
 /** Somebody has looked at a machine on a wrong chain, and at what it has written into, and takes it as it is. */
 export const releasedDrift = (vm: Vm): VmEvent[] =>
-  driftWithout(
-    vm,
-    ({ kind }) => kind === 'wrong-chain',
-    [...vm.snapshots.values()].filter(({ spoiled }) => spoiled),
-  );
+  driftWithout(vm, ({ kind }) => kind === 'wrong-chain', {
+    judgedToo: [...vm.snapshots.values()].filter(({ spoiled }) => spoiled),
+  });
 
-/** A load has put the machine where the ledger says; and what is gone cannot be damaged. */
-export const driftAfterLoad = (vm: Vm, goneIds: readonly string[]): VmEvent[] =>
-  driftWithout(vm, (finding) => isWrongChain(finding) || isOfCurrent(finding) || isOf(finding, goneIds));
+/**
+ * A load has put the machine where the ledger says; and what is gone cannot be damaged. `orphans` are what is left of
+ * that.
+ */
+export const driftAfterLoad = (
+  vm: Vm,
+  goneIds: readonly string[],
+  orphans: readonly Finding[] = [],
+): VmEvent[] =>
+  driftWithout(vm, (finding) => isWrongChain(finding) || isOfCurrent(finding) || isOf(finding, goneIds), {
+    orphans,
+  });
 
 /** What the present stands on is known anew. */
 export const driftAfterCreate = (vm: Vm): VmEvent[] => driftWithout(vm, isOfCurrent);

@@ -113,7 +113,10 @@ export function reportContentLoaded({ content }: CommandOf<'ReportContentLoaded'
 }
 
 /** Of pins only the newest is kept, and the one that is loaded: the present descends from it. */
-export function reportLoaded({ loaded, replaced = [] }: CommandOf<'ReportLoaded'>, vm: Vm): VmEvent[] {
+export function reportLoaded(
+  { loaded, replaced = [], orphans = [] }: CommandOf<'ReportLoaded'>,
+  vm: Vm,
+): VmEvent[] {
   const operation = openOperation(loaded.operationId, vm);
   if (operation?.kind !== 'load') return [];
   const { id: operationId, snapshotId } = operation;
@@ -121,7 +124,7 @@ export function reportLoaded({ loaded, replaced = [] }: CommandOf<'ReportLoaded'
   return [
     ...pins.map((pin) => discarded(pin, operationId)),
     { type: 'SnapshotLoaded', data: { snapshotId, ...loaded } },
-    ...driftAfterLoad(vm, pins),
+    ...driftAfterLoad(vm, pins, orphans),
   ];
 }
 

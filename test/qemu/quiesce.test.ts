@@ -196,4 +196,30 @@ describe.runIf(needsQemu())('a worker that dies', () => {
       expect(end).toBe(wanted);
     },
   );
+
+  test.each(['always', 'until the undo'])(
+    'leaves a guest that cannot be thawed (%s), which is tried again, or told of',
+    async (howLong) => {
+      const { home, agent, hypervisor } = await guarded();
+      await hypervisor.close();
+      const { promise: death, resolve: die } = Promise.withResolvers<void>();
+      const first = await successor(home, (passed) => {
+        if (passed !== 'hypervisor.after-freeze') return Promise.resolve();
+        die();
+        return new Promise(() => undefined);
+      });
+      first.book.ask({ diskOnly: true, quiesce: 'try' });
+      void first.book.work();
+      await death;
+      await first.hypervisor.close();
+      agent.isStuck = true;
+      const heir = await successor(home, async (passed) => {
+        if (howLong !== 'always' && passed === 'hypervisor.before-undo') agent.isStuck = false;
+      });
+      const { end, report } = await finish(first.book.heir(heir.hypervisor));
+      expect(end).toBe('undone: host-unreachable');
+      expect(agent.isFrozen).toBe(howLong === 'always');
+      expect(JSON.stringify(report).includes('may still be frozen')).toBe(howLong === 'always');
+    },
+  );
 });

@@ -1,7 +1,15 @@
 import { expect, test } from 'vitest';
 import { conversation } from '../../../test/ledgerctl/conversation.ts';
 import { problem } from '../../../test/ledgerctl/fake-ledgerd.ts';
-import { idOf, snapshot, succeeded, vm, VM_ID } from '../../../test/ledgerctl/specimens.ts';
+import {
+  idOf,
+  operation,
+  OPERATION_ID,
+  snapshot,
+  succeeded,
+  vm,
+  VM_ID,
+} from '../../../test/ledgerctl/specimens.ts';
 
 const { running, asked, heard, lastHeard } = conversation();
 const RECONCILE = `POST /v1/vms/${VM_ID}/reconcile`;
@@ -138,4 +146,28 @@ test('vm launch prints the disks as QEMU and a shell read them', async () => {
       '',
     ].join('\n'),
   );
+});
+
+test.each(['create', 'delete'])(
+  'vm launch names no disks while a %s is open, unless told to',
+  async (kind) => {
+    const routes = {
+      [`GET /v1/vms/${VM_ID}`]: { body: vm({ operationId: OPERATION_ID }) },
+      [`GET /v1/operations/${OPERATION_ID}`]: { body: operation({ kind }) },
+    };
+    const { out, err, code } = await running('vm launch web1', routes);
+    expect({ out, code }).toEqual({ out: '', code: 4 });
+    expect(err).toContain(`a ${kind} is open on the machine`);
+    expect(err).toContain(`ledgerctl operation ${OPERATION_ID} --wait`);
+    expect((await running('vm launch web1 --anyway', routes)).out).toContain('/images/a.qcow2');
+  },
+);
+
+test('vm launch names the disks while a load is open, which may wait for the machine, and says so', async () => {
+  const { out, err } = await running('vm launch web1', {
+    [`GET /v1/vms/${VM_ID}`]: { body: vm({ operationId: OPERATION_ID }) },
+    [`GET /v1/operations/${OPERATION_ID}`]: { body: operation({ kind: 'load' }) },
+  });
+  expect(out).toContain('/images/a.qcow2');
+  expect(err).toContain('a load is open on the machine');
 });

@@ -26,6 +26,7 @@ import { endMigration } from './memory-stream.ts';
 import { requireApart } from '../qemu/named-files.ts';
 import { isQuietEnough, planQuiesce, quiescedOf, thawAgain } from './quiesce.ts';
 import { undo } from './undo.ts';
+import { type Times, timesOf, whyRewritten } from './written-below.ts';
 import { requireAtRest, requireWhole } from '../look/run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from '../look/sight.ts';
 import { attempt, type Trouble, troubleIn, troubleOfJob } from '../trouble.ts';
@@ -44,9 +45,10 @@ async function recover(errand: Errand, start: Start): Promise<Report> {
   await thawAgain(errand, start);
   await awaitFoldJobs(errand);
   const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start)) : null;
-  const sight = await observeTrouble(errand, start, 'needed');
-  const known = troubleOfJob(sight, errand.operationId) ?? errand.memory.troubles.get(errand.operationId);
-  return conclude(errand, start, sight, failure?.kind === 'refused' ? failure : (known ?? null));
+  const looked = await lookAfter(errand, start);
+  const known =
+    troubleOfJob(looked.sight, errand.operationId) ?? errand.memory.troubles.get(errand.operationId);
+  return conclude(errand, start, looked, failure?.kind === 'refused' ? failure : (known ?? null));
 }
 
 /** Over a living QEMU: the machine runs again if somebody was about to let it, and the copies come to their end. */
@@ -121,7 +123,19 @@ async function act(errand: Errand, start: Start, sight: Sight): Promise<Report> 
     if (found.isWhole) return reportCreated(errand, start, found);
   }
   errand.memory.troubles.set(errand.operationId, trouble ?? LIE); // The look may have to be put off.
-  return conclude(errand, start, await observeTrouble(errand, start, 'needed'), trouble ?? LIE);
+  return conclude(errand, start, await lookAfter(errand, start), trouble ?? LIE);
+}
+
+/** What is found when it may all be otherwise by now. */
+interface Looked {
+  readonly sight: Sight;
+  /** Before anything was repaired. */
+  readonly times: Times;
+}
+
+async function lookAfter(errand: Errand, start: Start): Promise<Looked> {
+  const times = await timesOf(errand, start);
+  return { times, sight: await observeTrouble(errand, start, 'needed') };
 }
 
 const LIE: Trouble = {
@@ -134,11 +148,17 @@ const LIE: Trouble = {
 async function conclude(
   errand: Errand,
   start: Start,
-  sight: Sight,
+  { sight, times }: Looked,
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);
-  if (found.isWhole) return whole(errand, start, found, sight);
+  if (found.isWhole) {
+    const why = sight.power === 'off' ? await whyRewritten(errand, start, times) : null;
+    // The overlays are left to whoever can tell which data is to be kept, and nothing of them goes down.
+    return why
+      ? undo(errand, start, { sight, found: { ...found, tops: [] } }, why)
+      : whole(errand, start, found, sight);
+  }
   const isThere = found.isTaken && sight.power !== 'off';
   return undo(errand, start, { sight, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
 }

@@ -106,6 +106,7 @@ async function givenUp(errand: Errand, { asked }: Planned, at: AgentAt, why: str
 type Thawed = { readonly count: number } | { readonly why: string };
 
 async function thaw(errand: Errand, at: AgentAt): Promise<Thawed> {
+  const { memory, operationId } = errand;
   const { world } = errand.place;
   await pass(world, 'hypervisor.before-thaw');
   let words = '';
@@ -117,13 +118,16 @@ async function thaw(errand: Errand, at: AgentAt): Promise<Thawed> {
       }),
     );
     if (!trouble) {
+      memory.frozen.delete(operationId);
       await pass(world, 'hypervisor.after-thaw');
       return { count };
     }
     words = trouble.words;
   }
+  const why = `the file systems of the guest may still be frozen: ${words}`;
+  memory.frozen.set(operationId, why);
   await pass(world, 'hypervisor.after-thaw');
-  return { why: `the file systems of the guest may still be frozen: ${words}` };
+  return { why };
 }
 
 /** Frozen until we thawed it: a guest may thaw by itself when it has waited for too long. */
@@ -140,12 +144,17 @@ function requireHeld({ memory, operationId }: Errand, { asked }: Planned): void 
 }
 
 /**
- * Thaws a guest that somebody may have left frozen. One that still is was so at the capture, if there was one.
- * Harmless when nobody has, so that it may be done at every return.
+ * Thaws a guest that somebody may have left frozen, or that would not be thawed before. One that still is was so at the
+ * capture, if there was one. Harmless when nobody has, so that it may be done at every return.
  */
 export async function thawAgain(errand: Errand, { quiesce }: Start): Promise<void> {
-  if (!quiesce?.agent || errand.memory.quiesced.has(errand.operationId)) return;
+  const { memory, operationId } = errand;
+  if (!quiesce?.agent) return;
   const at = agentAt(errand, quiesce.agent);
+  if (memory.quiesced.has(operationId)) {
+    if (memory.frozen.has(operationId)) await thaw(errand, at); // What it was at the capture is known.
+    return;
+  }
   const count = await countFrozen(at);
   const thawed = await thaw(errand, at);
   const { asked } = quiesce;

@@ -16,6 +16,7 @@ import { removeTags, standing } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
 import type { Power, Sight } from '../look/sight.ts';
 import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
+import { thawAgain } from './quiesce.ts';
 import { unfinishedOf } from './stream-files.ts';
 
 type MemoryFile = NonNullable<Start['memoryFile']>;
@@ -51,8 +52,16 @@ export async function undo(
   await pass(world, 'hypervisor.after-undo');
   const layers = kept.length === 0 ? undefined : layersWith(kept, null);
   const left = { leftovers: [...leftovers, ...files], layers };
-  if (runsOn) return failed(errand, { ...why, ...left });
-  return held(errand, why.reason, `${why.message}; and QEMU would not let the machine run on`, left);
+  const message = sight.power === 'off' ? why.message : await thawed(errand, start, why.message);
+  if (runsOn) return failed(errand, { ...why, ...left, message });
+  return held(errand, why.reason, `${message}; and QEMU would not let the machine run on`, left);
+}
+
+/** A guest that would not be thawed may by now; else whoever is told of the failure is told of that. */
+async function thawed(errand: Errand, start: Start, message: string): Promise<string> {
+  await thawAgain(errand, start);
+  const words = errand.memory.frozen.get(errand.operationId);
+  return words === undefined || message.includes(words) ? message : `${message}; and ${words}`;
 }
 
 /** Pushing an overlay back stops the machine for its end: whoever dies there leaves it so to the next. */

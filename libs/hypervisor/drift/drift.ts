@@ -1,7 +1,7 @@
 import { type DiskEvidence, type Finding, snapshotOfTag, tagOn, type Snapshot, type Vm } from '#ledger';
 import { isClosed } from '../load/closed-disk.ts';
 import { type FileSight, snapshotDrift, traceOf } from './drift-of-snapshot.ts';
-import { isLocalFile, type SeenTag, type Sight } from '../look/sight.ts';
+import { isLocalFile, type SeenDisk, type SeenTag, type Sight } from '../look/sight.ts';
 import { spoiled, wrongChains } from './wrong-chain.ts';
 import { wrongCurrent } from './wrong-current.ts';
 
@@ -87,21 +87,24 @@ function orphans(vm: Readonly<Vm>, { sight, strays }: Looked): Finding[] {
       .filter(
         ({ tag }) => isOrphan(vm, tag) && !left.some((one) => one.tag === tag && one.file === disk.file),
       )
-      .map((seen) => ({
-        ...{ kind: 'orphan' as const, device: disk.device, file: disk.file, tag: seen.tag },
-        message: `${seen.tag} is still on disk "${disk.device}", and no snapshot of the ledger explains it`,
-        evidence: [traceOf(disk, seen)],
-      })),
+      .map((seen) => orphanTag(disk, seen)),
   );
-  const files = strays
-    .filter((file) => !left.some((one) => one.file === file))
-    .map((file) => ({
-      ...{ kind: 'orphan' as const, file },
-      message: `${file} bears the name of a snapshot, and no snapshot of the ledger explains it`,
-      evidence: [],
-    }));
-  return [...tags, ...files];
+  return [...tags, ...strays.filter((file) => !left.some((one) => one.file === file)).map(orphanFile)];
 }
+
+/** A tag of ours on a disk, of a snapshot that is gone. */
+export const orphanTag = (disk: Pick<SeenDisk, 'device' | 'file'>, seen: SeenTag): Finding => ({
+  ...{ kind: 'orphan', device: disk.device, file: disk.file, tag: seen.tag },
+  message: `${seen.tag} is still on disk "${disk.device}", and no snapshot of the ledger explains it`,
+  evidence: [traceOf(disk, seen)],
+});
+
+/** A file of ours, of a snapshot that is gone. */
+export const orphanFile = (file: string): Finding => ({
+  ...{ kind: 'orphan', file },
+  message: `${file} bears the name of a snapshot, and no snapshot of the ledger explains it`,
+  evidence: [],
+});
 
 function isOrphan({ usedIds, snapshots }: Readonly<Vm>, tag: string): boolean {
   const id = snapshotOfTag(tag);

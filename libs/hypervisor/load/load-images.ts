@@ -1,8 +1,8 @@
-import type { Report } from '#ledger';
+import type { FailureCode, Report } from '#ledger';
 import { LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
-import { reportLoaded } from './load-aftermath.ts';
+import { reportLoaded } from './clear-away.ts';
 import { whyNotLoadable } from './load-check.ts';
 import { recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
@@ -34,11 +34,16 @@ export async function loadImages(errand: Errand, loading: Loading): Promise<Repo
 export async function recoverImages(errand: Errand, loading: Loading): Promise<Report> {
   const sight = await observeTrouble(errand, loading.start, 'always');
   if (sight.power !== 'off') return whenStarted(errand, loading, sight);
-  if (errand.damage.length > 0) return held(errand, 'snapshot-damaged', 'an image could not be repaired');
-  const obstacle = whyNotLoadable(sight, loading.wish.needs);
-  if (obstacle)
-    return held(errand, obstacle.reason, `loaded on a part of the disks only: ${obstacle.message}`);
-  return loadImages(errand, loading);
+  const why = whyHopeless(errand, loading, sight);
+  if (!why) return loadImages(errand, loading);
+  const leftovers = await dropTops(errand, loading.start, sight);
+  return held(errand, ...why, { leftovers });
+}
+
+function whyHopeless({ damage }: Errand, { wish }: Loading, sight: Sight): [FailureCode, string] | null {
+  if (damage.length > 0) return ['snapshot-damaged', 'an image could not be repaired'];
+  const obstacle = whyNotLoadable(sight, wish.needs);
+  return obstacle && [obstacle.reason, `loaded on a part of the disks only: ${obstacle.message}`];
 }
 
 /** How far a load of images came. */
@@ -84,9 +89,8 @@ function isUntouched(errand: Errand, { start, pin }: Loading, round: Round, trou
   return trouble.category === 'locked' && isFirstDisk && !(pin.isSaved && topsOf(start).length > 0);
 }
 
-async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Trouble): Promise<Report> {
+async function giveBack(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {
   const sight = await observe(errand, 'in-files');
-  if (pin.isDue) await pin.undo(start, sight);
   const leftovers = await dropTops(errand, start, sight);
   const reason = trouble.kind === 'refused' ? reasonOf(trouble) : 'internal';
   return failed(errand, { reason, message: `nothing was loaded: ${trouble.words}`, leftovers });
@@ -106,10 +110,8 @@ async function whenStarted(errand: Errand, { start }: Loading, sight: Sight): Pr
   await setRunning(errand, sight.power, 'paused');
   if (start.vmState !== 'shutoff')
     throw new NotNow('machine-busy', 'the machine came back while its images were being loaded', 0);
-  await dropTops(errand, start, sight);
-  return held(
-    errand,
-    'needs-power-off',
-    'the machine was started while its disks were being loaded, and has been stopped: power it off and load again',
-  );
+  const leftovers = await dropTops(errand, start, sight);
+  const words =
+    'the machine was started while its disks were being loaded, and has been stopped: power it off and load again';
+  return held(errand, 'needs-power-off', words, { leftovers });
 }

@@ -4,7 +4,7 @@ import { JOB_BYTES_PER_MS, JOB_TIMEOUT_MS, LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } fr
 import { behindPlaceholders, isClosed, makePlaceholder, placeholderOf, whileClosed } from './closed-disk.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
-import { addNode, removeNode, resetMachine } from '../qemu/graph.ts';
+import { addNode, nodeNameOf, removeNode, resetMachine } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
 import { memoryDisk, whyNotLoadable } from './load-check.ts';
 import { loadImages } from './load-images.ts';
@@ -20,6 +20,9 @@ import { removeTag } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
 import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { Thwarted, type Trouble, troubleIn } from '../trouble.ts';
+
+/** Images that nobody knows the node names of get one of ours; new tops and the memory have lower numbers. */
+const REOPENED_FROM = 501;
 
 /**
  * A machine that is on, and a load that is more than one job of QEMU's: disks that get new tops, disks without memory,
@@ -147,9 +150,12 @@ async function withoutPlaceholders(errand: Errand, start: Start, sight: Sight): 
 
 async function openAgain(errand: Errand, sight: Sight, closed: readonly SeenDisk[]): Promise<void> {
   for (const seen of closed) {
-    const image = errand.vm.disks.find(({ device }) => device === seen.device);
+    const disk = errand.place.disks.find(({ device }) => device === seen.device);
+    if (!disk) continue;
     const index = sight.disks.indexOf(seen);
-    if (image) await whileClosed(errand, { seen, image, index }, () => Promise.resolve());
+    // Of a machine that was off when it was registered, and whose placeholder was seen since, nobody knows the name.
+    const node = disk.node === '' ? nodeNameOf(errand.operationId, REOPENED_FROM + index) : disk.node;
+    await whileClosed(errand, { seen, image: { ...disk, node }, index }, () => Promise.resolve());
   }
 }
 
@@ -225,13 +231,12 @@ async function giveBack(
   { hasStopped }: Progress,
   trouble: Trouble,
 ): Promise<Report> {
-  const { start, pin } = loading;
+  const { start } = loading;
   const reason = reasonFor(trouble);
   const message = `nothing was loaded: ${trouble.words}`;
   await pass(errand.place.world, 'hypervisor.before-undo');
   await closeMemory(errand, start);
   const sight = await observe(errand, 'in-files');
-  await pin.undo(start, sight);
   const leftovers = await dropTops(errand, start, sight);
   await dropPlaceholders(errand, loading, sight);
   const power = hasStopped ? await setRunning(errand, await powerNow(errand), 'running') : 'running';
@@ -273,4 +278,4 @@ async function closeMemory({ place }: Errand, { memoryFile }: Start): Promise<vo
 
 /** The memory went with the process and waits for the next one. Without it the load goes on in the files. */
 const whenOff = (errand: Errand, loading: Loading): Promise<Report> =>
-  loading.wish.withMemory ? afterDeath(errand) : loadImages(errand, loading);
+  loading.wish.withMemory ? afterDeath(errand, loading) : loadImages(errand, loading);

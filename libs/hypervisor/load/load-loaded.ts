@@ -1,8 +1,8 @@
-import type { Report } from '#ledger';
+import type { FailureCode, Report } from '#ledger';
 import { stopWrong } from '../drift/survey.ts';
 import { wrongChains } from '../drift/wrong-chain.ts';
 import type { Errand } from '../errand.ts';
-import { reportLoaded } from './load-aftermath.ts';
+import { goneAlready, reportLoaded } from './clear-away.ts';
 import type { Loading } from './load-loading.ts';
 import { layersOf, topsOf } from './load-tops.ts';
 import { NotNow } from '../not-now.ts';
@@ -38,7 +38,10 @@ export async function restLoaded(
 ): Promise<Report> {
   const sight = await observeTrouble(errand, loading.start, 'always');
   if (errand.damage.length > 0)
-    return held(errand, 'snapshot-damaged', 'all was loaded, but an image could not be repaired');
+    return heldLoaded(errand, loading, [
+      'snapshot-damaged',
+      'all was loaded, but an image could not be repaired',
+    ]);
   if (sight.power === 'off') return start ? start(loading) : reportLoaded(errand, loading, false);
   // Another QEMU by now, and what it should stand on is told by the log that we have not read since.
   if (!loading.operation.isLoaded)
@@ -46,5 +49,13 @@ export async function restLoaded(
   const [wrong] = wrongChains(errand.vm, sight);
   if (!wrong) return goOnLoaded(errand, loading, await powerStill(errand));
   await stopWrong(errand.place, sight);
-  return held(errand, 'vm-held', `all was loaded, and then ${wrong.message}`);
+  return heldLoaded(errand, loading, ['vm-held', `all was loaded, and then ${wrong.message}`]);
+}
+
+async function heldLoaded(
+  errand: Errand,
+  { start }: Loading,
+  [reason, message]: [FailureCode, string],
+): Promise<Report> {
+  return held(errand, reason, message, { layers: await goneAlready(errand, start) });
 }

@@ -9,6 +9,7 @@ import { loadImages } from './load-images.ts';
 import { goOnLoaded, recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
 import { reach } from '../look/look.ts';
+import { dropTops } from './load-tops.ts';
 import { NotNow } from '../not-now.ts';
 import { observe, observeTrouble, powerNow, powerStill } from '../look/observe.ts';
 import { isJobOf, jobIdOf } from '../qemu/own-jobs.ts';
@@ -40,7 +41,7 @@ async function repeatLoad(errand: Errand, loading: Loading): Promise<Report> {
   let trouble: Trouble | null = null;
   for (let attempt = 2; ; attempt += 1) {
     const sight = await lookAgain(errand, start);
-    if (!sight) return afterDeath(errand);
+    if (!sight) return afterDeath(errand, loading);
     const ended = await endOfTry(errand, loading, sight);
     if (ended) return ended;
     await setRunning(errand, sight.power, 'paused');
@@ -126,14 +127,13 @@ export async function finish(errand: Errand, loading: Loading): Promise<Report> 
 /** Memory went with the process, so its load counts for nothing yet; what is in the files stays. */
 async function endedByDeath(errand: Errand, loading: Loading): Promise<Report> {
   await observeTrouble(errand, loading.start, 'always');
-  return loading.wish.withMemory ? afterDeath(errand) : loadImages(errand, loading);
+  return loading.wish.withMemory ? afterDeath(errand, loading) : loadImages(errand, loading);
 }
 
 /** Nothing was loaded: a machine that ran runs on. */
-async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Trouble): Promise<Report> {
+async function giveBack(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {
   const reason = reasonFor(trouble);
   const message = `nothing was loaded: ${trouble.words}`;
-  if (pin.isDue) await pin.undo(start, await observe(errand, 'in-files'));
   if (!start.wasRunning) return failed(errand, { reason, message, leftovers: [] });
   const power = await setRunning(errand, await powerNow(errand), 'running');
   if (power === 'paused')
@@ -147,9 +147,11 @@ async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Troubl
  *
  * @throws {NotNow} unless an image could not be repaired
  */
-export async function afterDeath(errand: Errand): Promise<Report> {
-  if (errand.damage.length > 0)
-    return held(errand, 'machine-gone', 'QEMU died inside the load, and an image is damaged');
+export async function afterDeath(errand: Errand, { start }: Loading): Promise<Report> {
+  if (errand.damage.length > 0) {
+    const leftovers = await dropTops(errand, start, await observe(errand, 'listed'));
+    return held(errand, 'machine-gone', 'QEMU died inside the load, and an image is damaged', { leftovers });
+  }
   throw new NotNow('machine-gone', 'QEMU died inside the load: it will be repeated when the machine is back');
 }
 

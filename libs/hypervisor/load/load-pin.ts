@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import {
   type DiskCapture,
+  type Leftover,
   type PinWish,
   type PlannedLayer,
   type PlannedPin,
@@ -22,6 +23,7 @@ import { machineFor } from '../look/machine-config.ts';
 import { observe } from '../look/observe.ts';
 import { removeTags, standing } from '../delete/removal.ts';
 import { canHoldTags, type SeenDisk, type Sight } from '../look/sight.ts';
+import { troubleIn } from '../trouble.ts';
 
 /* Before a load leaves the present it saves it: a disk that gets a new top keeps its old one as it is, every other one
    gets a tag. */
@@ -58,7 +60,8 @@ export class Pin {
     const planned = await plannedPin(errand.place, start, this.#wish, sight);
     const captured = pinStart(start, this.#wish, planned, sight);
     const wanted = { ...captured, ...(await machineFor(errand.place, captured.memory)) };
-    await removeHalf(errand, planned, wanted, sight);
+    const [left] = await removeHalf(errand, planned, wanted, sight);
+    if (left) throw new ImageRefused(`what was half saved of the present is still there: ${left.why}`);
     if (wanted.memory !== 'none' || Object.keys(wanted.files).length > 0)
       await capture(errand, wanted, sight);
     const seen = await behindPlaceholders(errand.place, errand.vm.disks, await observe(errand, 'in-files'));
@@ -68,11 +71,11 @@ export class Pin {
     this.#isSaved = true;
   }
 
-  /** Takes back what was saved of it. The load that wanted it does not happen. */
-  async undo(start: Start, sight: Sight): Promise<void> {
-    if (!this.#wish || !this.isDue) return;
+  /** Takes back what was saved of it, and tells what is left. The load that wanted it does not happen. */
+  async undo(start: Start, sight: Sight): Promise<Leftover[]> {
+    if (!this.#wish || !this.isDue) return [];
     const planned = await plannedPin(this.#errand.place, start, this.#wish, sight);
-    await removeHalf(this.#errand, planned, pinStart(start, this.#wish, planned, sight), sight);
+    return removeHalf(this.#errand, planned, pinStart(start, this.#wish, planned, sight), sight);
   }
 
   #pinned(start: Start, wanted: Start, { found, seen }: { found: Found; seen: Sight }): Pinned {
@@ -221,13 +224,35 @@ const memoryFileAt = (snapshotId: string, file: string): NonNullable<Start['memo
   format: 'state',
 });
 
-/** What is there of it. The memory may have been begun while the machine was on, though it is off by now. */
-async function removeHalf(errand: Errand, planned: PlannedPin, wanted: Start, sight: Sight): Promise<void> {
+/**
+ * What is there of it; returns what is left. The memory may have been begun while the machine was on, though it is off
+ * by now.
+ */
+async function removeHalf(
+  errand: Errand,
+  planned: PlannedPin,
+  wanted: Start,
+  sight: Sight,
+): Promise<Leftover[]> {
   const tags = [tagOf(planned.snapshotId)];
-  if (standing(sight, tags).length > 0)
-    await removeTags(errand, { start: wanted, tags, trust: 'in-files' }, sight);
-  if (planned.memoryFile === undefined) return;
-  const { file, node } = memoryFileAt(planned.snapshotId, planned.memoryFile);
-  if (sight.power !== 'off') await removeNode(errand.place, node);
-  await errand.place.world.files.unlink(file);
+  const isTagged = standing(sight, tags).length > 0;
+  const rest = isTagged
+    ? await removeTags(errand, { start: wanted, tags, trust: 'in-files' }, sight)
+    : { leftovers: [] };
+  return [...rest.leftovers, ...(await removeMemory(errand, planned, sight))];
+}
+
+async function removeMemory(
+  { place, steps }: Errand,
+  { snapshotId, memoryFile }: PlannedPin,
+  { power }: Sight,
+): Promise<Leftover[]> {
+  if (memoryFile === undefined) return [];
+  const { file, node } = memoryFileAt(snapshotId, memoryFile);
+  if (power !== 'off') await troubleIn(() => removeNode(place, node)); // Open or not, it is of no use.
+  if ((await place.world.files.stat(file)) === null) return [];
+  const trouble = await troubleIn(() =>
+    steps.take('unlink the memory of the present', null, () => place.world.files.unlink(file)),
+  );
+  return trouble ? [{ device: '', file, tag: '', why: trouble.words }] : [];
 }

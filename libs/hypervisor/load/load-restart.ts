@@ -4,7 +4,7 @@ import { JOB_BYTES_PER_MS, JOB_TIMEOUT_MS, LAUNCH_ATTEMPTS_MAX, LAUNCH_TIMEOUT_M
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { LaunchTrouble } from '../qemu/launcher.ts';
-import { reportLoaded } from './load-aftermath.ts';
+import { reportLoaded } from './clear-away.ts';
 import { goOnLoaded, recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
 import { reasonFor } from './load-machine.ts';
@@ -74,10 +74,11 @@ async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Troubl
   if (sight.power === 'off') throw new NotNow('machine-gone', trouble.words); // Not that either: go on.
   const reason = trouble.kind === 'refused' ? reasonFor(trouble) : 'needs-power-off';
   const message = `nothing was loaded: ${trouble.words}`;
-  if (pin.isDue) await pin.undo(start, sight);
-  if (pin.isSaved && topsOf(start).length > 0)
-    return held(errand, reason, `${message}; the machine stands still on what was to be saved of it`);
   const leftovers = await dropTops(errand, start, sight);
+  if (pin.isSaved && topsOf(start).length > 0) {
+    const words = `${message}; the machine stands still on what was to be saved of it`;
+    return held(errand, reason, words, { leftovers });
+  }
   if (start.wasRunning) await setRunning(errand, sight.power, 'running');
   return failed(errand, { reason, message, leftovers });
 }

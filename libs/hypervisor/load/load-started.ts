@@ -31,7 +31,8 @@ export async function loadStarted(
   const lost = await troubleIn(() => pin.save(start, found));
   if (lost) return nothingLoaded(errand, loading, lost);
   const trouble = await troubleIn(() => startAsIs(errand, loading));
-  if (trouble) return errand.isFirst ? nothingLoaded(errand, loading, trouble) : notAgain(errand, trouble);
+  if (trouble)
+    return errand.isFirst ? nothingLoaded(errand, loading, trouble) : notAgain(errand, loading, trouble);
   const report = await load(asPaused(loading), await observe(errand, 'listed'));
   if (report.type === 'ReportFailed' && report.failed.outcome === 'undone')
     await troubleIn(() => endProcess(errand)); // It was off. One that does not end stands still.
@@ -56,10 +57,9 @@ async function startAsIs(errand: Errand, { start, wish }: Loading): Promise<void
   throw new Thwarted('needs-power-off', words);
 }
 
-async function nothingLoaded(errand: Errand, { start, pin }: Loading, trouble: Trouble): Promise<Report> {
+async function nothingLoaded(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {
   const stays = await troubleIn(() => endProcess(errand));
   const sight = await observe(errand, 'listed');
-  if (pin.isDue) await pin.undo(start, sight);
   const leftovers = await dropTops(errand, start, sight);
   const stands = stays ? `; its QEMU stands still, and does not end: ${stays.words}` : '';
   const message = `nothing was loaded: ${trouble.words}${stands}`;
@@ -67,10 +67,11 @@ async function nothingLoaded(errand: Errand, { start, pin }: Loading, trouble: T
 }
 
 /** An earlier try may have loaded a part of the disks. */
-async function notAgain(errand: Errand, trouble: Trouble): Promise<Report> {
+async function notAgain(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {
   await troubleIn(() => endProcess(errand));
   if (trouble.kind === 'unknown' && launchesOf(errand) < LAUNCH_ATTEMPTS_MAX)
     throw new NotNow('machine-gone', trouble.words);
   const message = `the load was cut off and may have torn the disks; the machine is off: ${trouble.words}`;
-  return held(errand, reasonFor(trouble), message);
+  const leftovers = await dropTops(errand, start, await observe(errand, 'listed'));
+  return held(errand, reasonFor(trouble), message, { leftovers });
 }

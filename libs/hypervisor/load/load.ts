@@ -18,6 +18,7 @@ import { loadAnew, startLoaded, startsLast } from './load-restart.ts';
 import { loadStarted } from './load-started.ts';
 import { topsOf } from './load-tops.ts';
 import { observe } from '../look/observe.ts';
+import { withLeftovers } from '../report.ts';
 import { requireAtRest, requireResumable } from '../look/run-states.ts';
 import { diskOf, type Sight, vmStateOf } from '../look/sight.ts';
 import { requireStream } from '../create/stream-files.ts';
@@ -47,16 +48,15 @@ export function loading(errand: Errand, operation: OperationOf<'load'>, snapshot
   };
 }
 
-/** Of a load that failed, however it failed, nothing stays that was to be saved and that the log does not know. */
+/** Of a load that failed, however it failed, nothing stays that was to be saved and that the log does not name. */
 async function withoutHalfPin(
   errand: Errand,
   load: Loading,
   work: (load: Loading) => Promise<Report>,
 ): Promise<Report> {
   const report = await work(load);
-  if (report.type === 'ReportFailed' && load.pin.isDue)
-    await load.pin.undo(load.start, await observe(errand, 'in-files'));
-  return report;
+  if (report.type !== 'ReportFailed' || !load.pin.isDue) return report;
+  return withLeftovers(report, await load.pin.undo(load.start, await observe(errand, 'in-files')));
 }
 
 /** How the machine goes on after a load, if it is on. */
