@@ -47,6 +47,8 @@ const EXTERNAL = {
   disks: ['dev-da', 'dev-db'].map((device) => ({ device, mode: 'external' as const })),
 } as const;
 
+const pinned = () => ({ pin: { snapshotId: v7(), what: 'memory' as const } });
+
 /** Images in the machine's directory that the log does not name, and those that it believes in and are not there. */
 function strays({ book, dir }: House): string[] {
   const { layers, snapshots, drift, hold } = book.vm;
@@ -188,7 +190,6 @@ describe.runIf(needsQemu())('a load', () => {
       const meddler = new Meddler();
       const home = await house({ world: meddler.world });
       const { snapshotId } = await home.book.create(EXTERNAL);
-      const pinned = () => ({ pin: { snapshotId: v7(), what: 'memory' as const } });
       expect((await home.book.load(snapshotId, pinned())).end).toBe('loaded');
       const earlier = [...home.book.vm.snapshots.values()].at(-1);
       const memory = earlier?.memory.file ?? '';
