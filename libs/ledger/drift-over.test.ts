@@ -54,6 +54,13 @@ describe('what was found is over without a look', () => {
       .records(requested('c', 'b'));
   });
 
+  test('and what a load has left of an earlier present is found without one, beside what is known', () => {
+    const orphan = found('orphan', { device: 'vda', file: '/images/vda.qcow2', tag: 'sl-p' });
+    given(taken('a'), driftFound([strange('x')]), loadRequested('a'))
+      .when({ ...reportLoaded('a'), orphans: [orphan] })
+      .records(snapshotLoaded('a'), driftFound([strange('x'), orphan]));
+  });
+
   test('when what it was about is gone', () => {
     const missing = found('missing', { snapshotId: 'a' });
     given(taken('a'), driftFound([missing, strange('x')], [{ ...suspect, status: 'lost' }]))

@@ -14,8 +14,7 @@ const EXTERNAL = {
 
 /** A create whose worker dies once QEMU has the overlays under the disks. */
 async function capturedByTheDead(): Promise<House> {
-  let die: () => void = () => undefined;
-  const death = new Promise<void>((resolve) => (die = resolve));
+  const { promise: death, resolve: die } = Promise.withResolvers<void>();
   const home = await house({
     fault: async (name) => {
       if (name !== 'hypervisor.after-act') return undefined;

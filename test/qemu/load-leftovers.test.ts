@@ -2,12 +2,13 @@
 import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { v7 } from 'uuid';
+import { tagOf } from '#ledger';
 import { FileTrouble, type World } from '#world';
 import { afterAll, describe, expect, test } from 'vitest';
 import { House, house } from './house.ts';
 import { withLauncher } from './launcher.ts';
 import { contents, writeAll } from './patterns.ts';
-import { cleanUp, needsQemu } from './rig.ts';
+import { cleanUp, needsQemu, snapshotTags } from './rig.ts';
 
 afterAll(cleanUp);
 
@@ -45,6 +46,8 @@ const EXTERNAL = {
   memory: 'none',
   disks: ['dev-da', 'dev-db'].map((device) => ({ device, mode: 'external' as const })),
 } as const;
+
+const pinned = () => ({ pin: { snapshotId: v7(), what: 'memory' as const } });
 
 /** Images in the machine's directory that the log does not name, and those that it believes in and are not there. */
 function strays({ book, dir }: House): string[] {
@@ -149,6 +152,26 @@ describe.runIf(needsQemu())('a load', () => {
     expect(strays(home)).toEqual([]);
   });
 
+  test('of memory that is buried in a disk copies no snapshot but its own, and keeps none in the copy', async () => {
+    const meddler = new Meddler();
+    const home = await house({ letters: 'a', world: meddler.world });
+    const { snapshotId } = await home.book.create();
+    for (let n = 0; n < 2; n += 1) expect((await home.book.create({ diskOnly: true })).end).toBe('created');
+    const disks = EXTERNAL.disks.slice(0, 1);
+    expect((await home.book.create({ memory: 'none', disks })).end).toBe('created');
+    home.book.askLoad(snapshotId);
+    const before = new Set(readdirSync(home.dir));
+    let copied: string[] = [];
+    meddler.atPoint = (name) => {
+      const made = readdirSync(home.dir).filter((file) => file.endsWith('.qcow2') && !before.has(file));
+      if (name === 'hypervisor.before-act')
+        copied = made.flatMap((file) => snapshotTags(join(home.dir, file)));
+    };
+    expect((await home.finish()).end).toBe('loaded');
+    expect(copied).toEqual([tagOf(snapshotId)]);
+    expect(home.book.vm.disks.flatMap(({ file }) => snapshotTags(file))).toEqual([]);
+  });
+
   test('that unlinked a layer, and was told that it had not, leaves the ledger no layer that is gone', async () => {
     const meddler = new Meddler();
     const home = await house({ world: meddler.world });
@@ -167,7 +190,6 @@ describe.runIf(needsQemu())('a load', () => {
       const meddler = new Meddler();
       const home = await house({ world: meddler.world });
       const { snapshotId } = await home.book.create(EXTERNAL);
-      const pinned = () => ({ pin: { snapshotId: v7(), what: 'memory' as const } });
       expect((await home.book.load(snapshotId, pinned())).end).toBe('loaded');
       const earlier = [...home.book.vm.snapshots.values()].at(-1);
       const memory = earlier?.memory.file ?? '';

@@ -210,18 +210,16 @@ async function loadMemory(errand: Errand, loading: Loading, attempt: number): Pr
   );
   await pass(place.world, 'hypervisor.after-act');
   if (memoryFile) await removeNode(place, memoryFile.node);
-  for (const { device } of copies) await forgetTags(errand, diskOf(sight, device));
+  for (const { device } of copies) await forgetTag(errand, diskOf(sight, device), needs.tag);
 }
 
-/** The copy came with all snapshots of its source, where they still stand. Those that stay here cost space only. */
-async function forgetTags(errand: Errand, disk: SeenDisk | undefined): Promise<void> {
+/** It still stands where it was copied from. One that cannot be removed goes with its snapshot, if it is on top then. */
+async function forgetTag(errand: Errand, disk: SeenDisk | undefined, tag: string): Promise<void> {
   if (!disk) return;
   const { place, steps } = errand;
-  for (const tag of new Set(disk.tags.map((seen) => seen.tag))) {
-    await troubleIn(() =>
-      steps.take(`remove ${tag} from the copy`, disk.device, () => removeTag(place, 'paused', { disk, tag })),
-    );
-  }
+  await troubleIn(() =>
+    steps.take(`remove ${tag} from the copy`, disk.device, () => removeTag(place, 'paused', { disk, tag })),
+  );
 }
 
 /** Nothing was loaded: what was made for it goes, and a machine that ran runs on. */

@@ -50,7 +50,10 @@ async function makeFile(errand: Errand, start: Start, wish: LoadWish, top: Plann
     await steps.take('copy the layer with the snapshot', top.device, () =>
       place.images.copy(top.source ?? '', top.file),
     );
-    if (!holdsMemory(wish, top, start)) await takeBack(errand, top, tagOn(wish.snapshot));
+    const tag = tagOn(wish.snapshot);
+    const isForMemory = holdsMemory(wish, top, start);
+    if (!isForMemory) await steps.take('load the copy', top.device, () => place.images.load(top, tag));
+    await forgetTags(errand, top, isForMemory ? tag : null);
   } else {
     await steps.take('create the overlay', top.device, () => createOn(errand, top));
   }
@@ -67,12 +70,14 @@ async function createOn({ place, vm }: Errand, top: PlannedLayer): Promise<void>
   await place.images.create(top, seen.info.virtualSizeBytes, below);
 }
 
-/** The copy holds the snapshot's content now, and nobody's snapshots: those stay where they were copied from. */
-async function takeBack({ place, steps }: Errand, top: PlannedLayer, tag: string): Promise<void> {
-  await steps.take('load the copy', top.device, () => place.images.load(top, tag));
+/**
+ * A copy is nobody's snapshots: those stay where they were copied from. Only the one that QEMU is to load the memory
+ * from stays in it until that is done.
+ */
+async function forgetTags({ place }: Errand, top: PlannedLayer, kept: string | null): Promise<void> {
   const seen = await place.images.info(top, 'alone');
   if (seen.kind !== 'seen') throw new ImageRefused(seen.words);
-  for (const { name } of seen.info.snapshots) await place.images.remove(top, name);
+  for (const { name } of seen.info.snapshots) if (name !== kept) await place.images.remove(top, name);
 }
 
 /**

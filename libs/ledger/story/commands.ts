@@ -70,7 +70,7 @@ export const reportPinned = (pin: string, of: string): Command => ({
   type: 'ReportPinned',
   pinned: pinning(pin, of),
 });
-export const reportLoaded = (id: string, ...replaced: string[]): Command => ({
+export const reportLoaded = (id: string, ...replaced: string[]): CommandOf<'ReportLoaded'> => ({
   type: 'ReportLoaded',
   loaded: { operationId: `load-${id}`, runs: true, steps: [], transcriptDigest: '' },
   ...(replaced.length > 0 && { replaced }),
