@@ -74,7 +74,15 @@ export class Disks {
     guest.forgiven.clear();
   }
 
-  /** What was written since a load began is the guest's own. */
+  /** All is in place, and nothing has run on it yet, unless somebody else has let it. */
+  checkInPlace(known: Known, { atInstant, atMs }: Pick<Open, 'atInstant' | 'atMs'>): void {
+    const { machine, lastTouchedMs, guest } = this.#vm;
+    const isAlone = lastTouchedMs < atMs;
+    must(!isAlone || !machine?.isRunning, 'I17', () => `the guest runs before ${known.tag} is in place`);
+    this.checkLoaded(known, { atInstant: isAlone ? guest.instant : atInstant });
+  }
+
+  /** What was written since a load began, or had its content in place, is the guest's own. */
   checkLoaded(known: Known, { atInstant }: Pick<Open, 'atInstant'>): void {
     const { guest, machine } = this.#vm;
     const { tag, disks } = known;
