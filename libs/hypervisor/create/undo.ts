@@ -37,11 +37,12 @@ export async function undo(
   const { world } = errand.place;
   const tags = [tagOf(start.snapshotId ?? '')];
   const why = whyFailed(start, sight, trouble, standing(sight, tags).length > 0);
-  const stands = sight.power !== 'off' && (await mayStandStill(errand, start)); // What tells of it is closed next.
+  const stands = sight.power !== 'off' && (await mayStandStill(errand, start));
   await pass(world, 'hypervisor.before-undo');
   errand.journal.progress({ phase: 'undoing', percent: null });
+  if (stands) await letRunOn(errand); // What tells of it is closed next: whoever came after us would not know.
+  const files = await removeFiles(errand, start, { sight, found }); // What was captured tells that they are ours.
   const { leftovers } = await removeTags(errand, { start, tags, trust: 'in-files' }, sight);
-  const files = await removeFiles(errand, start, { sight, found });
   // What a caller has made for a machine that is off nobody stands on before the ledger says so.
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
@@ -83,31 +84,44 @@ async function pushAllBack(
   return kept;
 }
 
-/** Closes and unlinks what was made and is not used. What holds data is never thrown away. */
+/**
+ * Closes and unlinks what was made and is not used. What holds data is never thrown away. What bears our name goes
+ * last: it tells of the others that they are ours.
+ */
 async function removeFiles(
   errand: Errand,
   start: Start,
   { sight, found }: { sight: Sight; found: Found },
 ): Promise<Leftover[]> {
   const { overlays = [], memoryFile, backups = [] } = start;
+  const { power } = sight;
   const snapshotId = start.snapshotId ?? '';
   const leftovers: Leftover[] = [];
-  const unused = overlays.filter((overlay) => !found.tops.includes(overlay));
-  for (const overlay of unused) {
-    if (sight.power !== 'off') await close(errand, overlay);
-    if (overlay.by === 'create') leftovers.push(...(await removeOverlay(errand, snapshotId, overlay)));
-  }
   // Where anything was captured every draft was there before: one that is not there any more bears its name.
-  const isBegun = found.evidence.length + found.tops.length > 0;
+  const isBegun = found.evidence.length + found.tops.length > 0 || (await isAnyMade(errand, start));
   for (const { device, target: file, node, by } of backups) {
-    if (sight.power !== 'off') await close(errand, { node, by });
+    if (power !== 'off') await close(errand, { node, by });
     if (by !== 'create') continue;
     const made = { device, file, node };
     leftovers.push(...(await removeMade(errand, { snapshotId, made }, async () => isBegun)));
   }
-  const { power } = sight;
+  const unused = overlays.filter((overlay) => !found.tops.includes(overlay));
+  for (const overlay of unused) {
+    if (power !== 'off') await close(errand, overlay);
+    if (overlay.by === 'create') leftovers.push(...(await removeOverlay(errand, snapshotId, overlay)));
+  }
   if (memoryFile) leftovers.push(...(await removeMemory(errand, snapshotId, { memoryFile, power, isBegun })));
   return leftovers;
+}
+
+/** Whether there is a file that is called as only what is made for this snapshot is. The drafts of copies come first. */
+async function isAnyMade(
+  { place }: Errand,
+  { snapshotId, overlays = [], memoryFile }: Start,
+): Promise<boolean> {
+  for (const { file } of [...overlays, ...(memoryFile ? [memoryFile] : [])])
+    if (bearsName(file, snapshotId ?? '') && (await place.world.files.stat(file)) !== null) return true;
+  return false;
 }
 
 /**

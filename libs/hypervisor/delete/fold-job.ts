@@ -1,6 +1,7 @@
 import { type BlockCommit, type BlockStream, type Monitor, parseJobs, QmpRefused } from '#qmp';
 import { COPY_JOB_TIMEOUT_MS, FLUSH_TIMEOUT_MS, LOOK_TIMEOUT_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
+import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
 import { powerNow } from '../look/observe.ts';
 import { isJobOf } from '../qemu/own-jobs.ts';
@@ -50,19 +51,22 @@ async function goOn(errand: Errand, before: Power): Promise<void> {
  * Waits for the jobs of an earlier try that QEMU still works on. How they ended a look tells, and the next try.
  * Throws as `look` does.
  */
-export async function awaitFoldJobs(errand: Errand): Promise<void> {
+export async function awaitFoldJobs(errand: Errand, start: Start): Promise<void> {
   const monitor = await reach(errand.place);
   if (!monitor) return;
   const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
-  const whenReady = () => standStill(errand, 'running');
+  const whenReady = async () => standStill(errand, await powerNow(errand));
   for (const { id, type, status } of jobs) {
     if (!isJobOf(errand.operationId, id) || !FOLDING.has(type)) continue;
-    if (STOPPED_FOR.has(status)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
+    if (STOPPED_FOR.has(status) && mayRun(start)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
     if (status === 'concluded') continue;
     const trouble = await troubleIn(() => monitor.awaitJob(id, { ...optionsFor(errand), whenReady }));
     if (trouble?.kind === 'unknown') return; // Whoever looks next finds it as it is.
   }
 }
+
+/** Whether the machine ran when the operation began, or has been started since: then nobody but us has stopped it. */
+export const mayRun = ({ wasRunning, vmState }: Start): boolean => wasRunning || vmState === 'shutoff';
 
 /** How QEMU calls the jobs that copy between layers. */
 const FOLDING: ReadonlySet<string> = new Set(['stream', 'commit']);

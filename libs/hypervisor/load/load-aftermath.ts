@@ -22,7 +22,7 @@ import { topsOf } from './load-tops.ts';
 import { observe } from '../look/observe.ts';
 import { removeTag } from '../delete/removal.ts';
 import { ending } from '../report.ts';
-import { countOf, diskOf, type Power, type Sight } from '../look/sight.ts';
+import { countOf, diskOf, listsAll, type Power, type Sight } from '../look/sight.ts';
 import { troubleIn } from '../trouble.ts';
 import { closeForGood, unlinkClosed, type Unlinking } from '../delete/unlinking.ts';
 
@@ -152,7 +152,9 @@ async function clearAway(errand: Errand, { operation, start }: Loading): Promise
   const { pins, files } = whatBecomesFree(vm, operation, left);
   if (tops.length === 0 && pins.length === 0 && files.length === 0)
     return { layers: undefined, replaced: [] };
-  const sight = await observe(errand, 'listed');
+  const listed = await observe(errand, 'listed');
+  const isAllListed = pins.every(({ evidence }) => listsAll(listed, evidence));
+  const sight = isAllListed ? listed : await observe(errand, 'in-files');
   if (sight.power !== 'off') await closeLeft(errand, start);
   const replaced: Snapshot[] = [];
   for (const pin of pins) if (await untag(errand, pin, sight)) replaced.push(pin);
