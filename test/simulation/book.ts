@@ -200,6 +200,7 @@ export class Book {
     if (this.open?.kind === 'load') for (const file of data.unlinks ?? []) this.#layers.mayGo.add(file);
     for (const { file, by } of data.overlays ?? [])
       if (by === 'copy') this.#disks.limits.layerCopies.add(file);
+    for (const { target } of data.backups ?? []) this.#disks.limits.named.add(target);
   }
 
   #captured(data: DataOf<'SnapshotCreated'> | DataOf<'SnapshotPinned'>): void {

@@ -210,7 +210,9 @@ export class Disks {
     for (const name of this.#vm.host.files.list(this.#vm.directory)) {
       const path = `${this.#vm.directory}/${name}`;
       const isKept = this.#layers.has(path) || memories.has(path) || copies.has(path);
-      const isKnown = isKept || [...this.limits.pins].some((tag) => name.startsWith(tag));
+      const isEmpty = this.#vm.host.files.stat(path)?.sizeBytes === 0;
+      const isNamed = isEmpty && this.limits.named.has(path);
+      const isKnown = isKept || isNamed || [...this.limits.pins].some((tag) => name.startsWith(tag));
       must(isKnown || this.isExpected(path, ''), 'I2', () => `nobody knows anything of ${path}`);
     }
   }

@@ -55,9 +55,9 @@ export async function undo(
   return held(errand, why.reason, `${why.message}; and QEMU would not let the machine run on`, left);
 }
 
-/** Pushing an overlay back stops the machine for its end: whoever dies there leaves it so to the next. */
+/** Pushing an overlay back stops the machine for its end: whoever dies there leaves it so, and the job, to the next. */
 const mayStandStill = async (errand: Errand, start: Start): Promise<boolean> =>
-  (!errand.isFirst && start.wasRunning && start.overlays !== undefined) || mayHaveStopped(errand, start);
+  errand.memory.stopped.get(errand.operationId) === true || mayHaveStopped(errand, start);
 
 /**
  * Returns the overlays that stay under the machine, as nobody's snapshot: those that a caller has made, and those that

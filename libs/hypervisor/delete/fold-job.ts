@@ -29,10 +29,14 @@ export async function runFoldJob(
 ): Promise<void> {
   const before = await powerNow(errand);
   const whenReady = () => standStill(errand, before);
-  try {
-    await errand.place.line.held.runJob(command, args, { ...optionsFor(errand), whenReady });
+  // As long as the job is listed, whoever comes after us knows that it was us who stopped the machine.
+  const whenDone = async (): Promise<void> => {
     await pass(errand.place.world, 'hypervisor.after-pivot');
     await between();
+    await goOn(errand, before);
+  };
+  try {
+    await errand.place.line.held.runJob(command, args, { ...optionsFor(errand), whenReady, whenDone });
   } catch (error) {
     if (troubleFrom(error)?.kind === 'refused') await goOn(errand, before); // What it stands on has not changed.
     if (error instanceof QmpRefused && CANCELED.test(error.description)) {
@@ -40,7 +44,6 @@ export async function runFoldJob(
     }
     throw error;
   }
-  await goOn(errand, before);
 }
 
 async function goOn(errand: Errand, before: Power): Promise<void> {
