@@ -167,7 +167,7 @@ export function openHypervisor(options: HypervisorOptions): Hypervisor {
     async discover({ monitor, disks = [] }) {
       const resolved = await requireMonitorPath(world.files, monitorRoots, monitor);
       const described = await requireDescribed(world.files, imageRoots, disks);
-      return at({ monitor: resolved, disks: described }, null, discover);
+      return at({ monitor: resolved, disks: described }, null, orRefused(discover));
     },
 
     agentPath: (path) => requireAgentPath(world.files, monitorRoots, path),

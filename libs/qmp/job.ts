@@ -51,7 +51,7 @@ export const awaitJob = (desk: Desk, jobId: string, options: JobOptions = {}): P
 async function follow(
   { monitor, clock }: Desk,
   { id, command }: { id: string; command: string },
-  { timeoutMs = JOB_TIMEOUT_MS, onProgress, whenReady }: JobOptions,
+  { timeoutMs = JOB_TIMEOUT_MS, onProgress, whenReady, whenDone }: JobOptions,
   begin: () => Promise<unknown>,
 ): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
@@ -62,7 +62,10 @@ async function follow(
       await change(changes, clock, { id, told: whenReady ? [...OVER, ...ENDINGS.keys()] : OVER });
       const job = await lookAt(monitor, id, command);
       onProgress?.(job.percent);
-      if (job.status === 'concluded') return finish(monitor, job, command);
+      if (job.status === 'concluded') {
+        if (job.error === null) await whenDone?.();
+        return finish(monitor, job, command);
+      }
       const ending = whenReady && ENDINGS.get(job.status);
       if (ending) {
         await whenReady();

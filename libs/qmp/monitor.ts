@@ -43,6 +43,8 @@ export interface JobOptions {
    * waits on.
    */
   readonly whenReady?: () => Promise<void>;
+  /** A job that has ended well stays in QEMU's list until this has resolved. What it throws is thrown on. */
+  readonly whenDone?: () => Promise<void>;
 }
 
 /** One negotiated QMP session. */

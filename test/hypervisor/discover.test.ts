@@ -247,3 +247,11 @@ test('the disks of a sight are read-only where QEMU says so', async () => {
     ['cd-dev', true],
   ]);
 });
+
+test('a chain that cannot be read right now is refused, and may be asked for again', async () => {
+  const { host, hypervisor } = hostAndHypervisor();
+  const qemu = host.boot();
+  qemu.drives = qemu.drives.map((drive, index) => ({ ...drive, readOnly: index === 1 }));
+  host.tool = () => ({ code: null, stdout: '', stderr: '' });
+  await expect(hypervisor.discover({ monitor: MONITOR })).rejects.toMatchObject({ code: 'host-unreachable' });
+});

@@ -66,6 +66,42 @@ describe.runIf(needsQemu())('death inside a copy', () => {
     expect(holds(target, 'qcow2', 0x11)).toBe(true);
   });
 
+  test('of two workers, of whom the second has taken the tags away already, leaves no copy', async () => {
+    const home = await house();
+    const target = join(home.dir, 'copy.qcow2');
+    const one = await dying(home, 'after-act');
+    one.first.book.ask({ backups: [backup('dev-da', target)] });
+    void one.first.book.work();
+    await one.death;
+    await one.first.hypervisor.close();
+    const two = await dying(home, 'after-removal', 2);
+    const second = one.first.book.heir(two.first.hypervisor);
+    void second.work();
+    await two.death;
+    await two.first.hypervisor.close();
+    expect(home.tags()).toEqual(['', '']);
+    const book = second.heir((await successor(home)).hypervisor);
+    expect((await finish(book)).end).toMatch(/^undone: /);
+    expect(existsSync(target)).toBe(false);
+  });
+
+  test('of the worker before the memory is saved ends a copy that nobody would ever end', async () => {
+    const home = await house();
+    const target = join(home.dir, 'copy.qcow2');
+    const { first, death } = await dying(home, 'after-look', 2);
+    first.book.ask({ memory: 'external', backups: [backup('dev-da', target, { sync: 'none' })] });
+    void first.book.work();
+    await death;
+    await first.hypervisor.close();
+    expect(await home.vm.monitor.execute('query-jobs')).toMatchObject([
+      { type: 'backup', status: 'running' },
+    ]);
+    const book = first.book.heir((await successor(home)).hypervisor);
+    expect((await finish(book)).end).toMatch(/^undone: /);
+    expect(existsSync(target)).toBe(false);
+    expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
+  });
+
   test.each([
     'before-act',
     'before-image',

@@ -132,6 +132,32 @@ describe.runIf(needsQemu())('a guest', () => {
     expect(await stateOf(home)).toBe('paused');
   });
 
+  test('that has been started anew in the middle of a delete runs on, though it stood when that began', async () => {
+    const death = deathAt();
+    let restart: (() => Promise<unknown>) | null = null;
+    const home = await house({
+      fault: async (name) => {
+        if (name !== 'hypervisor.before-power' || !restart) return death.fault(name);
+        const again = restart;
+        restart = null;
+        await again();
+      },
+    });
+    await layered(home);
+    await home.vm.monitor.execute('stop');
+    restart = async () => {
+      await home.vm.kill();
+      home.forget();
+      await home.boot({ disks: home.present() });
+    };
+    const dead = death.arm('hypervisor.before-power');
+    void home.finish();
+    await dead; // With a job that is ready, and the machine running.
+    await succeed(home);
+    expect((await home.finish()).end).toBe('deleted');
+    expect(await stateOf(home)).toBe('running');
+  });
+
   test.each([
     { point: 'hypervisor.after-begin', state: 'paused' }, // The owner's.
     { point: 'hypervisor.after-power', state: 'running' }, // Ours: it has been told to stand still.

@@ -113,6 +113,8 @@ export class Book {
         return this.#started(event.data);
       case 'SnapshotPinned':
         return this.#pinned(event.data);
+      case 'ContentLoaded':
+        return this.#contentLoaded(event.data);
       case 'SnapshotCreated':
         return this.#created(event.data);
       case 'SnapshotLoaded':
@@ -138,6 +140,8 @@ export class Book {
         for (const { snapshotId, status } of event.data.standings) this.#known.stands(snapshotId, status);
         if (event.data.stopped) this.vm.isMeantToRun = false;
         return;
+      case 'RepairStarted':
+        return this.#disks.expect(event.data.orphans.map(({ file, tag = '' }) => `${file} ${tag}`));
       case 'SnapshotAdopted':
         return this.#known.adopted(event.data);
       case 'VmChanged':
@@ -149,6 +153,7 @@ export class Book {
       case 'SnapshotUnprotected':
         return; // Nothing that a disk could tell.
     }
+    event satisfies never;
   }
 
   #requested(data: DataOf<'SnapshotRequested'>, atMs: number): void {
@@ -187,7 +192,7 @@ export class Book {
     { targets = [], pinId = null, atMs }: Partial<Pick<Open, 'targets' | 'pinId'>> & Pick<Open, 'atMs'>,
   ): void {
     const atInstant = this.vm.guest.instant;
-    this.open = { id, kind, snapshotId, pinId, targets, atMs, atInstant, started: null };
+    this.open = { id, kind, snapshotId, pinId, targets, atMs, atInstant, isLoaded: false, started: null };
   }
 
   #started(data: DataOf<'OperationStarted'>): void {
@@ -195,6 +200,7 @@ export class Book {
     if (this.open?.kind === 'load') for (const file of data.unlinks ?? []) this.#layers.mayGo.add(file);
     for (const { file, by } of data.overlays ?? [])
       if (by === 'copy') this.#disks.limits.layerCopies.add(file);
+    for (const { target } of data.backups ?? []) this.#disks.limits.named.add(target);
   }
 
   #captured(data: DataOf<'SnapshotCreated'> | DataOf<'SnapshotPinned'>): void {
@@ -217,6 +223,15 @@ export class Book {
     for (const { device, mode } of data.disks) known.disks.set(device, { mode, file: null, truth: null });
     this.#relayer(data.layers);
     this.#captured(data);
+  }
+
+  #contentLoaded({ snapshotId, layers }: DataOf<'ContentLoaded'>): void {
+    this.#relayer(layers);
+    const { open } = this;
+    if (!open) return;
+    must(!open.isLoaded, 'I17', () => `the content of ${snapshotId} is in place a second time`);
+    this.#disks.checkInPlace(this.#known.of(snapshotId), open);
+    Object.assign(open, { isLoaded: true, atInstant: this.vm.guest.instant });
   }
 
   #loaded({ snapshotId, runs, layers }: DataOf<'SnapshotLoaded'>): void {

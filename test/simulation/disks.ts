@@ -74,7 +74,15 @@ export class Disks {
     guest.forgiven.clear();
   }
 
-  /** What was written since a load began is the guest's own. */
+  /** All is in place, and nothing has run on it yet, unless somebody else has let it. */
+  checkInPlace(known: Known, { atInstant, atMs }: Pick<Open, 'atInstant' | 'atMs'>): void {
+    const { machine, lastTouchedMs, guest } = this.#vm;
+    const isAlone = lastTouchedMs < atMs;
+    must(!isAlone || !machine?.isRunning, 'I17', () => `the guest runs before ${known.tag} is in place`);
+    this.checkLoaded(known, { atInstant: isAlone ? guest.instant : atInstant });
+  }
+
+  /** What was written since a load began, or had its content in place, is the guest's own. */
   checkLoaded(known: Known, { atInstant }: Pick<Open, 'atInstant'>): void {
     const { guest, machine } = this.#vm;
     const { tag, disks } = known;
@@ -202,7 +210,9 @@ export class Disks {
     for (const name of this.#vm.host.files.list(this.#vm.directory)) {
       const path = `${this.#vm.directory}/${name}`;
       const isKept = this.#layers.has(path) || memories.has(path) || copies.has(path);
-      const isKnown = isKept || [...this.limits.pins].some((tag) => name.startsWith(tag));
+      const isEmpty = this.#vm.host.files.stat(path)?.sizeBytes === 0;
+      const isNamed = isEmpty && this.limits.named.has(path);
+      const isKnown = isKept || isNamed || [...this.limits.pins].some((tag) => name.startsWith(tag));
       must(isKnown || this.isExpected(path, ''), 'I2', () => `nobody knows anything of ${path}`);
     }
   }

@@ -43,8 +43,10 @@ export interface Open {
   readonly pinId: string | null;
   readonly targets: readonly string[];
   readonly atMs: number;
-  /** Which instant of the guest it was. */
+  /** Which instant of the guest it was; of a load whose content is in place, when that was. */
   readonly atInstant: number;
+  /** Whether all that a load was to bring back is in place. */
+  readonly isLoaded: boolean;
   /** Null: nothing may have been touched. */
   started: DataOf<'OperationStarted'> | null;
 }

@@ -13,6 +13,8 @@ export class Limits {
   readonly faded = new Set<string>();
   /** Files that loads have copied with all that was inside. */
   readonly layerCopies = new Set<string>();
+  /** Names that were to be given to copies: whoever dies after it took one leaves a file of nothing, as anybody may. */
+  readonly named = new Set<string>();
   /** Captures of which nobody can tell that they are none. */
   divergedCount = 0;
   /** Whether somebody was told that the guest may still be frozen. */

@@ -5,6 +5,7 @@ import type { Timer } from './scheduler.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import { streamsOf } from './simulated-streams.ts';
 import type { Socket } from './socket.ts';
+import { Violation } from './violation.ts';
 
 /** Of a file system whose writes go to memory first. */
 const FILE_MS = 0.05;
@@ -86,6 +87,7 @@ export class SimulatedProcess {
           const value = produce();
           if (this.isAlive) resolve(value);
         } catch (error) {
+          if (error instanceof Violation) throw error; // The program would take it for the host's answer.
           reject(error);
         }
       });

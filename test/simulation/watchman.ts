@@ -1,6 +1,7 @@
 import type { Disks } from './disks.ts';
 import { type Open, PREFIX, tagOf } from './known.ts';
 import type { Image, SnapshotEntry } from './qemu/image.ts';
+import { directoryOf } from './simulated-host.ts';
 import { must } from './violation.ts';
 
 /** Stands beside the disks of one VM and sees what changes there, right before it does. Throws `Violation`. */
@@ -22,7 +23,7 @@ export class Watchman {
     const isAllowed = {
       add: open !== null && (open.kind === 'create' || open.pinId === id),
       remove: true,
-      revert: open?.kind === 'load',
+      revert: open?.kind === 'load' && !open.isLoaded,
     }[change];
     const isOwn = isAllowed && open !== null && isOwnOf(open, id);
     must(isOwn || (change === 'remove' && this.#mayGo(entry, image)), 'I19', () => {
@@ -39,17 +40,28 @@ export class Watchman {
 
   /** Nothing is unlinked that the log does not name first. */
   watchUnlink(path: string): void {
-    const { started, pinId } = this.#open() ?? {};
-    const { unlinks = [], overlays = [], backups = [], memoryFile } = started ?? {};
-    const made = [...overlays.map(({ file }) => file), ...backups.map(({ target }) => target)];
-    const isNamed =
-      [...unlinks, ...made].includes(path) ||
-      (memoryFile !== undefined && path.startsWith(memoryFile.file)) ||
-      (typeof pinId === 'string' && started !== null && path.includes(tagOf(pinId))) ||
-      this.#disks.isExpected(path, '');
+    const open = this.#open();
+    const isNamed = (open !== null && isNamedBy(open, path)) || this.#disks.isExpected(path, '');
     must(isNamed, 'I19', () => `${path} is unlinked, and the log did not name it`);
   }
 }
+
+function isNamedBy({ started, snapshotId, pinId }: Open, path: string): boolean {
+  if (started === null) return false;
+  const { unlinks = [], overlays = [], backups = [], memoryFile } = started;
+  const copies = backups.map(({ target: file, node }) => ({ file, node }));
+  const made = [...overlays, ...copies, ...(memoryFile ? [memoryFile] : [])];
+  return (
+    [...unlinks, ...made.map(({ file }) => file)].includes(path) ||
+    made.some((named) => draftOf(tagOf(snapshotId ?? ''), named) === path) ||
+    path === `${memoryFile?.file}.part` ||
+    (pinId !== null && path.includes(tagOf(pinId)))
+  );
+}
+
+/** What a file is called before it has the name that the log says. */
+const draftOf = (tag: string, { file, node }: { readonly file: string; readonly node: string }): string =>
+  `${directoryOf(file)}/${tag}${node.slice(node.lastIndexOf('-'))}.part`;
 
 /** Whether an operation that has begun may touch what a snapshot has on the disks. */
 const isOwnOf = ({ snapshotId, pinId, targets, started }: Open, id: string): boolean =>

@@ -17,9 +17,9 @@ import { planMemoryFile, planOverlays, requireSpace, wordsFor } from './create-p
 import type { Errand, OperationOf, Way } from '../errand.ts';
 import { findCapture, type Found, reportCreated } from './evidence.ts';
 import type { Start } from '../journal.ts';
-import { reach } from '../look/look.ts';
+import { look, reach } from '../look/look.ts';
 import { machineFor } from '../look/machine-config.ts';
-import { glance, observeTrouble } from '../look/observe.ts';
+import { glance, observeTrouble, withUnplugged } from '../look/observe.ts';
 import { removeNode } from '../qemu/graph.ts';
 import { letRunOn } from '../qemu/power.ts';
 import { endMigration } from './memory-stream.ts';
@@ -43,7 +43,7 @@ export const creating = (errand: Errand, operation: Create, snapshot: Readonly<S
 /** The guest goes on first, whatever else has to be waited for. */
 async function recover(errand: Errand, start: Start): Promise<Report> {
   await thawAgain(errand, start);
-  await awaitFoldJobs(errand);
+  await awaitFoldJobs(errand, start);
   const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start)) : null;
   const looked = await lookAfter(errand, start);
   const known =
@@ -55,8 +55,18 @@ async function recover(errand: Errand, start: Start): Promise<Report> {
 async function goOn(errand: Errand, start: Start): Promise<void> {
   await endMigration(errand, start);
   if (await mayHaveStopped(errand, start)) await letRunOn(errand); // What comes of it is looked at in the end.
-  if (errand.memory.troubles.get(errand.operationId)?.kind === 'refused') await stopBackups(errand, start);
+  const isRefused = errand.memory.troubles.get(errand.operationId)?.kind === 'refused';
+  if (isRefused || !(await isWorthCopying(errand, start))) await stopBackups(errand, start);
   else await finishBackups(errand, start);
+}
+
+/** Copies of what was not captured are not waited for, and get no name: nothing would tell that they are ours. */
+async function isWorthCopying(errand: Errand, start: Start): Promise<boolean> {
+  if (!start.backups) return true;
+  const sight = await look(errand.place, 'alone');
+  const disks = sight.disks.filter(({ device }) => !(device in start.files));
+  const inFiles = await withUnplugged(errand, start, { ...sight, disks }); // QEMU lists no tags of a disk that it copies.
+  return (await findCapture(errand, start, inFiles)).isTaken;
 }
 
 async function admit(

@@ -43,8 +43,8 @@ export async function undo(
   const stands = sight.power !== 'off' && (await mayStandStill(errand, start));
   const runsOn = !stands || (await letRunOn(errand));
   errand.journal.progress({ phase: 'undoing', percent: null });
+  const files = await removeFiles(errand, start, { sight, found }); // What was captured tells that they are ours.
   const { leftovers } = await removeTags(errand, { start, tags, trust: 'in-files' }, sight);
-  const files = await removeFiles(errand, start, { sight, found });
   // What a caller has made for a machine that is off nobody stands on before the ledger says so.
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
@@ -64,9 +64,9 @@ async function thawed(errand: Errand, start: Start, message: string): Promise<st
   return words === undefined || message.includes(words) ? message : `${message}; and ${words}`;
 }
 
-/** Pushing an overlay back stops the machine for its end: whoever dies there leaves it so to the next. */
+/** Pushing an overlay back stops the machine for its end: whoever dies there leaves it so, and the job, to the next. */
 const mayStandStill = async (errand: Errand, start: Start): Promise<boolean> =>
-  (!errand.isFirst && start.wasRunning && start.overlays !== undefined) || mayHaveStopped(errand, start);
+  errand.memory.stopped.get(errand.operationId) === true || mayHaveStopped(errand, start);
 
 /**
  * Returns the overlays that stay under the machine, as nobody's snapshot: those that a caller has made, and those that
@@ -93,31 +93,44 @@ async function pushAllBack(
   return kept;
 }
 
-/** Closes and unlinks what was made and is not used. What holds data is never thrown away. */
+/**
+ * Closes and unlinks what was made and is not used. What holds data is never thrown away. What bears our name goes
+ * last: it tells of the others that they are ours.
+ */
 async function removeFiles(
   errand: Errand,
   start: Start,
   { sight, found }: { sight: Sight; found: Found },
 ): Promise<Leftover[]> {
   const { overlays = [], memoryFile, backups = [] } = start;
+  const { power } = sight;
   const snapshotId = start.snapshotId ?? '';
   const leftovers: Leftover[] = [];
-  const unused = overlays.filter((overlay) => !found.tops.includes(overlay));
-  for (const overlay of unused) {
-    if (sight.power !== 'off') await close(errand, overlay);
-    if (overlay.by === 'create') leftovers.push(...(await removeOverlay(errand, snapshotId, overlay)));
-  }
   // Where anything was captured every draft was there before: one that is not there any more bears its name.
-  const isBegun = found.evidence.length + found.tops.length > 0;
+  const isBegun = found.evidence.length + found.tops.length > 0 || (await isAnyMade(errand, start));
   for (const { device, target: file, node, by } of backups) {
-    if (sight.power !== 'off') await close(errand, { node, by });
+    if (power !== 'off') await close(errand, { node, by });
     if (by !== 'create') continue;
     const made = { device, file, node };
     leftovers.push(...(await removeMade(errand, { snapshotId, made }, async () => isBegun)));
   }
-  const { power } = sight;
+  const unused = overlays.filter((overlay) => !found.tops.includes(overlay));
+  for (const overlay of unused) {
+    if (power !== 'off') await close(errand, overlay);
+    if (overlay.by === 'create') leftovers.push(...(await removeOverlay(errand, snapshotId, overlay)));
+  }
   if (memoryFile) leftovers.push(...(await removeMemory(errand, snapshotId, { memoryFile, power, isBegun })));
   return leftovers;
+}
+
+/** Whether there is a file that is called as only what is made for this snapshot is. The drafts of copies come first. */
+async function isAnyMade(
+  { place }: Errand,
+  { snapshotId, overlays = [], memoryFile }: Start,
+): Promise<boolean> {
+  for (const { file } of [...overlays, ...(memoryFile ? [memoryFile] : [])])
+    if (bearsName(file, snapshotId ?? '') && (await place.world.files.stat(file)) !== null) return true;
+  return false;
 }
 
 /**

@@ -17,7 +17,7 @@ import { type DeletePlan, planDelete, wordsOf } from './delete-plan.ts';
 import type { Errand, OperationOf, Way } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { foldAll, type FoldStop, stateOfFold } from './fold.ts';
-import { awaitFoldJobs } from './fold-job.ts';
+import { awaitFoldJobs, mayRun } from './fold-job.ts';
 import type { Start } from '../journal.ts';
 import { whyDamaged } from '../look/mend.ts';
 import { nameTops } from './name-tops.ts';
@@ -29,7 +29,7 @@ import { letRunOn } from '../qemu/power.ts';
 import { removeTags, type Rest, standing } from './removal.ts';
 import { ending, failed, held } from '../report.ts';
 import { requireAtRest } from '../look/run-states.ts';
-import { canHoldTags, countOf, diskOf, type Power, type Sight, vmStateOf } from '../look/sight.ts';
+import { canHoldTags, diskOf, listsAll, type Power, type Sight, vmStateOf } from '../look/sight.ts';
 import { layersSoFar } from './layers-so-far.ts';
 import { reasonOf } from '../trouble.ts';
 import { requireNamed, unlinkAll } from './unlinking.ts';
@@ -97,13 +97,9 @@ async function admit(errand: Errand, { operation, vm, plan }: Deletion, sight: S
   };
 }
 
-/** What QEMU lists is believed where it is all that should be there: what it has forgotten still stands in a file. */
+/** What QEMU lists is believed where it is all that should be there. */
 function fullSight(errand: Errand, { plan }: Deletion, start: Start, sight: Sight): Promise<Sight> {
-  const isAllListed = evidenceOf(plan).every(({ device, file, tag }) => {
-    const disk = diskOf(sight, device);
-    return disk?.file !== file || countOf(disk, tag) > 0;
-  });
-  return isAllListed || sight.power === 'off'
+  return listsAll(sight, evidenceOf(plan)) || sight.power === 'off'
     ? withUnplugged(errand, start, sight)
     : observeTrouble(errand, start, 'needed');
 }
@@ -113,12 +109,12 @@ const evidenceOf = ({ targets }: DeletePlan): DiskEvidence[] => targets.flatMap(
 
 /** Somebody began it. Jobs that still copy are waited for, and what died with QEMU is mended, before anything goes on. */
 async function recover(errand: Errand, start: Start, deletion: Deletion): Promise<Report> {
-  await awaitFoldJobs(errand);
+  await awaitFoldJobs(errand, start);
   const sight = await observeTrouble(errand, start, 'needed');
   const { operationId, memory } = errand;
   const { stopped } = memory;
   if (!stopped.has(operationId))
-    stopped.set(operationId, await mayHaveStopped(errand, deletion, sight.power));
+    stopped.set(operationId, mayRun(start) && (await mayHaveStopped(errand, deletion, sight.power)));
   if (sight.power === 'off') {
     const targets = deletion.plan.folds.map((fold) => (fold.how === 'pull' ? fold.into : fold.base));
     errand.damage = [...errand.damage, ...(await mendLayers(errand, targets))];
@@ -140,11 +136,11 @@ async function act(errand: Errand, start: Start, deletion: Deletion, sight: Sigh
   const { world } = errand.place;
   requireNamed(start, deletion.plan.unlinks);
   await pass(world, 'hypervisor.before-act');
-  const folded = await orRunOn(errand, start, deletion, () => fold(errand, start, deletion, sight));
-  if ('stop' in folded) return stopped(errand, start, deletion, folded.stop);
-  const cleared = await orRunOn(errand, start, deletion, () => clear(errand, start, deletion, folded.seen));
+  const folded = await orRunOn(errand, deletion, () => fold(errand, start, deletion, sight));
+  if ('stop' in folded) return stopped(errand, deletion, folded.stop);
+  const cleared = await orRunOn(errand, deletion, () => clear(errand, start, deletion, folded.seen));
   await pass(world, 'hypervisor.after-act');
-  const runs = await runsOn(errand, start, deletion);
+  const runs = await runsOn(errand, deletion);
   const layers = await layersSoFar(errand, deletion, { done: deletion.plan.folds, seen: folded.seen });
   const { rest, leftovers } = cleared;
   if (leftovers.length === 0 && errand.damage.length === 0) {
@@ -220,11 +216,10 @@ async function whyFoldedWrong(
 /** The folding cannot go on. Copies upwards have taken nothing from anybody; one downwards may be half done. */
 async function stopped(
   errand: Errand,
-  start: Start,
   deletion: Deletion,
   { fold, done, trouble }: FoldStop,
 ): Promise<Report> {
-  const runs = await runsOn(errand, start, deletion);
+  const runs = await runsOn(errand, deletion);
   const words = `the layers could not be merged: ${trouble.words}`;
   const { reason, message } = orStuck({ reason: reasonOf(trouble), message: words }, runs);
   const seen = await observe(errand, 'listed');
@@ -235,17 +230,11 @@ async function stopped(
 }
 
 /** Whoever must be waited for may take hours, and the guest must not wait as well. */
-async function orRunOn<T>(
-  errand: Errand,
-  start: Start,
-  deletion: Deletion,
-  work: () => Promise<T>,
-): Promise<T> {
+async function orRunOn<T>(errand: Errand, deletion: Deletion, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof NotNow && (await isFitToRun(errand, deletion)))
-      await runsOn(errand, start, deletion);
+    if (error instanceof NotNow && (await isFitToRun(errand, deletion))) await runsOn(errand, deletion);
     throw error;
   }
 }
@@ -262,9 +251,8 @@ async function isFitToRun(errand: Errand, { plan }: Deletion): Promise<boolean> 
  * Whether the machine runs, or stands still for a reason that is not ours. A worker that died may have left it standing;
  * what its owner has stopped before anything of ours did is left to him.
  */
-async function runsOn(errand: Errand, start: Start, deletion: Deletion): Promise<boolean> {
-  const ran = start.wasRunning || start.vmState === 'shutoff'; // Or it was started since, and goes on as such.
-  if (!ran || !stopsMachine(deletion)) return true;
+async function runsOn(errand: Errand, deletion: Deletion): Promise<boolean> {
+  if (!stopsMachine(deletion)) return true;
   if ((await powerNow(errand)) !== 'paused') return true; // It may have died since.
   return !errand.memory.stopped.get(errand.operationId) || letRunOn(errand);
 }

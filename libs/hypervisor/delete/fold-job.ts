@@ -1,6 +1,7 @@
 import { type BlockCommit, type BlockStream, type Monitor, parseJobs, QmpRefused } from '#qmp';
 import { COPY_JOB_TIMEOUT_MS, FLUSH_TIMEOUT_MS, LOOK_TIMEOUT_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
+import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
 import { powerNow } from '../look/observe.ts';
 import { isJobOf } from '../qemu/own-jobs.ts';
@@ -28,10 +29,14 @@ export async function runFoldJob(
 ): Promise<void> {
   const before = await powerNow(errand);
   const whenReady = () => standStill(errand, before);
-  try {
-    await errand.place.line.held.runJob(command, args, { ...optionsFor(errand), whenReady });
+  // As long as the job is listed, whoever comes after us knows that it was us who stopped the machine.
+  const whenDone = async (): Promise<void> => {
     await pass(errand.place.world, 'hypervisor.after-pivot');
     await between();
+    await goOn(errand, before);
+  };
+  try {
+    await errand.place.line.held.runJob(command, args, { ...optionsFor(errand), whenReady, whenDone });
   } catch (error) {
     if (troubleFrom(error)?.kind === 'refused') await goOn(errand, before); // What it stands on has not changed.
     if (error instanceof QmpRefused && CANCELED.test(error.description)) {
@@ -39,7 +44,6 @@ export async function runFoldJob(
     }
     throw error;
   }
-  await goOn(errand, before);
 }
 
 async function goOn(errand: Errand, before: Power): Promise<void> {
@@ -50,19 +54,22 @@ async function goOn(errand: Errand, before: Power): Promise<void> {
  * Waits for the jobs of an earlier try that QEMU still works on. How they ended a look tells, and the next try.
  * Throws as `look` does.
  */
-export async function awaitFoldJobs(errand: Errand): Promise<void> {
+export async function awaitFoldJobs(errand: Errand, start: Start): Promise<void> {
   const monitor = await reach(errand.place);
   if (!monitor) return;
   const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
-  const whenReady = () => standStill(errand, 'running');
+  const whenReady = async () => standStill(errand, await powerNow(errand));
   for (const { id, type, status } of jobs) {
     if (!isJobOf(errand.operationId, id) || !FOLDING.has(type)) continue;
-    if (STOPPED_FOR.has(status)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
+    if (STOPPED_FOR.has(status) && mayRun(start)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
     if (status === 'concluded') continue;
     const trouble = await troubleIn(() => monitor.awaitJob(id, { ...optionsFor(errand), whenReady }));
     if (trouble?.kind === 'unknown') return; // Whoever looks next finds it as it is.
   }
 }
+
+/** Whether the machine ran when the operation began, or has been started since: then nobody but us has stopped it. */
+export const mayRun = ({ wasRunning, vmState }: Start): boolean => wasRunning || vmState === 'shutoff';
 
 /** How QEMU calls the jobs that copy between layers. */
 const FOLDING: ReadonlySet<string> = new Set(['stream', 'commit']);

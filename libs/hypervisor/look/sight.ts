@@ -77,6 +77,16 @@ export const countOf = (disk: Pick<SeenDisk, 'tags'>, tag: string): number =>
 export const hasForGood = (disk: SeenDisk, tag: string): boolean =>
   countOf(disk, tag) === 1 && disk.tags.some((seen) => seen.tag === tag && seen.isListed);
 
+/** Whether QEMU lists all of these that it should: what it has forgotten still stands in a file. */
+export const listsAll = (
+  sight: Sight,
+  evidence: readonly { readonly device: string; readonly file: string; readonly tag: string }[],
+): boolean =>
+  evidence.every(({ device, file, tag }) => {
+    const disk = diskOf(sight, device);
+    return disk?.file !== file || countOf(disk, tag) > 0;
+  });
+
 /** Whether an image lies where we can read it ourselves. Network disks and the like can only be seen through QEMU. */
 export const isLocalFile = (file: string): boolean => file.startsWith('/');
 
