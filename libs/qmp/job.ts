@@ -62,10 +62,8 @@ async function follow(
       await change(changes, clock, { id, told: whenReady ? [...OVER, ...ENDINGS.keys()] : OVER });
       const job = await lookAt(monitor, id, command);
       onProgress?.(job.percent);
-      if (job.status === 'concluded') {
-        if (job.error === null) await whenDone?.();
-        return finish(monitor, job, command);
-      }
+      if (job.status === 'concluded' && job.error === null) await whenDone?.();
+      if (job.status === 'concluded') return finish(monitor, job, command);
       const ending = whenReady && ENDINGS.get(job.status);
       if (ending) {
         await whenReady();

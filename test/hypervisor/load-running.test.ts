@@ -40,15 +40,6 @@ describe('a load of a machine with its memory', () => {
     });
   });
 
-  test('keeps an earlier pin that QEMU has forgotten and a file still has', async () => {
-    const pin = { snapshotId: '01a1fe18-2458-7065-ae02-7e09d6935f31', what: 'disks' } as const;
-    const later = { snapshotId: '01a1fe18-2458-7065-ae02-7e09d6935f32', what: 'disks' } as const;
-    await book.load(snapshotId, { pin });
-    host.image('a').hidden.add(tagOf(pin.snapshotId));
-    expect((await book.load(snapshotId, { pin: later })).end).toBe('loaded');
-    expect([...book.vm.snapshots.keys()]).toEqual([snapshotId, pin.snapshotId, later.snapshotId]);
-  });
-
   test('stops a machine that is to stand still before it is loaded, not after', async () => {
     expect((await book.load(snapshotId, { resume: 'paused' })).report).toMatchObject({
       loaded: { runs: false },
