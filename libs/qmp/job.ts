@@ -62,8 +62,7 @@ async function follow(
       await change(changes, clock, { id, told: whenReady ? [...OVER, ...ENDINGS.keys()] : OVER });
       const job = await lookAt(monitor, id, command);
       onProgress?.(job.percent);
-      if (job.status === 'concluded' && job.error === null) await whenDone?.();
-      if (job.status === 'concluded') return finish(monitor, job, command);
+      if (job.status === 'concluded') return await finish(monitor, job, { command, whenDone });
       const ending = whenReady && ENDINGS.get(job.status);
       if (ending) {
         await whenReady();
@@ -128,7 +127,12 @@ async function lookAt(monitor: Monitor, jobId: string, command: string): Promise
 }
 
 /** The outcome is known, so nobody waits for the dismissal: QEMU does it before whatever it is sent next. */
-function finish(monitor: Monitor, job: QmpJob, command: string): void {
+async function finish(
+  monitor: Monitor,
+  job: QmpJob,
+  { command, whenDone }: { command: string; whenDone: JobOptions['whenDone'] },
+): Promise<void> {
+  if (job.error === null) await whenDone?.();
   void dismissIfHeard(monitor, job.id);
   if (job.error !== null) throw new QmpRefused(command, 'GenericError', job.error);
 }

@@ -1,5 +1,6 @@
 /* Whoever dies inside a copy: is the capture whole afterwards, or is nothing left of it? */
-import { existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { backup, external, largeHouse, holds, jobs, until } from './backups.ts';
@@ -100,6 +101,25 @@ describe.runIf(needsQemu())('death inside a copy', () => {
     expect((await finish(book)).end).toMatch(/^undone: /);
     expect(existsSync(target)).toBe(false);
     expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
+  });
+
+  test('of two in a row never makes a capture of what is taken back in part', async () => {
+    const home = await house();
+    const { first, death } = await dying(home, 'after-act');
+    first.book.ask({ diskOnly: true, disks: [external('dev-da'), external('dev-db')] });
+    void first.book.work();
+    await death;
+    await first.hypervisor.close();
+    await guestWrite(home.vm, 'da', 0x22);
+    await guestWrite(home.vm, 'db', 0x33);
+    await home.vm.kill();
+    const overlay = first.book.vm.operation?.started?.overlays?.[1]?.file ?? '';
+    execFileSync('qemu-img', ['commit', '-q', '-f', 'qcow2', '-d', overlay]);
+    rmSync(overlay);
+    const book = first.book.heir((await successor(home)).hypervisor);
+    expect((await finish(book)).end).toMatch(/^undone: /);
+    expect(imageHolds(home.fileOf('a'), 0x22)).toBe(true);
+    expect(book.vm.disks.map(({ file }) => file)).toEqual([home.fileOf('a'), home.fileOf('b')]);
   });
 
   test.each([

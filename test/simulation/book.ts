@@ -1,6 +1,6 @@
 import type { DataOf, VmEvent } from '#ledger';
 import { Disks } from './disks.ts';
-import { type EventOf, type Known, type Open, tagOf } from './known.ts';
+import { type EventOf, type Known, type Open, requireOpen, tagOf } from './known.ts';
 import { Layers } from './layers.ts';
 import type { LoggedEvent } from './logged-event.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
@@ -56,7 +56,8 @@ export class Book {
   enter({ type, data }: LoggedEvent, atMs: number): void {
     const event = { type, data } as VmEvent;
     if (JSON.stringify(data).includes('may still be frozen')) this.#disks.limits.isFrozenKnown = true;
-    if ('operationId' in event.data) this.#requireOpen(event.type, event.data.operationId);
+    if ('operationId' in event.data)
+      requireOpen(event.type, event.data.operationId, { open: this.open, ended: this.#ended });
     this.#take(event, atMs);
     const { current } = this;
     must(current === null || this.snapshots.has(current), 'I5', () => `current ${current} is gone`);
@@ -81,21 +82,6 @@ export class Book {
   /** What the ledger itself has made of the same log. Throws a `Violation`. */
   compare(standing: Standing): void {
     requireStanding(standing, this);
-  }
-
-  #requireOpen(type: VmEvent['type'], operationId: string): void {
-    const { open } = this;
-    const hasEnded = this.#ended.has(operationId);
-    if (type.endsWith('Requested')) {
-      must(open === null, 'I7', () => `${type} while ${open?.kind} ${open?.id} is under way`);
-      must(!hasEnded, 'I3', () => `operation ${operationId} is asked for twice`);
-      return;
-    }
-    must(open?.id === operationId, 'I3', () => {
-      return `${type} of ${operationId}, which ${hasEnded ? 'has ended' : 'was never asked for'}`;
-    });
-    const isDone = type.startsWith('Snapshot');
-    must(open.started !== null || !isDone, 'I19', () => `${type}, but the log has no word of its start`);
   }
 
   #take(event: VmEvent, atMs: number): void {
@@ -198,9 +184,7 @@ export class Book {
   #started(data: DataOf<'OperationStarted'>): void {
     if (this.open) this.open.started = data;
     if (this.open?.kind === 'load') for (const file of data.unlinks ?? []) this.#layers.mayGo.add(file);
-    for (const { file, by } of data.overlays ?? [])
-      if (by === 'copy') this.#disks.limits.layerCopies.add(file);
-    for (const { target } of data.backups ?? []) this.#disks.limits.named.add(target);
+    this.#disks.limits.make(data);
   }
 
   #captured(data: DataOf<'SnapshotCreated'> | DataOf<'SnapshotPinned'>): void {

@@ -1,5 +1,6 @@
 import type { DataOf, VmEvent } from '#ledger';
 import type { Content } from './qemu/content.ts';
+import { must } from './violation.ts';
 
 export type EventOf<T extends VmEvent['type']> = Extract<VmEvent, { type: T }>;
 
@@ -53,3 +54,22 @@ export interface Open {
 
 export const PREFIX = 'sl-';
 export const tagOf = (snapshotId: string): string => `${PREFIX}${snapshotId}`;
+
+/** Whether this may be said of an operation now. Throws a `Violation`. */
+export function requireOpen(
+  type: VmEvent['type'],
+  operationId: string,
+  { open, ended }: { open: Open | null; ended: ReadonlySet<string> },
+): void {
+  const hasEnded = ended.has(operationId);
+  if (type.endsWith('Requested')) {
+    must(open === null, 'I7', () => `${type} while ${open?.kind} ${open?.id} is under way`);
+    must(!hasEnded, 'I3', () => `operation ${operationId} is asked for twice`);
+    return;
+  }
+  must(open?.id === operationId, 'I3', () => {
+    return `${type} of ${operationId}, which ${hasEnded ? 'has ended' : 'was never asked for'}`;
+  });
+  const isDone = type.startsWith('Snapshot') || type === 'ContentLoaded';
+  must(open.started !== null || !isDone, 'I19', () => `${type}, but the log has no word of its start`);
+}

@@ -1,3 +1,4 @@
+import type { DataOf } from '#ledger';
 import { PREFIX } from './known.ts';
 import type { Image } from './qemu/image.ts';
 
@@ -19,6 +20,12 @@ export class Limits {
   divergedCount = 0;
   /** Whether somebody was told that the guest may still be frozen. */
   isFrozenKnown = false;
+
+  /** What an operation is about to make. */
+  make({ overlays = [], backups = [] }: DataOf<'OperationStarted'>): void {
+    for (const { file, by } of overlays) if (by === 'copy') this.layerCopies.add(file);
+    for (const { target } of backups) this.named.add(target);
+  }
 
   get hasStrays(): boolean {
     return this.astray.size > 0;

@@ -74,7 +74,8 @@ async function topsInUse(errand: Errand, start: Start, sight: Sight): Promise<re
   }
   const states = await Promise.all(overlays.map((overlay) => contentOfOurs(errand, start, overlay)));
   if (start.vmState === 'shutoff') return overlays.filter((_, index) => IS_IMAGE.has(states[index]));
-  return states.includes('data') || states.includes('unreadable') ? overlays : [];
+  if (!states.includes('data') && !states.includes('unreadable')) return [];
+  return overlays.filter((_, index) => states[index] !== 'missing'); // Taken back already, by somebody who died then.
 }
 
 const IS_IMAGE: ReadonlySet<Content | undefined> = new Set<Content>(['empty', 'data']);
