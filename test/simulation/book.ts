@@ -42,7 +42,7 @@ export class Book {
     return this.#known.all;
   }
 
-  /** The machine's disks by the names that people use. */
+  /** By the names that people use. */
   get devices(): string[] {
     return this.#layers.devices;
   }
@@ -125,7 +125,7 @@ export class Book {
       case 'DriftFound':
         for (const { snapshotId, status } of event.data.standings) this.#known.stands(snapshotId, status);
         if (event.data.stopped) this.vm.isMeantToRun = false;
-        return;
+        return this.#disks.hear(event.data.findings);
       case 'RepairStarted':
         return this.#disks.expect(event.data.orphans.map(({ file, tag = '' }) => `${file} ${tag}`));
       case 'SnapshotAdopted':
@@ -147,17 +147,18 @@ export class Book {
     must(!this.hold, 'rule 6', () => 'a create was accepted on a held machine');
     must(parentId === this.current, 'I6', () => `parent ${parentId}, but ${this.current} is current`);
     this.#known.add(snapshotId, parentId, { status: 'pending', tag: tagOf(snapshotId) });
-    const known = this.#known.of(snapshotId);
-    for (const { device, mode } of disks) known.disks.set(device, { mode, file: null, truth: null });
+    const kept = this.#known.of(snapshotId).disks;
+    for (const { device, mode } of disks) kept.set(device, { mode, file: null, truth: null });
     this.#begin('create', data, { atMs });
   }
 
   /** Memory that comes back to disks that were never captured with it is what its owner wanted. */
   #toLoad(data: DataOf<'LoadRequested'>, atMs: number): void {
-    const { disks, memory } = this.#known.of(data.snapshotId);
-    const kept = (device: string): boolean => (disks.get(device)?.mode ?? 'none') !== 'none';
-    for (const device of memory && !data.disksOnly ? this.devices : [])
-      if (!kept(device)) this.vm.guest.forgiven.add(device);
+    const known = this.#known.of(data.snapshotId);
+    const kept = (device: string) => (known.disks.get(device)?.mode ?? 'none') !== 'none';
+    const isThawed = this.#disks.isThawed(known);
+    for (const device of isThawed || (known.memory && !data.disksOnly) ? this.devices : [])
+      if (isThawed || !kept(device)) this.vm.guest.forgiven.add(device);
     if (data.pin) this.#disks.limits.pins.add(tagOf(data.pin.snapshotId));
     this.#begin('load', data, { pinId: data.pin?.snapshotId ?? null, atMs });
   }
@@ -259,8 +260,8 @@ export class Book {
   /** What a failure may have left that no event tells. */
   #lookBehind(open: Open): void {
     if (open.kind === 'create') this.#disks.hasDiverged(open);
-    if (open.pinId !== null && !this.snapshots.has(open.pinId))
-      this.#disks.limits.faded.add(tagOf(open.pinId));
+    const { faded } = this.#disks.limits;
+    if (open.pinId !== null && !this.snapshots.has(open.pinId)) faded.add(tagOf(open.pinId));
   }
 
   #leftoverRemoved({ file, tag }: DataOf<'LeftoverRemoved'>): void {
@@ -269,7 +270,7 @@ export class Book {
     if (this.hold?.leftovers.size === 0 && !this.hold.isTorn) this.hold = null;
   }
 
-  #relayer(change: Change | undefined): void {
+  #relayer(change?: Change): void {
     if (!change) return;
     this.#layers.change(change);
     this.#known.moved(change.contents);
@@ -278,7 +279,7 @@ export class Book {
 
   #forget(id: string): void {
     const known = this.#known.forget(id);
-    this.#disks.checkDeleted(known);
+    this.#disks.letGo(known, this.open?.kind === 'load');
     if (this.current === id) this.current = known.parentId;
   }
 

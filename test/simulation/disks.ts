@@ -1,3 +1,4 @@
+import type { DataOf } from '#ledger';
 import { Capture, type Memory } from './capture.ts';
 import { isWhole, type Known, type KnownDisk, type Open, PREFIX } from './known.ts';
 import type { Layers } from './layers.ts';
@@ -13,6 +14,8 @@ export class Disks {
   readonly #vm: SimulatedVm;
   readonly #layers: Layers;
   /** What may stand there although no snapshot claims it, for the log has named it: `<file> <tag>`. */
+  /** Tags of pins that a load has let go and not removed, until somebody says so. */
+  readonly #untold = new Set<string>();
   readonly #expected = new Set<string>();
   /** Disks of which a person has said that they are fine as they are. */
   readonly #accepted = new Set<Image>();
@@ -69,6 +72,7 @@ export class Disks {
 
   /** What was forgiven is over: whatever is there now counts. */
   forgive(): void {
+    must(this.#untold.size === 0, 'I15', () => `let go, and still there: ${[...this.#untold].join(', ')}`);
     const { guest } = this.#vm;
     for (const device of guest.forgiven) guest.view.set(device, this.#found.present(device));
     guest.forgiven.clear();
@@ -109,11 +113,23 @@ export class Disks {
     this.#vm.isMeantToRun = machine.isRunning;
   }
 
-  checkDeleted({ tag, disks }: Known): void {
-    for (const [device, { file, mode }] of disks) {
+  /** What is there of a snapshot that should be gone, as leftovers are called. */
+  leftOf({ tag, disks }: Known): string[] {
+    return [...disks.values()].flatMap(({ file, mode }) => {
       const isThere = mode === 'internal' && file !== null && this.#found.entriesIn(file, tag).length > 0;
-      must(!isThere, 'I15', () => `${device} still has deleted ${tag}`);
-    }
+      return isThere ? [`${file} ${tag}`] : [];
+    });
+  }
+
+  /** What could not be removed of an earlier pin is told as drift, before the load ends that lets go of it. */
+  letGo(known: Known, isOfLoad: boolean): void {
+    const left = this.leftOf(known);
+    must(isOfLoad || left.length === 0, 'I15', () => `deleted, and still there: ${left.join(', ')}`);
+    for (const one of left) this.#untold.add(one);
+  }
+
+  hear(findings: DataOf<'DriftFound'>['findings']): void {
+    for (const { file, tag } of findings) this.#untold.delete(`${file} ${tag}`);
   }
 
   /** As if nothing had been asked. */
