@@ -22,8 +22,8 @@ const blocks = JSON.parse(disks).flatMap(({ device, node, format, file }) =>
     ? ['-drive', 'if=none,id=' + device + ',format=' + format + ',file=' + file, '-device', 'virtio-blk-pci,drive=' + device]
     : [
         '-blockdev', 'driver=file,node-name=' + device.slice(4) + '_f,filename=' + file,
-        '-blockdev', 'driver=' + format + ',node-name=' + node + ',file=' + device.slice(4) + '_f',
-        '-device', 'virtio-blk-pci,drive=' + node + ',id=' + device,
+        '-blockdev', 'driver=' + format + ',node-name=' + (node || device.slice(4)) + ',file=' + device.slice(4) + '_f',
+        '-device', 'virtio-blk-pci,drive=' + (node || device.slice(4)) + ',id=' + device,
       ],
 );
 const log = openSync(dir + '/qemu.log', 'w');
