@@ -55,6 +55,7 @@ const PLACES: Readonly<Record<string, (home: House) => string>> = {
   'a file taken for a directory': (home) => join(home.fileOf('b'), 'x.qcow2'),
   'a name too long for any file system': ({ dir }) => join(dir, 'x'.repeat(300)),
   'a path too long for any file system': ({ dir }) => `${dir}${'/x'.repeat(4_000)}`,
+  'a name that only the ledger gives': ({ dir }) => join(dir, `${tagOf(v7())}-1.qcow2`),
   'an empty file': ({ dir }) => touched(join(dir, 'empty.qcow2')),
   'a directory': ({ dir }) => made(join(dir, 'directory'), 'mkdir'),
   'a pipe': ({ dir }) => made(join(dir, 'pipe'), 'mkfifo'),

@@ -1,11 +1,12 @@
 import { posix } from 'node:path';
-import { type CommandOf, snapshotOfTag, type Vm } from '#ledger';
+import type { CommandOf, Vm } from '#ledger';
 import { LAYER_LOOKS_MAX, POWER_TIMEOUT_MS } from '../bounds.ts';
 import { filesBelow, type StandingImage } from '../look/below.ts';
 import { backingOf, seenTag } from '../look/devices.ts';
 import { driftOf } from './drift.ts';
 import type { FileSight } from './drift-of-snapshot.ts';
 import { pass } from '../fault-points.ts';
+import { idInName } from '../qemu/named-files.ts';
 import { foreignTags, ledgerDisks } from '../look/known-disks.ts';
 import { look } from '../look/look.ts';
 import { powerThroughMonitor } from '../look/look-through-monitor.ts';
@@ -127,12 +128,9 @@ export async function straysOf({ world }: Pick<Place, 'world'>, vm: Readonly<Vm>
   for (const directory of new Set(local.map((file) => posix.dirname(file)))) {
     for (const name of await world.files.list(directory)) {
       const file = posix.join(directory, name);
-      const id = idIn(name);
+      const id = idInName(name) ?? '';
       if ((vm.usedIds.has(id) || vm.loadIds.has(id)) && !known.has(file)) strays.push(file);
     }
   }
   return strays.toSorted();
 }
-
-/** `sl-<uuid>-1.qcow2`, `sl-<uuid>-memory.qcow2`: what it is called after. */
-const idIn = (name: string): string => snapshotOfTag(name.slice(0, 'sl-'.length + 36)) ?? '';

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { Refusal, tagOf, type Vm } from '#ledger';
+import { Refusal, snapshotOfTag, tagOf, type Vm } from '#ledger';
 import type { ImageInfo } from '#qmp';
 import type { FileStat } from '#world';
 import type { Errand } from '../errand.ts';
@@ -111,6 +111,10 @@ export async function publish(
 export const bearsName = (file: string, snapshotId: string): boolean =>
   posix.basename(file).startsWith(tagOf(snapshotId));
 
+/** The id that a file is called after as only what the ledger names is: `sl-<id>-1.qcow2`; null for any other name. */
+export const idInName = (file: string): string | null =>
+  snapshotOfTag(posix.basename(file).slice(0, 'sl-'.length + 36));
+
 /** Whether a file that the operation was to make is somebody else's. */
 export const isStrange = ({ memory, operationId }: Errand, file: string): boolean =>
   memory.strange.get(operationId)?.includes(file) ?? false;
@@ -192,6 +196,8 @@ const isSaid = (format: string, said: string | null, below: ImageAt): boolean =>
 
 async function requireInside({ world, imageRoots }: Place, vm: Readonly<Vm>, path: string): Promise<string> {
   requirePlain(path);
+  // What bears such a name is taken for the ledger's own, and removed when no snapshot explains it.
+  if (idInName(path) !== null) throw notAllowed(`${path}: only the ledger calls files "sl-" and an id`);
   const roots = imageRoots.length > 0 ? imageRoots : ownDirectories(vm);
   const resolved = await insideRoots(world.files, roots, path);
   if (resolved === null) throw notAllowed(`${path} lies in no image root (--image-root ${roots.join(', ')})`);
