@@ -46,6 +46,13 @@ describe('when nobody asks for a layer any more', () => {
     expect(told(without(chain, gone).plan)).toEqual(plan);
   });
 
+  test('what is pulled up is pulled before the layer under it is pushed away', () => {
+    const vm = stackOf(['G A B C', 'G A D'], 'D', { g: 'G', a: 'A', b: 'B', c: 'C' });
+    const { plan, change } = without(vm, ['g', 'b']);
+    expect(told(plan)).toEqual(['pull B into C on A', 'push A into G']);
+    expect(changed(change)).toEqual(['C on G', 'D on G', 'no B', 'no A', 'a is in G']);
+  });
+
   test('a leaf that the machine does not stand on is dropped, whoever stands on nothing of it', () => {
     const vm = stackOf(['G A B', 'G C'], 'C', { g: 'G', a: 'A', b: 'B' });
     expect(told(without(vm, ['b']).plan)).toEqual(['drop B']);

@@ -41,6 +41,10 @@ export type Fold =
 
 /** What becomes of the layers. */
 export interface LayerPlan {
+  /**
+   * In the order in which they are done. Pulls come first: they change nothing that anybody else reads, and no run may
+   * stand on a layer any more that is pushed away.
+   */
   readonly folds: readonly Fold[];
   /** Layers of ours that nothing needs any more, nobody before those that stand on it. */
   readonly unneeded: readonly Layer[];
@@ -73,7 +77,8 @@ export function planLayers(
   const runs = staying.map((layer) => runUnder(vm, layer, isFoldable));
   const canGo = ({ file, origin }: Layer): boolean =>
     origin === 'ours' && !read.has(file) && tenantsOf(remaining, file).length === 0;
-  const folds = runs.flatMap((run) => foldOf(run, runs, { canGo, isFoldable }));
+  const found = runs.flatMap((run) => foldOf(run, runs, { canGo, isFoldable }));
+  const folds = [...found.filter(({ how }) => how === 'pull'), ...found.filter(({ how }) => how === 'push')];
   const pulled = folds.flatMap((fold) => (fold.how === 'pull' ? [fold.into.file] : []));
   return { folds, unneeded, wouldLose: [...new Set(pulled.flatMap((file) => tenantsOf(remaining, file)))] };
 }

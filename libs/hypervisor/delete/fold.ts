@@ -31,24 +31,20 @@ export interface FoldStop {
 }
 
 /**
- * Copies what the plan says between the layers, each fold only if a look does not find it done. Pulls come first:
- * they change nothing that anybody else reads, so that until the first push everything is as good as undone.
+ * Copies what the plan says between the layers, in its order, each fold only if a look does not find it done. Until the
+ * first push everything is as good as undone.
  *
  * @throws {NotNow} when somebody has a file open, or nobody knows how it went: the next run looks first
  */
 export async function foldAll(errand: Errand, plan: DeletePlan, power: Power): Promise<FoldStop | null> {
   const { folds } = plan;
-  const ordered = [
-    ...folds.filter(({ how }) => how === 'pull'),
-    ...folds.filter(({ how }) => how === 'push'),
-  ];
-  for (const [index, fold] of ordered.entries()) {
+  for (const [index, fold] of folds.entries()) {
     errand.journal.progress({ phase: 'merging', percent: Math.floor((100 * index) / folds.length) });
     const job = jobIdOf(errand.operationId, index + 1);
     const trouble = await tryFold(errand, () =>
       fold.how === 'pull' ? pull(errand, fold, { power, job }) : push(errand, fold, { plan, power, job }),
     );
-    if (trouble) return { fold, done: ordered.slice(0, index), trouble };
+    if (trouble) return { fold, done: folds.slice(0, index), trouble };
   }
   return null;
 }

@@ -50,17 +50,15 @@ function pausesOf(vm: Vm, { folds, tags }: DeletePlan, sight: Sight): Pauses {
   return { folds: new Set(folds.filter(isOpen)), buriedCount: buried.length };
 }
 
-/** Pulls come before pushes, files go last. */
+/** In the order of the plan; files go last. */
 function commandsOf({ plan: words }: Start, { folds, targets }: DeletePlan, pauses: Pauses): string[] {
   const wordsAbout = (fold: Fold, index: number): string[] => [
     words[index] ?? '',
     ...(pauses.folds.has(fold) ? [`${STOP} for the end of that`, CONT] : []),
   ];
-  const told = folds.map((fold, index) => ({ how: fold.how, words: wordsAbout(fold, index) }));
   const [removals, unlinks] = [folds.length, folds.length + targets.length];
   return [
-    ...told.filter(({ how }) => how === 'pull').flatMap((fold) => fold.words),
-    ...told.filter(({ how }) => how === 'push').flatMap((fold) => fold.words),
+    ...folds.flatMap(wordsAbout),
     ...(pauses.buriedCount > 0 ? [STOP] : []),
     ...words.slice(removals, unlinks),
     ...(pauses.buriedCount > 0 ? [CONT] : []),
