@@ -8,7 +8,15 @@ import { auditLog } from '../../apps/ledgerctl/verify/log.ts';
 import { Report } from '../../apps/ledgerctl/verify/report.ts';
 import { type Bomb, DaemonProcess } from '../crash/daemon-process.ts';
 import { type Subject, unanswered } from '../crash/machine.ts';
-import { guestReadPattern, guestWrite, type RigDisk, startQemu } from '../qemu/rig.ts';
+import {
+  DiskLocked,
+  guestReadPattern,
+  guestWrite,
+  type RigDisk,
+  type RigMachine,
+  type RigOptions,
+  startQemu,
+} from '../qemu/rig.ts';
 import { ask, type ChaosKind, endIn, prepare } from './kinds.ts';
 
 /** What the disks hold in the snapshot that is asked about, and what they hold when the request comes. */
@@ -136,15 +144,27 @@ async function startAsTold(subject: Subject, daemon: DaemonProcess): Promise<voi
   for (let waitedMs = 0; waitedMs < CONVERGED_WITHIN_MS; waitedMs += AGAIN_MS) {
     const disks = await disksTold(subject, daemon);
     if (disks.every(({ file }) => existsSync(file))) {
-      subject.qemu = await startQemu({ disks, dir: subject.directory, memoryMb: 32 });
-      return;
+      const qemu = await startUnlessLocked({ disks, dir: subject.directory, memoryMb: 32 });
+      if (qemu) {
+        subject.qemu = qemu;
+        return;
+      }
     }
     await setTimeout(AGAIN_MS);
   }
-  throw new Error('the ledger names a file that is not there');
+  throw new Error('the ledger names a file that is not there, or that stays locked');
 }
 
 const AGAIN_MS = 50;
+
+async function startUnlessLocked(options: RigOptions): Promise<RigMachine | null> {
+  try {
+    return await startQemu(options);
+  } catch (error) {
+    if (error instanceof DiskLocked) return null;
+    throw error;
+  }
+}
 
 async function disksTold(subject: Subject, daemon: DaemonProcess): Promise<RigDisk[]> {
   const { disks } = await shown(subject, daemon);

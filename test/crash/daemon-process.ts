@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { killedByCleanUp } from '../qemu/rig.ts';
 
 /** npm runs every script at the top of the checkout. */
 const built = join(process.cwd(), 'dist/test/crash/bombed-ledgerd.js');
@@ -60,11 +61,10 @@ export class DaemonProcess {
       '--monitor-root',
       directory,
     ];
-    const child = spawn(process.execPath, [built, ...wordsOf(bomb), passed, ...options], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    child.stdout?.setEncoding('utf8');
-    const first = await Promise.race([once(child.stdout ?? child, 'data'), once(child, 'exit')]);
+    const args = [built, ...wordsOf(bomb), passed, ...options];
+    const child = killedByCleanUp(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
+    child.stdout.setEncoding('utf8');
+    const first = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
     const daemon = new DaemonProcess(String(first[0]).split(' ', 1)[0] ?? '', child, passed);
     await daemon.#ready();
     return daemon;

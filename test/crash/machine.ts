@@ -1,6 +1,8 @@
 /* A registered machine on real QEMU, and whether its disks are what the ledger says. */
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import {
+  DiskLocked,
   makeDirectory,
   makeDisk,
   type RigDisk,
@@ -34,9 +36,20 @@ export async function bootSubject(disksCount: number, directory = makeDirectory(
 const boot = (dir: string, disks: readonly RigDisk[]): Promise<RigMachine> =>
   startQemu({ disks, dir, memoryMb: 32 });
 
+const REBOOTS_MAX = 50;
+const REBOOT_PAUSE_MS = 100;
+
 /** The same machine again, after a kill. */
 export async function reboot(subject: Subject): Promise<void> {
-  subject.qemu = await boot(subject.directory, subject.disks);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      subject.qemu = await boot(subject.directory, subject.disks);
+      return;
+    } catch (error) {
+      if (!(error instanceof DiskLocked) || tries === REBOOTS_MAX) throw error;
+      await setTimeout(REBOOT_PAUSE_MS);
+    }
+  }
 }
 
 export async function register(subject: Subject, daemon: DaemonProcess, name = 'm'): Promise<void> {

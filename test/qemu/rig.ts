@@ -51,7 +51,14 @@ const PRINT_ATTEMPTS_MAX = 1_000;
 const ATTEMPT_MS = 10;
 const STOP_MS = 5_000;
 
+/**
+ * Somebody else has the lock of a disk: ledgerd's `qemu-img`, that takes a snapshot off a dead machine's, for one.
+ * Who restarts a machine tries again.
+ */
+export class DiskLocked extends Error {}
+
 const machines = new Set<RigMachine>();
+const children = new Set<ChildProcess>();
 const directories = new Set<string>();
 
 /**
@@ -123,8 +130,19 @@ export async function startQemu(options: RigOptions): Promise<RigMachine> {
   return machine;
 }
 
-/** Kills every machine of this process and removes every directory: `afterAll(cleanUp)`. */
+/**
+ * Has `cleanUp` kill a process that a failing test would leave behind: one that holds our pipes keeps the test's
+ * own process from ending, and with it whoever waits for the tests.
+ */
+export function killedByCleanUp<Child extends ChildProcess>(child: Child): Child {
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
+}
+
+/** Kills every machine and process of this process and removes every directory: `afterAll(cleanUp)`. */
 export async function cleanUp(): Promise<void> {
+  for (const child of children) child.kill('SIGKILL');
   await Promise.all([...machines].map((machine) => machine.kill()));
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
   directories.clear();
@@ -227,7 +245,10 @@ function printedBy(child: ChildProcess): Printed {
 
 async function firstSession(path: string, child: ChildProcess, printed: Printed): Promise<Monitor> {
   for (let attempt = 0; attempt < START_ATTEMPTS_MAX; attempt++) {
-    if (child.exitCode !== null) throw new Error(`QEMU ended at once: ${printed.stderr}`);
+    if (child.exitCode !== null) {
+      if (/Failed to get ".*" lock/.test(printed.stderr)) throw new DiskLocked(printed.stderr);
+      throw new Error(`QEMU ended at once: ${printed.stderr}`);
+    }
     const monitor = existsSync(path) ? await openOrWait(path) : null;
     if (monitor) return monitor;
     await setTimeout(ATTEMPT_MS);
