@@ -82,7 +82,7 @@ const held = (leftovers: readonly Leftover[]): End => ({
   next: adviceFor('vm-held'),
 });
 
-export function leftoverWords({ device, file, tag, why }: Leftover): string {
+function leftoverWords({ device, file, tag, why }: Leftover): string {
   const isDamage = tag === ''; // Nobody should take the image for a file that is to be removed.
   const what = isDamage ? `to be repaired on ${device}: ${file}` : `left on ${device}: ${tag} in ${file}`;
   return why ? `${what} (${why})` : what;

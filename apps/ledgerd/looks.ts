@@ -10,7 +10,7 @@ import { Places } from './places.ts';
 export const LOOKS_AT_ONCE_MAX = 32;
 /** Those that wait for one of the places, and for how long. Whoever comes later is told to come again. */
 export const LOOKS_WAITING_MAX = 64;
-export const LOOK_WAIT_MAX_MS = 5_000;
+const LOOK_WAIT_MAX_MS = 5_000;
 
 /**
  * The same hypervisor, with a bound on how many look through it. Operations are not bounded here, and wait for no look.

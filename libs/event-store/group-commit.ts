@@ -3,10 +3,10 @@ import type { SealedEvent } from './envelope.ts';
 import { StoreTrouble, VersionConflict } from './store.ts';
 
 /** Appends that may wait for the disk; whoever comes after them is told to come back later. */
-export const APPENDS_WAITING_MAX = 10_000;
+const APPENDS_WAITING_MAX = 10_000;
 
 /** Appends in one transaction: keeps what a commit holds in memory, and the wait of the last one, bounded. */
-export const BATCH_APPENDS_MAX = 1_000;
+const BATCH_APPENDS_MAX = 1_000;
 
 /** Turns of the event loop that a commit waits while each brings more appends: they share its sync of the disk. */
 export const TURNS_PER_BATCH_MAX = 16;

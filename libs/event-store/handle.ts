@@ -11,7 +11,7 @@ import { comparePositions, type EventStore, StoreTrouble, VersionConflict } from
 export const ATTEMPTS_MAX = 5;
 
 /** Events that one command may record: they are one transaction, and held in memory together. */
-export const EVENTS_PER_COMMAND_MAX = 10_000;
+const EVENTS_PER_COMMAND_MAX = 10_000;
 
 /** Where commands become events. Nothing else appends to the store. */
 export interface Ledger<State, Command, Event extends EventShape> {

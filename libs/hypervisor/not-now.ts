@@ -1,7 +1,7 @@
 import type { FailureCode } from '#ledger';
 
 /** How often a machine that does not answer is asked again while an operation on it is open. */
-export const PROBE_AGAIN_MS = 2_000;
+const PROBE_AGAIN_MS = 2_000;
 
 /** Nothing was decided: come back after `afterMs` and look again. The operation stays open. */
 export class NotNow extends Error {

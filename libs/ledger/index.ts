@@ -39,7 +39,6 @@ export type { PlannedBackup, PlannedLayer } from './planned.ts';
 export { MalformedEvent, readRegistryEvent, readVmEvent, SCHEMA_VERSION, UnknownEvent } from './read.ts';
 export {
   FAILURE_CODES,
-  isFailureCode,
   isRetryable,
   Refusal,
   REFUSAL_CODES,

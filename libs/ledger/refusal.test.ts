@@ -1,12 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  FAILURE_CODES,
-  isFailureCode,
-  isRetryable,
-  Refusal,
-  REFUSAL_CODES,
-  type RefusalCode,
-} from './refusal.ts';
+import { FAILURE_CODES, isRetryable, Refusal, REFUSAL_CODES, type RefusalCode } from './refusal.ts';
 import {
   cancel,
   change,
@@ -94,10 +87,9 @@ describe('a code', () => {
     expect(FAILURE_CODES.filter(isRetryable)).toEqual([]);
   });
 
-  test('is one of a closed set, in which what every object has is not', () => {
-    expect([...REFUSAL_CODES, ...FAILURE_CODES].every(isFailureCode)).toBe(true);
-    expect(['constructor', '', 'VM-BUSY', 'gone'].some(isFailureCode)).toBe(false);
-    expect(new Set(REFUSAL_CODES).size).toBe(REFUSAL_CODES.length);
+  test('has a word that no other has', () => {
+    const codes = [...REFUSAL_CODES, ...FAILURE_CODES];
+    expect(new Set(codes).size).toBe(codes.length);
   });
 
   test('travels with its facts', () => {

@@ -67,11 +67,6 @@ const RETRYABLE: ReadonlySet<string> = new Set<RefusalCode>([
 /** Whether the same request may succeed later without anybody changing it. */
 export const isRetryable = (code: string): boolean => RETRYABLE.has(code);
 
-const KNOWN: ReadonlySet<string> = new Set([...REFUSAL_CODES, ...FAILURE_CODES]);
-
-/** Whether a text is one of our closed reasons. */
-export const isFailureCode = (text: string): text is FailureCode => KNOWN.has(text);
-
 /** Facts that travel with a refusal, e.g. the id of the operation that is in the way. */
 export type RefusalDetails = Readonly<Record<string, string | readonly string[]>>;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseBlocks, parseChains, parseDeleted, parseImage, parseNodes } from './blocks.ts';
+import { parseBlocks, parseChains, parseImage, parseNodes } from './blocks.ts';
 
 const snapshot = {
   id: '1',
@@ -119,10 +119,6 @@ test("what qemu-img tells of an image is read like QEMU's own words", () => {
     backingFile: null,
     backingFormat: null,
   });
-});
-
-test('a deleted snapshot is read', () => {
-  expect(parseDeleted(snapshot)).toEqual(readSnapshot);
 });
 
 test.each([

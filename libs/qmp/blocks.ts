@@ -140,10 +140,6 @@ function imageOf(image: Reply): ImageInfo {
   };
 }
 
-/** Takes the reply to `blockdev-snapshot-delete-internal-sync`: the snapshot that is no more. */
-export const parseDeleted = (reply: unknown): DiskSnapshot =>
-  snapshotOf(new Reply(reply, 'blockdev-snapshot-delete-internal-sync'));
-
 // { 'struct': 'SnapshotInfo', 'data': { 'id': 'str', 'name': 'str', 'vm-state-size': 'int', 'date-sec': 'int',
 //     'date-nsec': 'int', 'vm-clock-sec': 'int', 'vm-clock-nsec': 'int', '*icount': 'int' } }
 const snapshotOf = (snapshot: Reply): DiskSnapshot => ({

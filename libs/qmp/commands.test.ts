@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseBlockJobs, parseHumanText, parseJobs, parseMigration, parseStatus } from './commands.ts';
+import { parseHumanText, parseJobs, parseMigration, parseStatus } from './commands.ts';
 
 test('the run state is read', () => {
   expect(parseStatus({ status: 'postmigrate', singlestep: false, running: false })).toBe('postmigrate');
@@ -31,11 +31,6 @@ test.each([
   [{ ...job, status: 'lazy' }, 'query-jobs[1].status: expected one of undefined, created'],
 ])('a job such as %j is garbled, and the message says where', (second, message) => {
   expect(() => parseJobs([job, second])).toThrow(message);
-});
-
-test('block jobs are read', () => {
-  const reply = [{ device: 'bs', type: 'stream', status: 'running', len: 1, offset: 0, busy: false }];
-  expect(parseBlockJobs(reply)).toEqual([{ id: 'bs', type: 'stream', status: 'running' }]);
 });
 
 test('a machine that never migrated says so by saying nothing', () => {

@@ -5,7 +5,7 @@
 import { Reply } from './reply.ts';
 
 // { 'enum': 'RunState', 'data': [ 'debug', 'inmigrate', ... ] }
-export const RUN_STATES = [
+const RUN_STATES = [
   'debug',
   'inmigrate',
   'internal-error',
@@ -72,24 +72,6 @@ export const parseJobs = (reply: unknown): QmpJob[] =>
 const percentOf = (done: number, total: number): number =>
   total > 0 ? Math.max(0, Math.min(100, Math.floor((100 * done) / total))) : 0;
 
-export interface BlockJob {
-  /** The job's id, or the drive's when it was started without one. */
-  readonly id: string;
-  /** E.g. `stream`. */
-  readonly type: string;
-  readonly status: JobStatus;
-}
-
-// { 'command': 'query-block-jobs', 'returns': ['BlockJobInfo'] }
-// { 'struct': 'BlockJobInfo', 'data': { 'type': 'JobType', 'device': 'str', 'status': 'JobStatus', 'len': 'int',
-//     'offset': 'int', 'busy': 'bool', 'paused': 'bool', 'ready': 'bool', '*error': 'str', ... } }
-export const parseBlockJobs = (reply: unknown): BlockJob[] =>
-  new Reply(reply, 'query-block-jobs').items().map((job) => ({
-    id: job.member('device').text(),
-    type: job.member('type').text(),
-    status: job.member('status').oneOf(JOB_STATUSES),
-  }));
-
 // { 'enum': 'MigrationStatus', 'data': [ 'none', 'setup', ... ] }
 const MIGRATION_STATUSES = [
   'none',
@@ -149,7 +131,6 @@ export const parseMigrationLimits = (reply: unknown): number =>
   new Reply(reply, 'query-migrate-parameters').member('max-bandwidth').number();
 
 // { 'command': 'human-monitor-command', 'data': { 'command-line': 'str', '*cpu-index': 'int' }, 'returns': 'str' }
-export type HumanMonitorCommand = { readonly 'command-line': string };
 /** The text the command printed. What went wrong stands in it as well, after `Error: `: HMP never refuses. */
 export const parseHumanText = (reply: unknown): string => new Reply(reply, 'human-monitor-command').text();
 
@@ -178,13 +159,6 @@ export type SnapshotSave = {
   readonly devices: readonly string[];
 };
 export type SnapshotLoad = SnapshotSave;
-
-// { 'command': 'snapshot-delete', 'data': { 'job-id': 'str', 'tag': 'str', 'devices': ['str'] } }
-export type SnapshotDelete = {
-  readonly 'job-id': string;
-  readonly tag: string;
-  readonly devices: readonly string[];
-};
 
 // { 'command': 'blockdev-snapshot-delete-internal-sync', 'data': { 'device': 'str', '*id': 'str', '*name': 'str' },
 //   'returns': 'SnapshotInfo' }

@@ -22,7 +22,6 @@ export { dismissJob, jobOf } from './job.ts';
 export { classifyRefusal, type RefusalCategory } from './refusal.ts';
 export type { TranscriptEntry } from './transcript.ts';
 export {
-  parseBlockJobs,
   parseHumanText,
   parseJobs,
   parseMigration,
@@ -33,10 +32,8 @@ export {
   type BlockdevAddNull,
   type BlockdevBackup,
   type BlockdevDel,
-  type BlockJob,
   type BlockStream,
   type DeleteInternalSnapshot,
-  type HumanMonitorCommand,
   type ImageOptions,
   type JobStatus,
   type Migrate,
@@ -46,7 +43,6 @@ export {
   type RunState,
   type SetDrive,
   type SetMigrationLimits,
-  type SnapshotDelete,
   type SnapshotLoad,
   type SnapshotSave,
   type Transaction,
@@ -55,7 +51,6 @@ export {
 export {
   parseBlocks,
   parseChains,
-  parseDeleted,
   parseImage,
   parseNodes,
   type BlockDevice,

@@ -18,7 +18,7 @@ import { LINE_CHARACTERS_MAX, Lines, type Message, messageOf } from './wire.ts';
 /** A free monitor greets in a millisecond, but one whose QEMU is saving a machine's memory is silent meanwhile. */
 export const GREETING_TIMEOUT_MS = 2_000;
 /** Enough for any `query-status`, plenty for a transaction over a few disks: two take about 3 ms. */
-export const COMMAND_TIMEOUT_MS = 10_000;
+const COMMAND_TIMEOUT_MS = 10_000;
 /** More would only pile up: QEMU answers one after the other. */
 export const COMMANDS_WAITING_MAX = 1024;
 /** More is a listener that somebody forgot to close. */

@@ -4,7 +4,7 @@ import type { House } from './house.ts';
 import type { HttpHeaders } from './wire.ts';
 
 /** How long a reader waits for what was already acknowledged to somebody. */
-export const FRESH_WITHIN_MS = 1_000;
+const FRESH_WITHIN_MS = 1_000;
 
 const MIN_POSITION_HEADER = 'snapledger-min-position';
 

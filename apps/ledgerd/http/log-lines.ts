@@ -11,7 +11,7 @@ const RETRY_MS = 1_000;
  * An event as everybody sees it: the envelope with what stands outside the seal. The record is passed on byte for
  * byte, so that what is shown is what was sealed.
  */
-export const jsonOf = ({ record, position, previousHash, hash }: StoredEvent): string =>
+const jsonOf = ({ record, position, previousHash, hash }: StoredEvent): string =>
   `${record.slice(0, -1)},"position":"${position}","previousHash":"${previousHash}","hash":"${hash}"}`;
 
 const lineOf = (event: StoredEvent): string => `${jsonOf(event)}\n`;

@@ -44,7 +44,7 @@ export const jars: Decider<Jar, JarCommand, JarEvent> = {
   sizeBytes: ({ marbles }) => marbles.length * 10,
 };
 
-export function readJarEvent(type: string, schemaVersion: string, data: unknown): JarEvent {
+function readJarEvent(type: string, schemaVersion: string, data: unknown): JarEvent {
   if (schemaVersion !== '1') throw new TooNew();
   if (type === 'JarEmptied') return { type, data: {} };
   if (type !== 'MarblePut') throw new TooNew();

@@ -51,7 +51,7 @@ export async function capture(errand: Errand, start: Start, sight: Sight): Promi
 const isInDisks = ({ memory, memoryFile }: Start): boolean => memory === 'internal' && !memoryFile;
 
 /** Whether the machine is made to stand still, so that its memory is of the same instant as its disks. */
-export const standsStill = ({ memory, memoryFile, backups, wasRunning }: Start): boolean =>
+const standsStill = ({ memory, memoryFile, backups, wasRunning }: Start): boolean =>
   wasRunning && (memoryFile !== undefined || (memory !== 'none' && backups !== undefined));
 
 /**

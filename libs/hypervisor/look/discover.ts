@@ -29,7 +29,7 @@ export interface Discovered {
 }
 
 /** More than any machine has, and few enough to look into one after the other. */
-export const DISKS_MAX = 64;
+const DISKS_MAX = 64;
 
 /** Formats that qemu-img can look into. A protocol is not a format. */
 const FORMATS: ReadonlySet<string> = new Set([

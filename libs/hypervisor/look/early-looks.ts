@@ -10,7 +10,7 @@ import type { Sight } from './sight.ts';
 import type { Transcript } from '../transcript.ts';
 
 /** A machine changes. What was begun longer ago is not gone by; a commit of the log takes a few of these. */
-export const EARLY_LOOK_AGE_MAX_MS = 100;
+const EARLY_LOOK_AGE_MAX_MS = 100;
 
 /** What was said in a look, until its operation has taken it and listens for itself. */
 interface Notes {

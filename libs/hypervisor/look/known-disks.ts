@@ -9,7 +9,7 @@ export interface ForeignTag {
 }
 
 /** Images can hold 65,536 snapshots; the log remembers no more foreign ones than this. */
-export const FOREIGN_TAGS_MAX = 1_000;
+const FOREIGN_TAGS_MAX = 1_000;
 
 /** The disks of a sight as the ledger keeps them, with the defaults that were set before. */
 export const ledgerDisks = ({ disks }: Sight, known: readonly Disk[]): Disk[] =>

@@ -30,7 +30,7 @@ const EXTENSION_HEADER_BYTES = 8;
  * be relied on: of an image with snapshots, bitmaps, encryption, a data file of its own, features that we do not know,
  * or a backing file that is not named by an absolute path.
  */
-export function headerOf(bytes: Uint8Array, file: string): ImageInfo | null {
+function headerOf(bytes: Uint8Array, file: string): ImageInfo | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < FIXED_BYTES + EXTENSION_HEADER_BYTES || !isPlain(view) || !hasTables(view)) return null;
   const backing = backingIn(bytes, view);

@@ -4,7 +4,7 @@ import { GREETING_TIMEOUT_MS } from '../bounds.ts';
 import { requireMonitorPath } from './paths.ts';
 
 /** QEMU serves one client a socket: long enough that one operation's looks share a session, no longer. */
-export const IDLE_MS = 5_000;
+const IDLE_MS = 5_000;
 
 export type Sink = (entry: TranscriptEntry) => void;
 
