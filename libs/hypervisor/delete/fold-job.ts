@@ -3,7 +3,7 @@ import { COPY_JOB_TIMEOUT_MS, FLUSH_TIMEOUT_MS, LOOK_TIMEOUT_MS } from '../bound
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
-import { powerNow } from '../look/observe.ts';
+import { powerNow, powerStill } from '../look/observe.ts';
 import { isJobOf } from '../qemu/own-jobs.ts';
 import { setRunning } from '../qemu/power.ts';
 import { pass } from '../fault-points.ts';
@@ -47,7 +47,7 @@ export async function runFoldJob(
 }
 
 async function goOn(errand: Errand, before: Power): Promise<void> {
-  if (before === 'running') await setRunning(errand, await powerNow(errand), 'running');
+  if (before === 'running') await setRunning(errand, await powerStill(errand), 'running');
 }
 
 /**

@@ -3,7 +3,7 @@ import { isClosed, whileClosed } from '../load/closed-disk.ts';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import { NotNow } from '../not-now.ts';
-import { observe, powerNow } from '../look/observe.ts';
+import { observe, powerNow, powerStill } from '../look/observe.ts';
 import { isNamedByQemu } from '../look/open-images.ts';
 import { setRunning } from '../qemu/power.ts';
 import type { SeenDisk, Sight } from '../look/sight.ts';
@@ -31,7 +31,7 @@ export async function nameTops(
   const before = await powerNow(errand);
   await setRunning(errand, before, 'paused');
   for (const seen of unnamed) await nameTop(errand, start, after, { seen, index: disks.indexOf(seen) });
-  if (before === 'running') await setRunning(errand, await powerNow(errand), 'running');
+  if (before === 'running') await setRunning(errand, await powerStill(errand), 'running');
   return true;
 }
 

@@ -237,7 +237,7 @@ async function giveBack(
   const sight = await observe(errand, 'in-files');
   const leftovers = await dropTops(errand, start, sight);
   await dropPlaceholders(errand, loading, sight);
-  const power = hasStopped ? await setRunning(errand, await powerNow(errand), 'running') : 'running';
+  const power = hasStopped ? await setRunning(errand, await powerStill(errand), 'running') : 'running';
   await pass(errand.place.world, 'hypervisor.after-undo');
   if (power === 'paused')
     return held(errand, reason, `${message}; and QEMU would not let the machine run on`);

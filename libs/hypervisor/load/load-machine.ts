@@ -11,7 +11,7 @@ import type { Loading } from './load-loading.ts';
 import { reach } from '../look/look.ts';
 import { dropTops } from './load-tops.ts';
 import { NotNow } from '../not-now.ts';
-import { observe, observeTrouble, powerNow, powerStill } from '../look/observe.ts';
+import { observe, observeTrouble, powerStill } from '../look/observe.ts';
 import { isJobOf, jobIdOf } from '../qemu/own-jobs.ts';
 import { setRunning } from '../qemu/power.ts';
 import { failed, held } from '../report.ts';
@@ -135,7 +135,7 @@ async function giveBack(errand: Errand, { start }: Loading, trouble: Trouble): P
   const reason = reasonFor(trouble);
   const message = `nothing was loaded: ${trouble.words}`;
   if (!start.wasRunning) return failed(errand, { reason, message, leftovers: [] });
-  const power = await setRunning(errand, await powerNow(errand), 'running');
+  const power = await setRunning(errand, await powerStill(errand), 'running');
   if (power === 'paused')
     return held(errand, reason, `${message}; and QEMU would not let the machine run on`);
   return failed(errand, { reason, message, leftovers: [] });
