@@ -21,7 +21,7 @@ export function boundedLooks(hypervisor: Hypervisor, { clock }: Pick<World, 'clo
   let lookersCount = 0; // Those that wait, too.
 
   async function inTurn<T>(look: () => Promise<T>): Promise<T> {
-    if (lookersCount === LOOKS_AT_ONCE_MAX + LOOKS_WAITING_MAX) throw tooMany();
+    if (lookersCount === LOOKS_AT_ONCE_MAX + LOOKS_WAITING_MAX) throw new TooManyLooks();
     lookersCount += 1;
     try {
       const leave = await turn();
@@ -45,7 +45,7 @@ export function boundedLooks(hypervisor: Hypervisor, { clock }: Pick<World, 'clo
     patience.abort('over');
     if (leave) return leave;
     void place.then((late) => late()); // Its turn comes when nobody wants it any more.
-    throw tooMany();
+    throw new TooManyLooks();
   }
 
   return {
@@ -58,5 +58,9 @@ export function boundedLooks(hypervisor: Hypervisor, { clock }: Pick<World, 'clo
   };
 }
 
-const tooMany = (): Refusal =>
-  new Refusal('host-unreachable', 'too many machines are being looked at; ask again in a moment');
+/** Nobody has looked. Says nothing of the machine: whoever takes no answer for an answer must not take this for one. */
+export class TooManyLooks extends Refusal {
+  constructor() {
+    super('host-unreachable', 'too many machines are being looked at; ask again in a moment');
+  }
+}

@@ -1,4 +1,5 @@
 import { ANSWERS } from '../../apps/ledgerd/http/answer-schemas.ts';
+import { TooManyLooks } from '../../apps/ledgerd/looks.ts';
 import { type Finding, Refusal } from '#ledger';
 import { expect, test } from 'vitest';
 import { ledgerd, snapshotOn, vmOn } from './ledgerd.ts';
@@ -189,6 +190,18 @@ test('a release of a machine that cannot be looked at is taken at its word', asy
   const again = await daemon.ask('POST', `/v1/vms/${vmId}/release`, { note: 'it is scrap' }, key);
   expect(again.headers.get('idempotency-replayed')).toBe('true');
   expect((await daemon.ask('DELETE', `/v1/vms/${vmId}`)).status).toBe(204);
+});
+
+test('a release is taken at its word of no machine that could be looked at in a moment', async () => {
+  const daemon = await ledgerd();
+  const { ask, machines } = daemon;
+  const vmId = await vmOn(daemon);
+  machines.found.findings = [wrong];
+  await ask('POST', `/v1/vms/${vmId}/reconcile`);
+  machines.found.refusal = new TooManyLooks();
+  const answer = await ask('POST', `/v1/vms/${vmId}/release`, { note: 'it is scrap' });
+  expect(answer).toMatchObject({ status: 503, body: { reason: 'host-unreachable', retryable: true } });
+  expect((await ask('GET', `/v1/vms/${vmId}`)).body['conditions']).toHaveLength(1);
 });
 
 test('a load that ends well lifts the wrong chain, without another look', async () => {

@@ -1,6 +1,7 @@
 import type { Asked, Handled } from '#event-store';
 import { Refusal, type VmEvent, wrongChainIn } from '#ledger';
 import { streamOf } from '../ledger.ts';
+import { TooManyLooks } from '../looks.ts';
 import { unconditional, withoutKey } from './asked.ts';
 import { ask } from './commands.ts';
 import type { House } from './house.ts';
@@ -26,13 +27,13 @@ export async function released(
   return ask(house, vmId, command, isSeen ? unconditional(asked) : asked);
 }
 
-/** Whether it could be done. */
+/** Whether the machine can be looked at. */
 async function look({ worker }: House, vmId: string, asked: Asked): Promise<boolean> {
   try {
     await worker.reconcile(vmId, withoutKey(asked));
     return true;
   } catch (error) {
-    if (!(error instanceof Refusal) || error.code === 'vm-busy') throw error;
+    if (!(error instanceof Refusal) || error instanceof TooManyLooks || error.code === 'vm-busy') throw error;
     return false;
   }
 }
