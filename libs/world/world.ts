@@ -62,6 +62,11 @@ export interface Files {
   append(path: string, text: string): Promise<void>;
   /** Creates an empty file; false when something bears the name already, be it a link that leads nowhere. */
   makeNew(path: string): Promise<boolean>;
+  /**
+   * Makes these bytes all that a file holds, creating it when needed; on disk for good when it resolves, but for its
+   * name. Whoever dies meanwhile leaves a beginning of them.
+   */
+  fill(path: string, bytes: Uint8Array): Promise<void>;
   /** Creates the directory and those above it. */
   makeDirectory(path: string): Promise<void>;
   /** The same, and nobody but this user can enter it. */

@@ -119,6 +119,7 @@ export class FakeHost {
         this.texts.set(path, (this.texts.get(path) ?? '') + text);
       },
       makeNew: async () => true,
+      fill: async () => undefined,
       makeDirectory: async () => undefined,
       makePrivateDirectory: async () => undefined,
       rename: async () => undefined,

@@ -1,4 +1,4 @@
-import { ConnectTrouble, type Finished, type RunOptions } from '#world';
+import { ConnectTrouble, FileTrouble, type Finished, type RunOptions } from '#world';
 import type { Chance } from './chance.ts';
 import type { Fate } from './faults.ts';
 import type { SavedMemory } from './qemu/content.ts';
@@ -11,6 +11,8 @@ import { Task, type Surroundings, type Work } from './qemu/work.ts';
 import type { Scheduler } from './scheduler.ts';
 import { FileTree } from './simulated-files.ts';
 import { type Socket, socketPair } from './socket.ts';
+import { Violation } from './violation.ts';
+import { writtenImage } from './qemu/written-image.ts';
 
 /** 2026-11-21T11:30:00Z: where every simulated calendar begins. */
 const EPOCH_MS = 1_795_260_600_000;
@@ -80,6 +82,16 @@ export class SimulatedHost implements Surroundings {
     this.files.isFull = true;
     this.scheduler.note('the disk is full');
     this.scheduler.after(ms, 'the disk has space again', () => (this.files.isFull = false));
+  }
+
+  /** An image that ledgerd itself writes. Of one that it wrote only the beginning of there is nothing else to tell. */
+  fill(path: string, bytes: Uint8Array): void {
+    const user = this.files.image(path);
+    if (user?.writer || user?.readers.size)
+      throw new Violation('what is open is not wiped', `${path} is filled anew`);
+    if (this.files.isFull || this.faults.happens('create-no-space'))
+      throw new FileTrouble('ENOSPC', path, `ENOSPC: no space left on device, write '${path}'`);
+    this.files.putImage(writtenImage(path, bytes));
   }
 
   /** A directory with the images of one guest. */

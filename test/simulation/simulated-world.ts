@@ -9,6 +9,8 @@ import { Violation } from './violation.ts';
 
 /** Of a file system whose writes go to memory first. */
 const FILE_MS = 0.05;
+/** Of one that waits for the disk. */
+const FILL_MS = 1;
 const TURN_MS = 0.01;
 const CONNECT_MS = 0.1;
 const DISK_FREE_BYTES = 100 * 1024 ** 3;
@@ -134,6 +136,7 @@ export class SimulatedProcess {
           files.make(path, 'file');
           return isNew;
         }),
+      fill: (path, bytes) => this.#later(FILL_MS, `fill ${path}`, () => this.#host.fill(path, bytes)),
       makeDirectory: (path) => io(`mkdir ${path}`, () => files.makeDirectory(path)),
       makePrivateDirectory: (path) => io(`mkdir ${path}`, () => files.makeDirectory(path)),
       rename: (from, to) => io(`rename ${from}`, () => files.rename(from, to)),

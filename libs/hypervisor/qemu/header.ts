@@ -7,23 +7,23 @@ import type { ImageAt } from './image.ts';
 /** Where QEMU puts what an image of its own making says of itself. One that says more is qemu-img's to read. */
 const HEADER_BYTES_MAX = 4_096;
 
-const MAGIC = 0x51_46_49_fb; // "QFI" and 0xfb.
-const VERSION = 3;
+export const MAGIC = 0x51_46_49_fb; // "QFI" and 0xfb.
+export const VERSION = 3;
 /** Up to `header_length`, which every image of this version has; the way of compression follows it. */
 const FIXED_BYTES = 104;
 const CLUSTER_BITS = { min: 9, max: 21 } as const;
 const REFCOUNT_ORDER_MAX = 6;
-const NAME_BYTES_MAX = 1_023;
-const ENTRY_BYTES = 8;
+export const NAME_BYTES_MAX = 1_023;
+export const ENTRY_BYTES = 8;
 /** QEMU counts in these, and leaves out what is left over. */
-const SECTOR_BYTES = 512;
+export const SECTOR_BYTES = 512;
 /** Larger tables QEMU does not open. */
-const L1_BYTES_MAX = 32 * 1024 * 1024;
+export const L1_BYTES_MAX = 32 * 1024 * 1024;
 const REFCOUNT_TABLE_BYTES_MAX = 8 * 1024 * 1024;
-const FORMAT_BYTES_MAX = 15;
+export const FORMAT_BYTES_MAX = 15;
 
-const EXTENSION = { end: 0, backingFormat: 0xe2_79_2a_ca, featureNames: 0x68_03_f8_57 } as const;
-const EXTENSION_HEADER_BYTES = 8;
+export const EXTENSION = { end: 0, backingFormat: 0xe2_79_2a_ca, featureNames: 0x68_03_f8_57 } as const;
+export const EXTENSION_HEADER_BYTES = 8;
 
 /**
  * What a header says, in the words of `qemu-img info`; null when it says less than everything, or nothing that could

@@ -3,6 +3,7 @@ import { classifyRefusal, type ImageInfo, parseImage } from '#qmp';
 import type { Finished, World } from '#world';
 import { pass } from '../fault-points.ts';
 import { NotNow } from '../not-now.ts';
+import { blankImage } from './blank-image.ts';
 import { readHeader } from './header.ts';
 import type { ImageAt, ImageHealth } from './image.ts';
 import { dataBytesIn, EMPTY_MAP_CHARACTERS_MAX, type Extent, isEmptyMap } from './image-map.ts';
@@ -110,8 +111,18 @@ export class Images {
     return this.#change(at, ['snapshot', '-q', '-d', tag]);
   }
 
-  /** A new empty image, standing on `backing` when one is given. Wipes what lies there. Throws as `capture` does. */
-  create({ file, format }: ImageAt, sizeBytes: number, backing: ImageAt | null): Promise<void> {
+  /**
+   * A new empty image, standing on `backing` when one is given. Wipes what lies there. On disk when it resolves, but for
+   * its name. Where we know what qemu-img would write it is written here, as `info` reads. Throws as `capture` does, and
+   * `FileTrouble`.
+   */
+  async create({ file, format }: ImageAt, sizeBytes: number, backing: ImageAt | null): Promise<void> {
+    const blank = format === 'qcow2' ? blankImage(sizeBytes, backing) : null;
+    if (blank) {
+      await pass(this.#world, 'hypervisor.before-image');
+      await this.#world.files.fill(file, blank);
+      return pass(this.#world, 'hypervisor.after-image');
+    }
     const below = backing ? ['-b', backing.file, '-F', backing.format] : [];
     return this.#do(['create', '-q', '-f', format, ...below, file, String(sizeBytes)], CHANGE_TIMEOUT_MS);
   }

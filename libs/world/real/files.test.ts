@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -44,4 +44,15 @@ test('of a file its start can be read, and of what is no file nothing, without w
   for (const none of [pipe, directory, join(directory, 'none'), join(file, 'below')]) {
     expect(await realFiles.start(none, 3)).toBeNull();
   }
+});
+
+test('what a file is filled with is all that it holds', async () => {
+  const file = join(directory, 'file');
+  writeFileSync(file, 'something longer');
+  for (const path of [file, join(directory, 'new')]) {
+    await realFiles.fill(path, Buffer.from('bytes'));
+    expect(readFileSync(path, 'utf8')).toBe('bytes');
+  }
+  const nowhere = join(directory, 'none', 'file');
+  await expect(realFiles.fill(nowhere, Buffer.from('x'))).rejects.toMatchObject({ code: 'ENOENT' });
 });

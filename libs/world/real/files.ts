@@ -22,6 +22,7 @@ export const realFiles: Files = {
   start: (path, bytesMax) => orWhenMissing(path, null, () => startOf(path, bytesMax)),
   append: (path, text) => told(path, async () => appendFileSync(path, text)), // Three waits for a thread cost more.
   makeNew: (path) => told(path, () => makeNew(path)),
+  fill: (path, bytes) => told(path, () => fill(path, bytes)),
   makeDirectory: (path) => told(path, () => makeDirectory(path)),
   makePrivateDirectory: (path) =>
     told(path, async () => {
@@ -72,6 +73,16 @@ async function makeNew(path: string): Promise<boolean> {
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false;
     throw error;
+  }
+}
+
+async function fill(path: string, bytes: Uint8Array): Promise<void> {
+  const opened = await open(path, 'w');
+  try {
+    await opened.writeFile(bytes);
+    await opened.datasync();
+  } finally {
+    await opened.close();
   }
 }
 
