@@ -48,36 +48,7 @@ export class Disks {
 
   /** A capture that is complete: what it must hold for ever. */
   checkCaptured(known: Known, memory: Memory, open: Open): Pick<Known, 'disks' | 'memory'> {
-    if (open.kind !== 'create' || !this.hasDiverged(open))
-      return new Capture(this.#vm, this.#found, open).check(known, memory);
-    const { file } = memory;
-    const lost = file === undefined ? null : { file, isStream: false, serial: null };
-    return { disks: known.disks, memory: lost };
-  }
-
-  /**
-   * The machine was started in the middle of a capture, from what lies below the new overlays, as the ledger still said,
-   * and died again before anybody saw it: the times of the files tell, unless the clock was put back and forth.
-   */
-  hasDiverged({ started, atMs }: Pick<Open, 'started' | 'atMs'>): boolean {
-    const { overlays = [], vmState } = started ?? {};
-    if (overlays.length === 0 || vmState === 'shutoff' || this.#vm.lastTouchedMs < atMs) return false;
-    const { files } = this.#vm.host;
-    const timeOf = (file: string): number => files.stat(file)?.modifiedAt ?? Number.NaN;
-    const wasWritten = overlays.some(({ backing }) => {
-      const below = files.image(backing ?? '');
-      return below?.frozen === null && below.frozenOnceMs >= atMs;
-    });
-    const goneOn = overlays.filter(({ file }) => files.image(file)?.isEmpty === false);
-    const wentOnAt = Math.min(...goneOn.map(({ file }) => timeOf(file)));
-    const isTold = overlays.some(({ backing, backingModifiedAt: beganAt = 0 }) => {
-      const at = timeOf(backing ?? '');
-      return at < beganAt || (at > wentOnAt && wentOnAt >= beganAt);
-    });
-    if (!wasWritten || isTold) return false;
-    for (const device of this.#layers.devices) this.#vm.guest.forgiven.add(device);
-    this.limits.divergedCount += 1;
-    return true;
+    return new Capture(this.#vm, this.#found, open).check(known, memory);
   }
 
   /** What was forgiven is over: whatever is there now counts. */

@@ -49,8 +49,6 @@ export class Image {
   readonly content: number[];
   /** What it held when another one was put on top of it, and when that was; null while it is written. */
   frozen: { readonly instant: number; readonly truth: Content } | null = null;
-  /** When it was frozen last, in simulated ms; -1: never. */
-  frozenOnceMs = -1;
   /** Serial of the snapshot that the active content goes back to; 0 before the first revert. */
   origin = 0;
   snapshots: SnapshotEntry[] = [];
