@@ -9,6 +9,8 @@ export const PlannedLayer = Layer.omit({ origin: true }).extend({
   /** A new empty file, one that the caller made, or a copy of `source` that a snapshot inside is loaded from. */
   by: z.enum(['create', 'existing', 'copy']),
   source: z.string().optional(),
+  /** When what it stands on had been written last, in ms since 1970, when the operation began. */
+  backingModifiedAt: z.number().optional(),
 });
 export type PlannedLayer = z.infer<typeof PlannedLayer>;
 

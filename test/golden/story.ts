@@ -129,7 +129,11 @@ async function frozen(tell: Teller): Promise<void> {
   const wish = { diskOnly: true, quiesce: 'require', limits: LIMITS } as const;
   await tell.ask(WEB, { type: 'CreateSnapshot', snapshotId, operationId, ...wish });
   const quiesce = { asked: 'require', agent: '/run/qemu/web-1.qga' } as const;
-  const start = { ...started(4, snapshotId), overlays: [overlay(4, scratch(2))], quiesce };
+  const start = {
+    ...started(4, snapshotId),
+    overlays: [{ ...overlay(4, scratch(2)), backingModifiedAt: 1_795_340_000_000 }],
+    quiesce,
+  };
   await tell.report(WEB, { type: 'StartOperation', start });
   const created = {
     ...({ operationId, vmState: 'running', memory: { mode: 'none' }, consistency: 'filesystem' } as const),

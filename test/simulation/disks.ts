@@ -48,26 +48,7 @@ export class Disks {
 
   /** A capture that is complete: what it must hold for ever. */
   checkCaptured(known: Known, memory: Memory, open: Open): Pick<Known, 'disks' | 'memory'> {
-    if (open.kind !== 'create' || !this.hasDiverged(open))
-      return new Capture(this.#vm, this.#found, open).check(known, memory);
-    const { file } = memory;
-    const lost = file === undefined ? null : { file, isStream: false, serial: null };
-    return { disks: known.disks, memory: lost };
-  }
-
-  /**
-   * The machine was started in the middle of a capture, from what lies below the new overlays, as the ledger still said.
-   * If it dies again before anybody sees it nothing tells that the lower layer was written since.
-   */
-  hasDiverged({ started, atMs }: Pick<Open, 'started' | 'atMs'>): boolean {
-    const { overlays = [], vmState } = started ?? {};
-    if (overlays.length === 0 || this.#vm.lastTouchedMs < atMs) return false;
-    const { files } = this.#vm.host;
-    const wasWritten = overlays.some(({ backing }) => files.image(backing ?? '')?.frozen === null);
-    for (const device of this.#layers.devices) this.#vm.guest.forgiven.add(device);
-    if (vmState !== 'shutoff' && !wasWritten) return false;
-    this.limits.divergedCount += 1;
-    return true;
+    return new Capture(this.#vm, this.#found, open).check(known, memory);
   }
 
   /** What was forgiven is over: whatever is there now counts. */

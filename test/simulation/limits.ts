@@ -16,8 +16,6 @@ export class Limits {
   readonly layerCopies = new Set<string>();
   /** Names that were to be given to copies: whoever dies after it took one leaves a file of nothing, as anybody may. */
   readonly named = new Set<string>();
-  /** Captures of which nobody can tell that they are none. */
-  divergedCount = 0;
   /** Whether somebody was told that the guest may still be frozen. */
   isFrozenKnown = false;
 
@@ -45,7 +43,6 @@ export class Limits {
       'a pin was saved or removed in part, and nobody says so': [...this.faded].filter((tag) =>
         there.has(tag),
       ).length,
-      'a machine was started from below an overlay in use, and died unseen': this.divergedCount,
     };
     return new Map(Object.entries(all).filter(([, times]) => times > 0));
   }

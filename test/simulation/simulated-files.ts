@@ -5,6 +5,10 @@ import type { Image } from './qemu/image.ts';
 interface Node {
   readonly kind: FileKind;
   readonly inode: number;
+  /** When its content was written last, in ms since 1970, as the clock of the host said. */
+  modifiedMs: number;
+  /** When that or its name changed last. */
+  changedMs: number;
   text: string;
   /** Absent: no image, not even an empty one. */
   image?: Image;
@@ -12,6 +16,8 @@ interface Node {
   memory?: SavedMemory;
 }
 
+/** Linux stamps files with the time of the last tick of its clock, 250 of which make a second. */
+const TICK_MS = 4;
 /** What an image of no content takes up. */
 const IMAGE_BYTES = 196_624;
 
@@ -22,17 +28,41 @@ export class FileTree {
   onImage: (image: Image) => void = () => undefined;
   readonly #nodes = new Map<string, Node>();
   readonly #unlinkers = new Map<string, (path: string) => void>();
+  readonly #wallMs: () => number;
   #inodes = 0;
 
+  /** `wallMs`: what the clock of the host says. */
+  constructor(wallMs: () => number) {
+    this.#wallMs = wallMs;
+  }
+
   make(path: string, kind: FileKind): void {
-    if (!this.#nodes.has(path)) this.#nodes.set(path, { kind, text: '', inode: (this.#inodes += 1) });
+    if (!this.#nodes.has(path)) this.#add(path, kind);
+  }
+
+  #add(path: string, kind: FileKind): Node {
+    this.#inodes += 1;
+    const node: Node = { kind, text: '', inode: this.#inodes, modifiedMs: 0, changedMs: 0 };
+    this.#nodes.set(path, node);
+    this.#touch(node);
+    return node;
+  }
+
+  #touch(node: Node): void {
+    node.modifiedMs = this.#tick();
+    node.changedMs = node.modifiedMs;
+  }
+
+  #tick(): number {
+    return Math.floor(this.#wallMs() / TICK_MS) * TICK_MS;
   }
 
   /** Whatever lies there is an image from now on. */
   putImage(image: Image): void {
-    this.make(image.path, 'file');
-    const node = this.#nodes.get(image.path);
-    if (node) node.image = image;
+    const node = this.#nodes.get(image.path) ?? this.#add(image.path, 'file');
+    node.image = image;
+    image.onWritten = () => this.#touch(node);
+    this.#touch(node);
     this.onImage(image);
   }
 
@@ -57,21 +87,18 @@ export class FileTree {
   stat(path: string): FileStat | null {
     const node = this.#nodes.get(path);
     if (!node) return null;
-    const { kind, inode, text, image } = node;
+    const { kind, inode, text, image, modifiedMs, changedMs } = node;
     const sizeBytes = image ? IMAGE_BYTES : text.length;
-    // It may change at any time.
-    return {
-      ...{ kind, sizeBytes, identity: `1:${inode}`, modifiedAt: 0 },
-      changedAt: Number.POSITIVE_INFINITY,
-    };
+    return { kind, sizeBytes, identity: `1:${inode}`, modifiedAt: modifiedMs, changedAt: changedMs };
   }
 
   append(path: string, text: string): void {
     if (this.isFull)
       throw new FileTrouble('ENOSPC', path, `ENOSPC: no space left on device, write '${path}'`);
-    this.make(path, 'file');
-    const node = this.#nodes.get(path);
-    if (node) node.text += text;
+    const node = this.#nodes.get(path) ?? this.#add(path, 'file');
+    if (text === '') return;
+    node.text += text;
+    this.#touch(node);
   }
 
   makeDirectory(path: string): void {
@@ -90,6 +117,7 @@ export class FileTree {
     if (!node) throw new FileTrouble('ENOENT', from, `ENOENT: no such file or directory, rename '${from}'`);
     this.#nodes.delete(from);
     this.#nodes.set(to, node);
+    node.changedMs = this.#tick();
   }
 
   text(path: string): string {

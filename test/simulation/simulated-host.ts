@@ -38,7 +38,7 @@ export class SimulatedHost implements Surroundings {
   readonly scheduler: Scheduler;
   readonly chance: Chance;
   readonly faults: Fate;
-  readonly files = new FileTree();
+  readonly files = new FileTree(() => this.wallMs());
   readonly shelf: Shelf;
   /** Who listens at which path. A path that exists as a file and not here is a dead process's socket. */
   readonly listeners = new Map<string, Listener>();

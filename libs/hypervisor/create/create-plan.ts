@@ -50,9 +50,18 @@ export async function planOverlays(
       ...(await placeFor(errand, wish, disk, { snapshotId, index })),
     };
     const node = nodeNameOf(snapshotId, index + 1);
-    planned.push({ device: disk.device, ...at, backing: disk.file, node });
+    const backing = { backing: disk.file, ...(await modifiedBefore(errand, disk.file)) };
+    planned.push({ device: disk.device, ...at, ...backing, node });
   }
   return planned;
+}
+
+async function modifiedBefore(
+  { place }: Errand,
+  file: string,
+): Promise<Pick<PlannedLayer, 'backingModifiedAt'>> {
+  const found = await place.world.files.stat(file);
+  return found?.kind === 'file' ? { backingModifiedAt: found.modifiedAt } : {};
 }
 
 async function placeFor(

@@ -130,7 +130,9 @@ async function act(errand: Errand, start: Start, sight: Sight): Promise<Report> 
   const seen = trouble ? null : (result ?? (await glance(errand, sight)));
   if (seen) {
     const found = await findCapture(errand, start, seen);
-    if (found.isWhole) return reportCreated(errand, start, found);
+    const isAsItWas =
+      seen.power !== 'off' || !(await whyRewritten(errand, start, await timesOf(errand, start)));
+    if (found.isWhole && isAsItWas) return reportCreated(errand, start, found);
   }
   errand.memory.troubles.set(errand.operationId, trouble ?? LIE); // The look may have to be put off.
   return conclude(errand, start, await lookAfter(errand, start), trouble ?? LIE);
@@ -162,13 +164,11 @@ async function conclude(
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);
-  if (found.isWhole) {
-    const why = sight.power === 'off' ? await whyRewritten(errand, start, times) : null;
-    // The overlays are left to whoever can tell which data is to be kept, and nothing of them goes down.
-    return why
-      ? undo(errand, start, { sight, found: { ...found, tops: [] } }, why)
-      : whole(errand, start, found, sight);
-  }
+  const hasTops = sight.power === 'off' && found.tops.length > 0;
+  const why = hasTops ? await whyRewritten(errand, start, times) : null;
+  // The overlays are left to whoever can tell which data is to be kept, and nothing of them goes down.
+  if (why) return undo(errand, start, { sight, found: { ...found, tops: [] } }, why);
+  if (found.isWhole) return whole(errand, start, found, sight);
   const isThere = found.isTaken && sight.power !== 'off';
   return undo(errand, start, { sight, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
 }

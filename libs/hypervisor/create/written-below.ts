@@ -7,7 +7,7 @@ import { contentOf } from './evidence.ts';
 /*
  * Until a create is reported the ledger names what lies below its overlays, and whoever starts the machine by that
  * writes into what the snapshot should hold. Only the files' times tell: nothing below was written after the capture,
- * and nothing in an overlay before it.
+ * and nothing in an overlay before it. What was captured of a machine that was off nobody has written since it began.
  */
 
 /** When files were written last, in ms since 1970. */
@@ -24,18 +24,37 @@ export async function timesOf({ place }: Errand, { overlays = [] }: Start): Prom
 }
 
 /** Why what lies below the overlays is not what was captured; null when nothing says so. */
-export async function whyRewritten(
-  errand: Errand,
-  { overlays = [], vmState }: Start,
-  times: Times,
-): Promise<Trouble | null> {
-  if (vmState === 'shutoff') return null; // What is in an overlay was so before.
+export async function whyRewritten(errand: Errand, start: Start, times: Times): Promise<Trouble | null> {
+  const { overlays = [], vmState } = start;
+  const isOff = vmState === 'shutoff';
+  const wentOnAt = isOff ? 0 : await firstEnd(errand, overlays, times);
+  const below = overlays.find(({ backing, backingModifiedAt: beganAt }) => {
+    const at = times.get(backing ?? '');
+    if (at === undefined) return false;
+    return isOff ? beganAt !== undefined && at !== beganAt : isLater(at, { beganAt, wentOnAt });
+  });
+  if (!below) return null;
+  const since = isOff ? 'the capture had begun' : 'the machine had gone on in overlays of it';
+  const words = `${below.backing ?? ''} was written after ${since}: somebody has started the machine without them`;
+  return { kind: 'refused', category: 'unknown', reason: 'snapshot-damaged', words };
+}
+
+/** When the first overlay of those that the machine has written into was written last. */
+async function firstEnd(errand: Errand, overlays: readonly PlannedLayer[], times: Times): Promise<number> {
   const written: PlannedLayer[] = [];
   for (const overlay of overlays.filter(({ by }) => by === 'create'))
     if ((await contentOf(errand, overlay)) === 'data') written.push(overlay);
-  const captured = Math.min(...written.flatMap(({ file }) => times.get(file) ?? []));
-  const below = overlays.find(({ backing }) => (times.get(backing ?? '') ?? 0) > captured);
-  if (!below) return null;
-  const words = `${below.backing ?? ''} was written after the machine had gone on in overlays of it: somebody has started the machine without them`;
-  return { kind: 'refused', category: 'unknown', reason: 'snapshot-damaged', words };
+  return Math.min(...written.flatMap(({ file }) => times.get(file) ?? []));
+}
+
+/**
+ * Whether a layer was written after the machine had gone on above it. Of a clock that was put back meanwhile the time
+ * tells at which it had been written before: by then only what was written since is earlier.
+ */
+function isLater(
+  at: number,
+  { beganAt, wentOnAt }: { readonly beganAt: number | undefined; readonly wentOnAt: number },
+): boolean {
+  if (beganAt === undefined) return at > wentOnAt;
+  return at < beganAt || (at > wentOnAt && wentOnAt >= beganAt);
 }

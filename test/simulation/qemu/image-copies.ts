@@ -108,7 +108,7 @@ function* copyUp(
     const isThere = image.content[block] !== HOLE || was === is;
     if (isThere) continue;
     if (isOutOfSpace(surroundings)) return failed(`error while writing to the image: ${NO_SPACE}`);
-    image.content[block] = was;
+    image.put(block, was);
   }
   return null;
 }
@@ -158,7 +158,7 @@ export function* convert(invocation: Invocation): Work<Finished> {
       yield* pause(surroundings.chance, COPY_MS, `converts block ${block}`);
       if (isOutOfSpace(surroundings)) return failed(`error while writing at byte 0: ${NO_SPACE}`);
       const value = shelf.read(source)[block] ?? 0;
-      if (!backing || value !== below[block]) target.content[block] = value;
+      if (!backing || value !== below[block]) target.put(block, value);
     }
     return ok();
   });

@@ -47,15 +47,11 @@ export class Image {
   readonly virtualSizeBytes: number;
   /** What the file itself holds. */
   readonly content: number[];
-  backing: Backing | null;
   /** What it held when another one was put on top of it, and when that was; null while it is written. */
   frozen: { readonly instant: number; readonly truth: Content } | null = null;
-  /** When it was frozen last, in simulated ms; -1: never. */
-  frozenOnceMs = -1;
   /** Serial of the snapshot that the active content goes back to; 0 before the first revert. */
   origin = 0;
   snapshots: SnapshotEntry[] = [];
-  health: Health = 'clean';
   /** Who has it open for writing; null when nobody. */
   writer: string | null = null;
   /** Who has it open for reading and wants it to stand still. */
@@ -63,6 +59,10 @@ export class Image {
   /** Blocks that a job has copied here, and that are lost when QEMU is killed before the next flush. */
   readonly unflushed = new Set<number>();
   watcher: Watcher = () => undefined;
+  /** Is told whenever the file is written. */
+  onWritten: () => void = () => undefined;
+  #backing: Backing | null;
+  #health: Health = 'clean';
 
   constructor(
     path: string,
@@ -75,8 +75,26 @@ export class Image {
     this.path = path;
     this.format = format;
     this.virtualSizeBytes = virtualSizeBytes;
-    this.backing = backing;
+    this.#backing = backing;
     this.content = format === 'raw' ? blank() : nothing();
+  }
+
+  get backing(): Backing | null {
+    return this.#backing;
+  }
+
+  set backing(backing: Backing | null) {
+    this.#backing = backing;
+    this.onWritten();
+  }
+
+  get health(): Health {
+    return this.#health;
+  }
+
+  set health(health: Health) {
+    if (health !== this.#health) this.onWritten();
+    this.#health = health;
   }
 
   get canSnapshot(): boolean {
@@ -102,11 +120,13 @@ export class Image {
   remove(entry: SnapshotEntry): void {
     this.watcher('remove', entry, this);
     this.snapshots = this.snapshots.filter((other) => other !== entry);
+    this.onWritten();
   }
 
   add(entry: SnapshotEntry): void {
     this.watcher('add', entry, this);
     this.snapshots.push(entry);
+    this.onWritten();
   }
 
   /** Makes the snapshot's content the active one. */
@@ -121,7 +141,7 @@ export class Image {
   /** The guest writes: a torn image then writes over the snapshot it was being reverted to. */
   write(block: number, value: number): void {
     this.frozen = null;
-    this.content[block] = value;
+    this.put(block, value);
     this.unflushed.delete(block);
     if (this.health !== 'torn') return;
     for (const entry of this.snapshots) if (entry.serial === this.origin) entry.isDamaged = true;
@@ -130,8 +150,14 @@ export class Image {
   /** A job writes: it is on disk with the next flush. */
   copyIn(block: number, value: number): void {
     this.frozen = null;
-    this.content[block] = value;
+    this.put(block, value);
     this.unflushed.add(block);
+  }
+
+  /** Whoever has no guest to care for writes. */
+  put(block: number, value: number): void {
+    this.content[block] = value;
+    this.onWritten();
   }
 
   flush(): void {
@@ -146,6 +172,7 @@ export class Image {
 
   fill(content: Content): void {
     for (const [block, value] of content.entries()) this.content[block] = value;
+    this.onWritten();
   }
 }
 

@@ -24,7 +24,6 @@ export function* putOverlay(machine: Machine, name: string, overlayName: string)
   const before = node.image?.frozen ?? null;
   if (node.image) {
     node.image.frozen = { instant: guest.instant, truth: graph.read(node) };
-    node.image.frozenOnceMs = surroundings.scheduler.nowMs;
   }
   overlay.backing = node;
   node.isReadOnly = true;
