@@ -63,6 +63,18 @@ test('what is said leaves in its order, between its points, whoever waits for no
   ]);
 });
 
+test('what is said in one breath has all its points', async () => {
+  const { seen, world } = witnessed();
+  (await world.connect('/m')).write('{"execute": "stop"}\n{"execute": "cont"}\n');
+  await rest();
+  expect(seen.filter((line) => line.startsWith('say'))).toEqual([
+    'say.before-stop',
+    'say.before-cont',
+    'say.after-cont',
+    'say.after-stop',
+  ]);
+});
+
 test('a point that throws before a touch keeps it from being done, and is its error', async () => {
   const { seen, world } = witnessed(async (point) => {
     if (point === 'files.before-unlink') throw new Error('no');

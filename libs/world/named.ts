@@ -95,11 +95,10 @@ class NamedConnection implements Connection {
   }
 
   write(data: string | Uint8Array): void {
-    const [touch] = typeof data === 'string' ? saidTouches(data) : [];
+    const touches = typeof data === 'string' ? saidTouches(data) : [];
     const send = async (): Promise<void> => this.#connection.write(data);
-    this.#said = this.#said
-      .then(() => (touch === undefined ? send() : this.#beside(touch, send)))
-      .catch(() => this.#connection.close());
+    const say = touches.reduceRight((said, touch) => () => this.#beside(touch, said), send);
+    this.#said = this.#said.then(say).catch(() => this.#connection.close());
   }
 
   onText(listener: (text: string) => void): void {
