@@ -3,6 +3,16 @@
  */
 const doors = '^libs/[^/]+/index\\.ts$';
 
+/** Those that touch the machine on behalf of all others, and what tests and stories of a room do for themselves. */
+const ADAPTERS = [
+  '^libs/world/real/',
+  '^libs/event-store/sqlite/',
+  '^apps/[^/]+/main\\.ts$',
+  '^apps/ledgerctl/real-http\\.ts$',
+  '\\.test\\.ts$',
+  '^libs/.+/story/',
+];
+
 /** A room and the rooms it may enter. Nothing else of ours. */
 const map = {
   world: [],
@@ -64,6 +74,29 @@ export default {
       severity: 'error',
       from: { path: '^libs/ledger/', pathNot: '\\.test\\.ts$' },
       to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'the-machine-is-touched-through-world',
+      comment:
+        'The linter says so of what is imported at the top of a file; this also of import() and require().',
+      severity: 'error',
+      from: { path: '^(apps|libs)/', pathNot: ADAPTERS },
+      to: {
+        dependencyTypes: ['core'],
+        dependencyTypesNot: ['type-only'],
+        pathNot: '^(node:)?(buffer|crypto|path|path/posix|sqlite|stream|stream/promises|url|util|v8)$',
+      },
+    },
+    {
+      name: 'the-machine-has-no-other-door',
+      comment: 'A package that opens sockets or files by itself. Those of Nest live in http.',
+      severity: 'error',
+      from: { path: '^(apps|libs)/', pathNot: '\\.test\\.ts$|^libs/.+/story/|^apps/ledgerd/http/' },
+      to: {
+        path: 'node_modules/',
+        dependencyTypesNot: ['type-only'],
+        pathNot: 'node_modules/(class-transformer|class-validator|commander|pino|prom-client|rxjs|uuid|zod)/',
+      },
     },
     {
       name: 'nest-lives-in-http',

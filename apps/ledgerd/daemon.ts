@@ -177,10 +177,7 @@ async function openWorker({ log, ...parts }: WorkerParts, closers: Closers): Pro
     },
   });
   let isReady = false;
-  worker.ready.then(
-    () => (isReady = true),
-    (error: unknown) => log.error({ err: error }, 'the worker could not start'),
-  );
+  void worker.ready.then(() => (isReady = true));
   closers.add('the hypervisor', () => parts.hypervisor.close());
   closers.add('the worker', () => worker.stop(), WORKER_CLOSE_WITHIN_MS);
   return {

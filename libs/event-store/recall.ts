@@ -78,8 +78,11 @@ export class Recall<State, Event extends EventShape> {
   }
 
   async #revived(stream: string): Promise<Known<State> | null> {
-    const { states, decider, onTrouble } = this.#parts;
-    const kept = await states?.get(stream);
+    const { world, states, decider, onTrouble } = this.#parts;
+    if (!states) return null;
+    await world.fault('states.before-get');
+    const kept = await states.get(stream);
+    await world.fault('states.after-get');
     if (!kept || kept.evolveVersion !== decider.version) return null;
     try {
       return revived(kept);
@@ -90,10 +93,12 @@ export class Recall<State, Event extends EventShape> {
   }
 
   async #persist(stream: string, known: Known<State>): Promise<void> {
-    const { states, decider, onTrouble } = this.#parts;
+    const { world, states, decider, onTrouble } = this.#parts;
     if (!states) return;
     try {
+      await world.fault('states.before-put');
       await states.put(stream, persisted(known, decider.version));
+      await world.fault('states.after-put');
       known.unsaved = 0;
     } catch (error) {
       onTrouble?.(error);

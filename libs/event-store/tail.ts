@@ -47,12 +47,14 @@ export async function* tail(
   if (log.isOpen()) requireWithin(log, position);
   let after = position;
   while (!signal.aborted && log.isOpen()) {
+    await world.fault('store.before-page');
     const events = log.pageAfter(after);
     const end = events.at(-1);
     if (end === undefined) {
       await log.bell.next(signal); // Nothing can be recorded between the look and the wait: no await stands there.
       await world.turn(); // Whoever recorded it goes on first: a machine may be waiting for that.
     } else {
+      await world.fault('store.after-page');
       after = end.position;
       yield events;
       if (events.length === PAGE_EVENTS_MAX) await world.turn(); // A long catching-up lets others have their turn.

@@ -10,7 +10,10 @@ function witnessed(fault: World['fault'] = async () => undefined) {
     write: (data) => void seen.push(`said ${String(data)}`),
     onText: () => undefined,
     onClose: (listener) => void closing.add(listener),
-    close: () => closing.forEach((listener) => listener()),
+    close: () => {
+      seen.push('closed');
+      closing.forEach((listener) => listener());
+    },
   };
   const world = {
     files: { unlink: async (path: string) => Boolean(seen.push(`unlinks ${path}`)) },
@@ -60,6 +63,18 @@ test('what is said leaves in its order, between its points, whoever waits for no
   ]);
 });
 
+test('what is said in one breath has all its points', async () => {
+  const { seen, world } = witnessed();
+  (await world.connect('/m')).write('{"execute": "stop"}\n{"execute": "cont"}\n');
+  await rest();
+  expect(seen.filter((line) => line.startsWith('say'))).toEqual([
+    'say.before-stop',
+    'say.before-cont',
+    'say.after-cont',
+    'say.after-stop',
+  ]);
+});
+
 test('a point that throws before a touch keeps it from being done, and is its error', async () => {
   const { seen, world } = witnessed(async (point) => {
     if (point === 'files.before-unlink') throw new Error('no');
@@ -68,12 +83,30 @@ test('a point that throws before a touch keeps it from being done, and is its er
   expect(seen).toEqual(['files.before-unlink']);
 });
 
+test('a program never throws: a point that does is one that was killed', async () => {
+  const { world } = witnessed(async (point) => {
+    if (point === 'run.before-cp') throw new Error('no');
+  });
+  expect(await world.run('cp', [], { timeoutMs: 1 })).toEqual({
+    code: null,
+    stdout: '',
+    stderr: 'Error: no',
+  });
+});
+
+test('a line that nobody was told of is hung up', async () => {
+  const { seen, world } = witnessed(async (point) => {
+    if (point === 'after-connect') throw new Error('no');
+  });
+  await expect(world.connect('/m')).rejects.toThrow('no');
+  expect(seen.at(-1)).toBe('closed');
+});
+
 test('a point that throws where nobody waits ends the connection', async () => {
   const { seen, world } = witnessed(async (point) => {
     if (point === 'say.before-stop') throw new Error('no');
   });
   const connection = await world.connect('/m');
-  connection.onClose(() => seen.push('closed'));
   connection.write('{"execute": "stop"}\n');
   await rest();
   expect(seen.at(-1)).toBe('closed');

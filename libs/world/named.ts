@@ -1,5 +1,5 @@
 import { basename } from 'node:path/posix';
-import type { Connection, Files, Streams, World } from './world.ts';
+import type { Connect, Connection, Files, Finished, Streams, World } from './world.ts';
 
 /*
  * Every touch of the world by its name: `files.unlink`, `run.qemu-img-create`, `connect`, `say.transaction`. Around each
@@ -35,7 +35,7 @@ export const saidTouches = (text: string): string[] =>
 /**
  * The same world with a fault point on both sides of every touch. What is said on a connection leaves in the order in
  * which it was written, each after its first point; its second point comes when it has left, before the next thing is said.
- * A point that throws is an error of the touch, and on a connection its end.
+ * A point that throws is an error of the touch: of a program that it was killed, and on a connection its end.
  */
 export function named(world: World): World {
   const { fault } = world;
@@ -49,9 +49,26 @@ export function named(world: World): World {
     ...world,
     files: namedPort<Files>('files', world.files, beside),
     streams: namedPort<Streams>('streams', world.streams, beside),
-    run: (program, args, options) => beside(runTouch(program, args), () => world.run(program, args, options)),
-    connect: (path) => beside('connect', async () => new NamedConnection(await world.connect(path), beside)),
+    run: (program, args, options) =>
+      beside(runTouch(program, args), () => world.run(program, args, options)).catch(killed),
+    connect: (path) => namedConnect(world.connect, path, beside),
   };
+}
+
+const killed = (error: unknown): Finished => ({ code: null, stdout: '', stderr: String(error) });
+
+/** Nobody is left on the line when the caller is told that there is none. */
+async function namedConnect(connect: Connect, path: string, beside: Beside): Promise<Connection> {
+  let connection: Connection | null = null;
+  try {
+    return await beside('connect', async () => {
+      connection = new NamedConnection(await connect(path), beside);
+      return connection;
+    });
+  } catch (error) {
+    (connection as Connection | null)?.close();
+    throw error;
+  }
 }
 
 type Beside = <T>(touch: string, work: () => Promise<T>) => Promise<T>;
@@ -78,11 +95,10 @@ class NamedConnection implements Connection {
   }
 
   write(data: string | Uint8Array): void {
-    const [touch] = typeof data === 'string' ? saidTouches(data) : [];
+    const touches = typeof data === 'string' ? saidTouches(data) : [];
     const send = async (): Promise<void> => this.#connection.write(data);
-    this.#said = this.#said
-      .then(() => (touch === undefined ? send() : this.#beside(touch, send)))
-      .catch(() => this.#connection.close());
+    const say = touches.reduceRight((said, touch) => () => this.#beside(touch, said), send);
+    this.#said = this.#said.then(say).catch(() => this.#connection.close());
   }
 
   onText(listener: (text: string) => void): void {

@@ -1,4 +1,6 @@
 import type { Chance } from './chance.ts';
+import { type Coming, type Hands, PointFaults } from './point-faults.ts';
+import type { Kind } from './point-kinds.ts';
 
 /** Everything that can go wrong by itself in a simulated world: how likely it is at each chance it gets. */
 const RATES = {
@@ -55,7 +57,7 @@ export type Fault = keyof typeof RATES;
 export const FAULTS = Object.keys(RATES) as Fault[];
 
 /** A world in which nothing goes wrong. */
-export const noFaults: Fate = { happens: () => false };
+export const noFaults: Fate = { happens: () => false, at: () => null, answer: () => null };
 
 /** So that a world with bad luck comes to an end. */
 const EACH_MAX = 6;
@@ -66,10 +68,16 @@ const ENABLED_SHARE = 0.5;
 export interface Fate {
   /** Whether it happens at this occasion. */
   happens(fault: Fault): boolean;
+  /** What a process has to do at one of its fault points; null: to go on. */
+  at(point: string, hands: Hands): Coming | null;
+  /** What becomes of the answer to something that was said; null: it comes. */
+  answer(touch: string): Kind | null;
 }
 
 /** What goes wrong in one world. Draws which faults exist at all, and then each of their occasions. */
 export class Faults implements Fate {
+  /** What happens beside each touch of the world. */
+  readonly points: PointFaults;
   readonly #chance: Chance;
   readonly #rates = new Map<Fault, number>();
   readonly #happened = new Map<Fault, number>();
@@ -77,6 +85,7 @@ export class Faults implements Fate {
 
   constructor(chance: Chance) {
     this.#chance = chance;
+    this.points = new PointFaults(chance.fork('points'));
     for (const fault of FAULTS) {
       if (chance.happens(ENABLED_SHARE)) this.#rates.set(fault, RATES[fault] * chance.betweenLog(0.3, 5));
     }
@@ -94,6 +103,15 @@ export class Faults implements Fate {
   /** From now on nothing goes wrong any more: what is half-done must come to an end. */
   heal(): void {
     this.#isHealed = true;
+    this.points.heal();
+  }
+
+  at(point: string, hands: Hands): Coming | null {
+    return this.points.at(point, hands);
+  }
+
+  answer(touch: string): Kind | null {
+    return this.points.answer(touch);
   }
 
   /** How often each happened. */

@@ -1,4 +1,5 @@
 import { StoreTrouble } from '#event-store';
+import type { Coming } from './point-faults.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import { type Answer, Core, type Installation } from './simulated-ledgerd.ts';
 import { SimulatedProcess } from './simulated-world.ts';
@@ -106,26 +107,50 @@ export class LedgerdService {
     this.#host.scheduler.after(ms, 'ledgerd is started', () => this.start());
   }
 
-  #passes(name: string, process: SimulatedProcess): void {
-    const { faults, files } = this.#host;
+  #passes(name: string, process: SimulatedProcess): Coming | null {
+    const { faults } = this.#host;
     const count = this.points.get(name) ?? { passed: 0, killed: 0 };
     this.points.set(name, count);
     count.passed += 1;
-    const isStore = name.startsWith('store.');
-    if (
-      faults.happens('ledgerd-killed-at-point') ||
-      (isStore && faults.happens('ledgerd-killed-in-append'))
-    ) {
+    const killed = (): void => {
       count.killed += 1;
-      return process.kill(`at ${name}`);
-    }
+      process.kill(`at ${name}`);
+    };
+    const isMark = MARK.test(name);
+    if (
+      (isMark && faults.happens('ledgerd-killed-at-point')) ||
+      (COMMIT.test(name) && faults.happens('ledgerd-killed-in-append'))
+    )
+      return { ms: 0, act: killed };
+    const thrown = this.#storeTrouble(name);
+    if (thrown) return { ms: 0, act: () => raise(thrown) };
+    const coming = faults.at(name, { ...this.#host.hands, kill: killed });
+    if (coming === null && isMark) return { ms: 0, act: () => this.#requireSpace(name) };
+    return coming;
+  }
+
+  #storeTrouble(name: string): Error | null {
+    const { faults } = this.#host;
     if (name === 'store.before-commit') {
-      if (files.isFull || faults.happens('store-full'))
-        throw new StoreTrouble('full', 'no space is left for the log');
+      if (faults.happens('store-full')) return new StoreTrouble('full', 'no space is left for the log');
       if (faults.happens('store-unavailable'))
-        throw new StoreTrouble('unavailable', 'the disk does not answer');
+        return new StoreTrouble('unavailable', 'the disk does not answer');
     }
     if (name === 'store.after-commit' && faults.happens('store-unheard'))
-      throw new Error('the answer of the disk was lost');
+      return new Error('the answer of the disk was lost');
+    return null;
   }
+
+  #requireSpace(name: string): void {
+    if (name === 'store.before-commit' && this.#host.files.isFull)
+      throw new StoreTrouble('full', 'no space is left for the log');
+  }
+}
+
+/** Where others have their turn in any case: the steps of an operation, and the log. */
+const MARK = /^(hypervisor\.|worker\.|store\.(before|after)-commit$)/;
+const COMMIT = /^store\.(before|after)-commit$/;
+
+function raise(error: Error): never {
+  throw error;
 }

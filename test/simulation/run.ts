@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { type FaultRow, faultRows, faultTable, seldomHit } from './fault-table.ts';
 import { reportOf, simulate, type Simulated } from './simulate.ts';
 import { Tally } from './tally.ts';
 
@@ -12,6 +13,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
     workers: { type: 'string', default: String(availableParallelism()) },
   },
 });
@@ -20,6 +22,7 @@ const { values } = parseArgs({
 const PROGRESS_EVERY = 1_000;
 const REPORTS_MAX = 3;
 const LINES_SHOWN = 60;
+const SELDOM_SHOWN = 40;
 
 async function one(seed: number): Promise<boolean> {
   const result = await simulate(seed, { isTraced: values.trace });
@@ -64,12 +67,31 @@ async function many(from: number, count: number, workersCount: number): Promise<
   );
   if (worlds !== count) throw new Error(`${count - worlds} worlds are missing: a thread has died`);
   const seconds = Number(process.hrtime.bigint() - beganNs) / 1e9;
+  const rows = faultRows(tally.begun, tally.struck);
+  const seldom = seldomHit(rows, tally.worldsCount);
+  if (values.json) return told(tally, rows, seconds);
   console.log(tally.tables());
+  console.log(`\n${faultTable(rows)}`);
+  console.log(`\n${seldom.length} cells of it would be hit less than 100 times in 100,000 worlds`);
+  if (seldom.length > 0)
+    console.log(
+      seldom
+        .slice(0, SELDOM_SHOWN)
+        .map((cell) => `  ${cell}`)
+        .join('\n'),
+    );
   const failed = tally.failed.toSorted((one, other) => one.seed - other.seed);
   for (const { seed, violation } of failed) console.log(`seed ${seed}: ${violation?.message}`);
   for (const result of failed.slice(0, REPORTS_MAX)) console.log(`\n${reportOf(result, LINES_SHOWN)}`);
   console.log(`\n${tally.summary()}, ${seconds.toFixed(1)} s`);
   return failed.length === 0;
+}
+
+function told(tally: Tally, points: readonly FaultRow[], seconds: number): boolean {
+  const violations = tally.failed.map(({ seed, violation }) => ({ seed, why: violation?.message }));
+  const faults = Object.fromEntries(tally.faults);
+  console.log(JSON.stringify({ worlds: tally.worldsCount, seconds, violations, faults, points }));
+  return violations.length === 0;
 }
 
 async function main(): Promise<void> {

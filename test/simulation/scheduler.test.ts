@@ -15,7 +15,7 @@ function world(seed: number) {
 }
 
 const processOn = (host: SimulatedHost, name = 'ledgerd') =>
-  new SimulatedProcess(host, name, { atPoint: () => undefined, onDeath: () => undefined });
+  new SimulatedProcess(host, name, { atPoint: () => null, onDeath: () => undefined });
 
 const toTheEnd = (scheduler: Scheduler) => scheduler.run(() => false, EVENTS_MAX);
 

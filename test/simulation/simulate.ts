@@ -8,6 +8,7 @@ import { type Fault, Faults } from './faults.ts';
 import type { Open } from './known.ts';
 import { LedgerdService, type PointCount } from './ledgerd-service.ts';
 import { Owner } from './owner.ts';
+import type { Kind } from './point-kinds.ts';
 import { Image } from './qemu/image.ts';
 import { Reference } from './reference.ts';
 import { Scheduler } from './scheduler.ts';
@@ -47,6 +48,9 @@ export interface Simulated {
   readonly simulatedMs: number;
   readonly faults: ReadonlyMap<Fault, number>;
   readonly points: ReadonlyMap<string, PointCount>;
+  /** How often each touch of the world was begun, and which kinds of fault have struck it. */
+  readonly begun: ReadonlyMap<string, number>;
+  readonly struck: ReadonlyMap<string, ReadonlyMap<Kind, number>>;
   /** How requests were answered, and how operations ended. */
   readonly outcomes: ReadonlyMap<string, number>;
 }
@@ -144,6 +148,8 @@ class Universe {
       simulatedMs: this.#scheduler.nowMs,
       faults: this.#faults.happened,
       points: this.#service.points,
+      begun: this.#faults.points.begun,
+      struck: this.#faults.points.struck,
       outcomes: this.#outcomes,
     };
   }

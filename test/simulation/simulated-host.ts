@@ -1,6 +1,7 @@
 import { ConnectTrouble, FileTrouble, type Finished, type RunOptions } from '#world';
 import type { Chance } from './chance.ts';
 import type { Fate } from './faults.ts';
+import type { Hands } from './point-faults.ts';
 import type { SavedMemory } from './qemu/content.ts';
 import { copyTool } from './qemu/copy-tool.ts';
 import type { Image, Watcher } from './qemu/image.ts';
@@ -16,6 +17,8 @@ import { writtenImage } from './qemu/written-image.ts';
 
 /** 2026-11-21T11:30:00Z: where every simulated calendar begins. */
 const EPOCH_MS = 1_795_260_600_000;
+const FULL_LEAST_MS = 100;
+const FULL_MOST_MS = 30_000;
 const JUMP_MOST_MS = 36 * 60 * 60_000;
 
 /** Whoever listens at the path of a socket. */
@@ -62,6 +65,20 @@ export class SimulatedHost implements Surroundings {
   }
 
   readonly wallMs = (): number => Math.floor(EPOCH_MS + this.#jumpedMs + this.scheduler.nowMs);
+
+  /** Virtual machines that live here. */
+  readonly vms: { readonly machine: { kill(why: string): void } | null }[] = [];
+
+  /** What may be done to all of it from outside. */
+  readonly hands: Omit<Hands, 'kill'> = {
+    killQemu: () => {
+      const machine = this.chance.pick(this.vms.flatMap(({ machine }) => machine ?? []));
+      machine?.kill('dies at a point');
+      return machine !== undefined;
+    },
+    fillDisk: () => this.fillDisk(this.chance.betweenLog(FULL_LEAST_MS, FULL_MOST_MS)),
+    jumpClock: () => this.jumpClock(),
+  };
 
   readonly isFull = (): boolean => this.files.isFull;
 

@@ -12,7 +12,7 @@ import {
 import { type Hypervisor, openHypervisor } from '#hypervisor';
 import { afterwards, type Command, type DataOf, isRetryable, Refusal, type VmEvent } from '#ledger';
 import type { Views } from '#views';
-import type { World } from '#world';
+import { ConnectTrouble, FileTrouble, type World } from '#world';
 import { type Ledgers, openLedgers, REGISTRY_STREAM, streamOf } from '../../apps/ledgerd/ledger.ts';
 import { finishHalfDone, registerVm } from '../../apps/ledgerd/registration.ts';
 import { startWorker, type Worker } from '../../apps/ledgerd/worker/worker.ts';
@@ -133,7 +133,7 @@ export class Core {
       const eventIds = events.map(({ id }) => id);
       return { kind: 'recorded', operationId: events[0]?.correlationId ?? operationId, eventIds };
     } catch (error) {
-      if (error instanceof StoreTrouble) return { kind: 'unavailable', why: error.message };
+      if (isTrouble(error)) return { kind: 'unavailable', why: error.message };
       if (error instanceof KeyReused || !(error instanceof Refusal)) throw error;
       if (isRetryable(error.code) && error.code !== 'vm-busy')
         return { kind: 'unavailable', why: error.message };
@@ -234,6 +234,10 @@ export class Core {
     }
   }
 }
+
+/** What a caller hears of as an error of the server. */
+const isTrouble = (error: unknown): error is Error =>
+  error instanceof StoreTrouble || error instanceof FileTrouble || error instanceof ConnectTrouble;
 
 const askedBySweep = (world: World) => ({
   actor: 'ledgerd:start',

@@ -66,6 +66,7 @@ export class SimulatedVm {
     this.agentPath = `/run/vms/${name}-agent.sock`;
     this.disks = disks;
     this.directory = directoryOf(disks[0]?.image.path ?? '');
+    host.vms.push(this);
     host.files.makeDirectory('/run/vms');
     host.addDirectory(this.directory, () => this.guest.instant);
     for (const { image } of disks) host.files.putImage(image);

@@ -1,6 +1,7 @@
 import { v7 } from 'uuid';
-import { type Connection, type Files, type Finished, type RunOptions, type World } from '#world';
+import { type Connection, type Files, type Finished, named, type RunOptions, type World } from '#world';
 import type { Chance } from './chance.ts';
+import type { Coming } from './point-faults.ts';
 import type { Timer } from './scheduler.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import { streamsOf } from './simulated-streams.ts';
@@ -15,8 +16,11 @@ const TURN_MS = 0.01;
 const CONNECT_MS = 0.1;
 const DISK_FREE_BYTES = 100 * 1024 ** 3;
 
-/** What a test may do at a named point of the program: let it pass, throw, or kill the process. */
-export type AtPoint = (name: string, process: SimulatedProcess) => void;
+/** What a test may do at a named point of the program: let it pass (null), hold it up, throw, or kill the process. */
+export type AtPoint = (name: string, process: SimulatedProcess) => Coming | null;
+
+const PASSED = Promise.resolve();
+const DEAD: Coming = { ms: 0, act: () => undefined };
 
 /**
  * One process on the simulated host, and the world it is lent. Two of them share nothing but the host. Killed, none of
@@ -44,7 +48,7 @@ export class SimulatedProcess {
     this.#chance = host.chance.fork(name);
     this.#atPoint = hooks.atPoint;
     this.#onDeath = hooks.onDeath;
-    this.world = {
+    this.world = named({
       clock: {
         now: () => host.wallMs(),
         monotonic: () => host.scheduler.nowMs,
@@ -61,8 +65,14 @@ export class SimulatedProcess {
         (undo) => void this.#undos.add(undo),
       ),
       turn: () => this.#later(TURN_MS, 'turn', () => undefined),
-      fault: (point) => this.#later(0, point, () => this.#atPoint(point, this)),
-    };
+      fault: (point) => this.#fault(point),
+    });
+  }
+
+  /** Most points are passed without anything, and cost no event. */
+  #fault(point: string): Promise<void> {
+    const coming = this.isAlive ? this.#atPoint(point, this) : DEAD;
+    return coming ? this.#later(coming.ms, point, coming.act) : PASSED;
   }
 
   /** SIGKILL. */

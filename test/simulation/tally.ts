@@ -1,10 +1,14 @@
 import type { Simulated } from './simulate.ts';
 import type { PointCount } from './ledgerd-service.ts';
+import { touchFamily } from './point-faults.ts';
+import type { Kind } from './point-kinds.ts';
 
 /** What many worlds come to. */
 export class Tally {
   readonly faults = new Map<string, number>();
   readonly points = new Map<string, PointCount>();
+  readonly begun = new Map<string, number>();
+  readonly struck = new Map<string, Map<Kind, number>>();
   readonly outcomes = new Map<string, number>();
   readonly failed: Simulated[] = [];
   #worlds = 0;
@@ -21,7 +25,17 @@ export class Tally {
       const point = this.points.get(name) ?? { passed: 0, killed: 0 };
       this.points.set(name, { passed: point.passed + passed, killed: point.killed + killed });
     }
+    for (const [touch, times] of result.begun) addAll(this.begun, new Map([[touchFamily(touch), times]]));
+    for (const [touch, kinds] of result.struck) {
+      const sum = this.struck.get(touchFamily(touch)) ?? new Map<Kind, number>();
+      addAll(sum, kinds);
+      this.struck.set(touchFamily(touch), sum);
+    }
     if (result.violation) this.failed.push(result);
+  }
+
+  get worldsCount(): number {
+    return this.#worlds;
   }
 
   /** One line. */
@@ -47,7 +61,7 @@ export class Tally {
   }
 }
 
-function addAll(totals: Map<string, number>, counts: ReadonlyMap<string, number>): void {
+function addAll<K>(totals: Map<K, number>, counts: ReadonlyMap<K, number>): void {
   for (const [name, count] of counts) totals.set(name, (totals.get(name) ?? 0) + count);
 }
 

@@ -1,6 +1,33 @@
 import { expect, test } from 'vitest';
+import { StoreTrouble } from '#event-store';
 import { Fenced, NotNow } from '#hypervisor';
-import { create, failedBecause, house, settled, VM } from '../../../test/worker/house.ts';
+import { create, failedBecause, handWorld, house, settled, VM } from '../../../test/worker/house.ts';
+
+test('a log that cannot be read when the worker starts is read again, and no operation waits for a restart', async () => {
+  const world = handWorld();
+  let isUnreadable = false;
+  const weak = {
+    ...world,
+    fault: async (point: string) => {
+      if (isUnreadable && point === 'store.before-read')
+        throw new StoreTrouble('unavailable', 'the disk does not answer');
+    },
+  };
+  const { start, ask, types } = await house(
+    async (_vm, { id }) => failedBecause(id, 'refused-by-qemu'),
+    weak,
+  );
+  await ask(create(1));
+  isUnreadable = true;
+  const worker = start();
+  await world.pass(0);
+  isUnreadable = false;
+  await world.pass(200);
+  await worker.ready;
+  await world.pass(1);
+  expect(await types()).toContain('CreateFailed');
+  await worker.stop();
+});
 
 test('what was asked while no worker ran is done by the next one', async () => {
   const { world, start, ask, types } = await house(async (_vm, { id }) =>

@@ -3,6 +3,7 @@ import type { Hypervisor } from '#hypervisor';
 import type { Command, Vm, VmEvent } from '#ledger';
 import type { World } from '#world';
 import { type Ledgers, REGISTRY_STREAM, streamOf, vmOf } from '../ledger.ts';
+import { Backoff } from './backoff.ts';
 import { Lane, type Progress } from './lane.ts';
 import { patrol } from './patrol.ts';
 import type { WorkerLog } from './log.ts';
@@ -11,6 +12,10 @@ import { Places } from '../places.ts';
 
 /** Operations carried out at the same time on one host. The rest waits in its lanes. */
 const OPERATIONS_AT_ONCE_MAX = 64;
+
+/** Between two tries to read what is open. */
+const RETRY_FIRST_MS = 100;
+const RETRY_MAX_MS = 10_000;
 
 /** What is worth a wake-up: everything else leaves the to-do list as it was. */
 const WAKING: ReadonlySet<string> = new Set([
@@ -36,7 +41,7 @@ export interface WorkerOptions {
 }
 
 export interface Worker {
-  /** Resolves when every open operation of this host has been found and woken. */
+  /** Resolves when every open operation of this host has been found and woken, or at the end. Never rejects. */
   readonly ready: Promise<void>;
   /** Something is about to be asked of the VM: its machine is looked at already. Nothing depends on it. */
   expect(vmId: string, command: Command): void;
@@ -106,7 +111,20 @@ export function startWorker(options: WorkerOptions): Worker {
       onTrouble: (error) => log.trouble('the worker cannot follow the log', error),
     });
   };
-  const started = start();
+  /** Tried until it works: a process whose worker has given up would take requests that nobody carries out. */
+  const untilStarted = async (): Promise<Followed | null> => {
+    const backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
+    while (!stopping.signal.aborted) {
+      try {
+        return await start();
+      } catch (error) {
+        log.trouble('the worker could not start and tries again', error);
+        await world.clock.sleep(backoff.nextMs(), stopping.signal);
+      }
+    }
+    return null;
+  };
+  const started = untilStarted();
   const visit = (vmId: string): Promise<Handled<VmEvent>> => laneOf(vmId).reconcile(byPatrol(options));
   const patrolled = started.then(() =>
     patrol({ ...options, everyMs: options.reconcileEveryMs, signal: stopping.signal, visit }),
@@ -121,7 +139,7 @@ export function startWorker(options: WorkerOptions): Worker {
     progressOf: (vmId) => lanes.get(vmId)?.progress ?? null,
     stop: async () => {
       stopping.abort();
-      await started.then(({ stopped }) => stopped);
+      await started.then((following) => following?.stopped);
       await patrolled;
       await Promise.all([...lanes.values()].map((lane) => lane.idle()));
     },

@@ -1,6 +1,7 @@
 import type { World } from '#world';
 import type { SealedEvent, StoredEvent } from '../envelope.ts';
 import { type Append, CLOSED, GroupCommit, type Verdict } from '../group-commit.ts';
+import { readBetween } from '../read-between.ts';
 import { CHAIN_START, opened } from '../seal.ts';
 import {
   type EventStore,
@@ -35,10 +36,11 @@ export function openMemoryStore(world: World, disk: MemoryDisk = new MemoryDisk(
     return verdicts;
   });
   return {
-    read: async (stream, fromVersion = 1, eventsMax) => {
-      requireOpen();
-      return slice(disk.streams.get(stream) ?? [], fromVersion, eventsMax);
-    },
+    read: (stream, fromVersion = 1, eventsMax) =>
+      readBetween(world, () => {
+        requireOpen();
+        return slice(disk.streams.get(stream) ?? [], fromVersion, eventsMax);
+      }),
     append: (stream, expectedVersion, events) => commits.append({ stream, expectedVersion, events }),
     since: (position, signal) =>
       tail(
@@ -47,10 +49,11 @@ export function openMemoryStore(world: World, disk: MemoryDisk = new MemoryDisk(
         position,
         signal,
       ),
-    head: async () => {
-      requireOpen();
-      return last();
-    },
+    head: () =>
+      readBetween(world, () => {
+        requireOpen();
+        return last();
+      }),
     close: async () => {
       await commits.close();
       isOpen = false;

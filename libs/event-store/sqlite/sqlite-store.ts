@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { World } from '#world';
 import type { StoredEvent } from '../envelope.ts';
 import { type Append, CLOSED, GroupCommit, type Verdict } from '../group-commit.ts';
+import { readBetween } from '../read-between.ts';
 import { CHAIN_START, opened } from '../seal.ts';
 import {
   type EventStore,
@@ -109,16 +110,18 @@ class SqliteStore implements EventStore {
   }
 
   async read(stream: string, fromVersion = 1, eventsMax = Number.MAX_SAFE_INTEGER): Promise<StreamSlice> {
-    return this.#told(() => {
-      const from = Math.max(fromVersion, 1);
-      const events = this.#reading.slice(stream, from, eventsMax);
-      const head = this.#headOf(stream);
-      const expected = Math.max(0, Math.min(head.version - from + 1, eventsMax));
-      if (events.length !== expected || events.some(({ version }, index) => version !== from + index)) {
-        throw trouble('damaged', this.#file, `events of ${stream} are missing`);
-      }
-      return { events, head };
-    });
+    return readBetween(this.#world, () =>
+      this.#told(() => {
+        const from = Math.max(fromVersion, 1);
+        const events = this.#reading.slice(stream, from, eventsMax);
+        const head = this.#headOf(stream);
+        const expected = Math.max(0, Math.min(head.version - from + 1, eventsMax));
+        if (events.length !== expected || events.some(({ version }, index) => version !== from + index)) {
+          throw trouble('damaged', this.#file, `events of ${stream} are missing`);
+        }
+        return { events, head };
+      }),
+    );
   }
 
   append(...[stream, expectedVersion, events]: Parameters<EventStore['append']>): Promise<string[]> {
@@ -137,7 +140,7 @@ class SqliteStore implements EventStore {
   }
 
   async head(): Promise<string | null> {
-    return this.#told(() => this.#reading.last());
+    return readBetween(this.#world, () => this.#told(() => this.#reading.last()));
   }
 
   async close(): Promise<void> {

@@ -102,10 +102,12 @@ export class Keeper {
       ...{ world, store, name: 'views', from: sitting.from(), signal },
       read: readEvent,
       on: async (batch) => {
+        await world.fault('views.before-write');
         await sitting.tell(batch).catch((error: unknown) => {
           this.#end(error);
           throw error;
         });
+        await world.fault('views.after-write');
         this.#show(sitting, opened);
       },
       onTrouble: (error, { retryInMs }) => {

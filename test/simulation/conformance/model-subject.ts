@@ -1,5 +1,5 @@
 import { Chance } from '../chance.ts';
-import type { Fate } from '../faults.ts';
+import { type Fate, noFaults } from '../faults.ts';
 import { Image } from '../qemu/image.ts';
 import { Scheduler } from '../scheduler.ts';
 import { SimulatedHost } from '../simulated-host.ts';
@@ -22,6 +22,7 @@ const PATHS = {
 function once({ trouble }: Script): Fate {
   let occasions = 0;
   return {
+    ...noFaults,
     happens: (fault) => {
       if (fault !== trouble?.fault) return false;
       occasions += 1;

@@ -43,16 +43,20 @@ export class Agent {
     const question: unknown = JSON.parse(text);
     if (!isObject(question)) return;
     if (faults.happens('agent-gone')) return socket.close();
-    const ms = faults.happens('agent-silent')
-      ? chance.betweenLog(SILENT_LEAST_MS, SILENT_MOST_MS)
-      : chance.betweenLog(ANSWER_LEAST_MS, ANSWER_MOST_MS);
     const { execute, arguments: args } = question;
+    const struck = faults.answer(`say.${String(execute)}`);
+    const ms =
+      struck === 'answer late' || faults.happens('agent-silent')
+        ? chance.betweenLog(SILENT_LEAST_MS, SILENT_MOST_MS)
+        : chance.betweenLog(ANSWER_LEAST_MS, ANSWER_MOST_MS);
     this.#busyUntilMs = Math.max(this.#busyUntilMs, scheduler.nowMs) + ms;
     this.#machine.later(this.#busyUntilMs - scheduler.nowMs, `agent comes to ${String(execute)}`, () => {
       if (!this.#machine.isRunning) return;
       const isSync = execute === 'guest-sync-delimited';
       const answer = isSync && isObject(args) ? { return: args['id'] ?? 0 } : this.#answer(String(execute));
-      socket.send(`${isSync ? SENTINEL : ''}${JSON.stringify(answer)}\n`);
+      if (struck === 'answer lost') return socket.close();
+      const text = `${isSync ? SENTINEL : ''}${JSON.stringify(answer)}\n`;
+      socket.send(struck === 'duplicate' ? text + text : text);
     });
   }
 

@@ -98,12 +98,12 @@ class Client implements Audience {
       return this.socket.close();
     }
     const request = requestOf(text);
-    if (request instanceof QmpError) return this.#answer(undefined, request);
+    if (request instanceof QmpError) return this.#answer({ id: undefined, command: '' }, request);
     this.#machine.enqueue(
       request.command,
       () => this.#run(request),
       (result) => {
-        if (result !== null) this.#answer(request.id, result);
+        if (result !== null) this.#answer(request, result);
       },
     );
   }
@@ -143,19 +143,21 @@ class Client implements Audience {
     return {};
   }
 
-  #answer(id: Json | undefined, result: Json | QmpError): void {
+  #answer({ id, command }: Pick<Request, 'id' | 'command'>, result: Json | QmpError): void {
     const { faults, chance, scheduler } = this.#machine.surroundings;
     const withId = id === undefined ? {} : { id };
     const reply =
       result instanceof QmpError
         ? { error: { class: result.errorClass, desc: result.message }, ...withId }
         : { return: result, ...withId };
-    if (faults.happens('reply-lost')) {
+    const struck = faults.answer(`say.${command}`);
+    if (struck === 'answer lost' || faults.happens('reply-lost')) {
       scheduler.note('the reply is lost with the connection');
       return this.socket.close();
     }
-    this.#say(reply, faults.happens('reply-late') ? chance.betweenLog(LATE_LEAST_MS, LATE_MOST_MS) : 0);
-    if (faults.happens('reply-twice')) this.#say(reply);
+    const isLate = struck === 'answer late' || faults.happens('reply-late');
+    this.#say(reply, isLate ? chance.betweenLog(LATE_LEAST_MS, LATE_MOST_MS) : 0);
+    if (struck === 'duplicate' || faults.happens('reply-twice')) this.#say(reply);
   }
 
   #say(message: JsonObject, delayMs = 0): void {
