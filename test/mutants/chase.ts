@@ -1,0 +1,60 @@
+import { fork } from 'node:child_process';
+import { join } from 'node:path';
+import { Copy } from './copy.ts';
+import type { Tidings } from './hunt.ts';
+import type { Mutant } from './mutant.ts';
+
+/** A world takes some ten milliseconds, and one in which nothing comes to an end some seconds. */
+const WORLD_MAX_MS = 60_000;
+
+export interface Seeds {
+  readonly from: number;
+  readonly count: number;
+}
+
+/** How a hunt ended. `seed`: the world that showed the mistake; null: none has. */
+export interface Chased {
+  readonly seed: number | null;
+  /** What was said of it there. */
+  readonly by: string;
+  /** Worlds that showed nothing. */
+  readonly worlds: number;
+}
+
+/** Simulates worlds with one mistake in the program, or none, until somebody notices. Throws when it cannot be run. */
+export async function chase(mutant: Mutant | null, seeds: Seeds): Promise<Chased> {
+  const copy = new Copy(mutant);
+  try {
+    return await chaseIn(copy, seeds);
+  } finally {
+    copy.dispose();
+  }
+}
+
+function chaseIn({ root }: Copy, { from, count }: Seeds): Promise<Chased> {
+  return new Promise((resolve, reject) => {
+    const execArgv = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
+    const args = [String(from), String(count)];
+    const child = fork(join(root, 'test/mutants/hunt.ts'), args, { cwd: root, execArgv });
+    let worlds = 0;
+    let end: Chased | null = null;
+    const tooLong = (): void => {
+      end = { seed: from + worlds, by: `the world does not end within ${WORLD_MAX_MS / 1000} s`, worlds };
+      child.kill('SIGKILL');
+    };
+    let patience = setTimeout(tooLong, WORLD_MAX_MS);
+    child.on('message', (tidings: Tidings) => {
+      clearTimeout(patience);
+      patience = setTimeout(tooLong, WORLD_MAX_MS);
+      if (tidings.kind === 'world') worlds += 1;
+      else if (tidings.kind === 'survived') end = { seed: null, by: '', worlds };
+      else end = { seed: tidings.seed, by: tidings.by, worlds };
+    });
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      clearTimeout(patience);
+      if (end) resolve(end);
+      else reject(new Error(`the hunt ended without a word: ${code ?? signal}`));
+    });
+  });
+}

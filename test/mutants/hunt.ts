@@ -1,0 +1,26 @@
+/* Runs in a copy that has a mistake in it: simulates worlds until one of them shows it. Tells its parent of each. */
+import { simulate } from '../simulation/simulate.ts';
+
+/** What is told: after every world, and in the end. */
+export type Tidings =
+  | { readonly kind: 'world'; readonly seed: number }
+  | { readonly kind: 'caught'; readonly seed: number; readonly by: string }
+  | { readonly kind: 'survived' };
+
+Error.stackTraceLimit = 0; // Many errors are thrown, and nobody looks at where from.
+
+async function hunt(from: number, count: number): Promise<Tidings> {
+  for (let seed = from; seed < from + count; seed += 1) {
+    const { violation } = await simulate(seed);
+    if (violation) return { kind: 'caught', seed, by: wordsOf(violation) };
+    tell({ kind: 'world', seed });
+  }
+  return { kind: 'survived' };
+}
+
+const wordsOf = ({ name, message }: Error): string => (name === 'Violation' ? message : `${name}: ${message}`);
+
+const tell = (tidings: Tidings): void => void process.send?.(tidings);
+
+tell(await hunt(Number(process.argv[2]), Number(process.argv[3])));
+process.disconnect();
