@@ -8,6 +8,8 @@ export interface Inquiry {
   readonly asked: string;
   /** `200`, `503 host-unreachable`, `no answer`. */
   readonly told: string;
+  /** What must be so if it was accepted. */
+  readonly promised?: { readonly path: string; readonly label: string };
 }
 
 /** What may be said of a request that is sound: it is done, somebody else is at it, or not now. */
@@ -32,12 +34,35 @@ export async function inquire(daemon: DaemonProcess, vmId: string): Promise<Inqu
     answerTo(daemon, 'GET', '/v1/operations'),
     answerTo(daemon, 'POST', `${vm}/snapshots?validateOnly=true`, { diskOnly: true }),
     answerTo(daemon, 'POST', `${vm}/reconcile`),
-    answerTo(daemon, 'PATCH', vm, { labels: { asked: `${process.hrtime.bigint()}` } }),
+    labelled(daemon, vm),
     answerTo(daemon, 'GET', '/health/ready'),
   ]);
 }
 
-export async function answerTo(
+async function labelled(daemon: DaemonProcess, path: string): Promise<Inquiry> {
+  const label = `${process.hrtime.bigint()}`;
+  const answer = await answerTo(daemon, 'PATCH', path, { labels: { asked: label } });
+  return { ...answer, promised: { path, label } };
+}
+
+/** What was acknowledged and is not there, or was refused and is. */
+export async function forgotten(daemon: DaemonProcess, inquiries: readonly Inquiry[]): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const { asked, told, promised } of inquiries) {
+    if (!promised) continue;
+    const { labels } = await daemon.ask<Labelled>('GET', promised.path.replace('/v1', ''));
+    const isThere = labels['asked'] === promised.label;
+    if (isThere !== told.startsWith('2'))
+      wrong.push(`${asked} was answered ${told}, and is ${isThere ? 'done' : 'not done'}`);
+  }
+  return wrong;
+}
+
+interface Labelled {
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+async function answerTo(
   { url }: DaemonProcess,
   method: string,
   path: string,

@@ -1,6 +1,7 @@
 /* What can be wrong with a machine that lives. */
 import { setTimeout } from 'node:timers/promises';
 import { join } from 'node:path';
+import { parseBlocks } from '#qmp';
 import type { DaemonProcess } from '../crash/daemon-process.ts';
 import type { Subject } from '../crash/machine.ts';
 import { startAsTold } from '../chaos/round.ts';
@@ -10,7 +11,9 @@ export interface Cause {
   readonly name: string;
   /** Whether it ends with the machine's death. */
   readonly isDeadly: boolean;
-  begin(subject: Subject): Promise<void>;
+  /** Whether it is everybody's trouble, not one machine's. */
+  readonly isShared: boolean;
+  begin(subject: Subject, daemon: DaemonProcess): Promise<void>;
   end(subject: Subject, daemon: DaemonProcess): Promise<void>;
 }
 
@@ -18,6 +21,7 @@ export interface Cause {
 export const stopped: Cause = {
   name: 'stopped',
   isDeadly: false,
+  isShared: false,
   begin: async ({ qemu }) => void process.kill(qemu.pid, 'SIGSTOP'),
   end: async ({ qemu }) => void process.kill(qemu.pid, 'SIGCONT'),
 };
@@ -32,8 +36,10 @@ const HEARD_MS = 100;
 export const hung: Cause = {
   name: 'hung by its owner',
   isDeadly: true,
-  begin: async ({ qemu, disks, directory }) => {
-    const backups = disks.slice(0, 2).map(({ node }, index) => ({
+  isShared: false,
+  begin: async ({ qemu, directory }) => {
+    const disks = parseBlocks(await qemu.monitor.execute('query-block'));
+    const backups = disks.slice(0, 2).map(({ nodeName: node }, index) => ({
       type: 'drive-backup',
       data: {
         ...{ device: node, 'job-id': `owners-${index}`, sync: 'full' },
@@ -56,6 +62,7 @@ export const hung: Cause = {
 export const full = (disk: SmallDisk): Cause => ({
   name: 'its disk is full',
   isDeadly: false,
+  isShared: false,
   begin: async () => disk.fill(0),
   end: async () => disk.empty(),
 });

@@ -69,6 +69,8 @@ export async function cut(
   const wrong = await differences(subject, daemon);
   const { status } = (await subject.qemu.monitor.execute('query-status')) as { status: string };
   if (status !== 'running') wrong.push(`the machine is ${status}`);
+  if (operation.error?.reason === 'machine-gone')
+    wrong.push('the machine is called gone, and was there all the time');
   if (!operation.done) wrong.push('the create has not ended');
   await emptied(subject, daemon);
   const { outcome, error } = operation;

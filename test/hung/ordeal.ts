@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { breaches, endOf, wrongWith } from '../chaos/aftermath.ts';
 import { ask, type ChaosKind } from '../chaos/kinds.ts';
 import { cleared } from '../chaos/round.ts';
-import { type Inquiry, inquire, whyBad } from './answers.ts';
+import { forgotten, type Inquiry, inquire, whyBad } from './answers.ts';
 import type { Cause } from './causes.ts';
 import type { Place } from './held.ts';
 import { pulse } from './neighbour.ts';
@@ -20,8 +20,8 @@ export interface Ordeal {
   readonly kind: string;
   readonly cause: string;
   readonly at: string;
-  /** How long its neighbour waits for a snapshot meanwhile, as a multiple of before. */
-  readonly neighbourTimes: number;
+  /** How long its neighbour waits for a snapshot meanwhile, as a multiple of before; null when it is in trouble too. */
+  readonly neighbourTimes: number | null;
   /** What callers were told meanwhile, e.g. `503 host-unreachable`. */
   readonly answers: readonly string[];
   readonly ended: string;
@@ -58,15 +58,15 @@ export async function endure(scene: Scene, { kind, cause, place, lastsMs }: Tria
   const { held, ailing, neighbour } = scene;
   const { daemon } = held;
   const before = await readied(scene, kind);
-  const calmMs = await pulse(neighbour, daemon);
+  const calmMs = cause.isShared ? null : await pulse(neighbour, daemon);
   const wrong: string[] = [];
   const reached = held.hold(place);
   const asked = ask(kind, ailing, daemon, before);
   const isReached = await Promise.race([reached.then(() => true), setTimeout(REACHED_WITHIN_MS, false)]);
   const beganMs = performance.now();
-  if (isReached) await cause.begin(ailing);
+  if (isReached) await cause.begin(ailing, daemon);
   held.go();
-  const meanwhile = isReached ? await endureThat(scene, calmMs, wrong) : { times: 1, answers: [] };
+  const meanwhile = isReached ? await endureThat(scene, calmMs, wrong) : NOTHING;
   await setTimeout(Math.max(0, lastsMs - (performance.now() - beganMs)));
   if (isReached) wrong.push(...(await falselyDone(scene)));
   if (isReached) await cause.end(ailing, daemon);
@@ -74,7 +74,7 @@ export async function endure(scene: Scene, { kind, cause, place, lastsMs }: Tria
   await asked;
   const ended = await endOf(ailing, daemon, kind);
   const after = { kind, ended, hasQemuDied: isReached && cause.isDeadly };
-  wrong.push(...(await wrongWith(ailing, daemon, after)));
+  wrong.push(...(await wrongWith(ailing, daemon, after)), ...(await forgotten(daemon, meanwhile.answers)));
   await cleared(ailing, daemon);
   await cleared(neighbour, daemon);
   const at = isReached ? `${place.point} ${place.nth}` : 'never reached';
@@ -84,17 +84,26 @@ export async function endure(scene: Scene, { kind, cause, place, lastsMs }: Tria
   };
 }
 
+interface Meanwhile {
+  readonly times: number | null;
+  readonly answers: readonly Inquiry[];
+}
+
+const NOTHING: Meanwhile = { times: null, answers: [] };
+
 /** What its neighbour and all who ask notice of it. */
 async function endureThat(
   { held, ailing, neighbour }: Scene,
-  calmMs: number,
+  calmMs: number | null,
   wrong: string[],
-): Promise<{ times: number; answers: Inquiry[] }> {
+): Promise<Meanwhile> {
   const answering = inquire(held.daemon, ailing.vmId);
-  const times = await pulse(neighbour, held.daemon).then(
-    (ms) => ms / calmMs,
-    (error: unknown) => (wrong.push(String(error)), Infinity),
-  );
+  let times: number | null = null;
+  try {
+    if (calmMs !== null) times = (await pulse(neighbour, held.daemon)) / calmMs;
+  } catch (error) {
+    wrong.push(`beside it: ${String(error)}`);
+  }
   const answers = await answering;
   wrong.push(...answers.flatMap((answer) => whyBad(answer) ?? []));
   return { times, answers };

@@ -21,16 +21,18 @@ export interface SceneOptions {
   readonly root?: string;
   /** Where the images of the ailing machine lie. */
   readonly images?: string;
+  /** Whether what its disks read and write can be held up. */
+  readonly canBreak?: boolean;
 }
 
 /** Boots and registers both. */
 export async function openScene(options: SceneOptions = {}): Promise<Scene> {
   const { root = makeDirectory(), disksCount = 2, haste = 1 } = options;
-  const { images = join(root, 'ailing') } = options;
+  const { images = join(root, 'ailing'), canBreak = false } = options;
   mkdirSync(images, { recursive: true });
   mkdirSync(join(root, 'neighbour'));
   const held = await HeldLedgerd.start(root, haste, ['--monitor-root', images]);
-  const ailing = await bootSubject(disksCount, images);
+  const ailing = await bootSubject(disksCount, images, canBreak ? { blkdebug: [] } : {});
   const neighbour = await bootSubject(2, join(root, 'neighbour'));
   await register(ailing, held.daemon, 'ailing');
   await register(neighbour, held.daemon, 'neighbour');

@@ -21,11 +21,18 @@ export function ordealTable(ordeals: readonly Ordeal[]): string {
   });
   const lines = [...rows].toSorted().map(([row, those]) => {
     const slowestMs = Math.max(...those.map(({ recoveredMs }) => recoveredMs));
-    const times = those.map(({ neighbourTimes }) => neighbourTimes).toSorted((one, other) => one - other);
-    const middle = times[Math.floor(times.length / 2)] ?? 1;
-    return `${String(those.length).padStart(4)} × ${row} | ${slowestMs.toFixed(0).padStart(6)} ms | neighbour × ${middle.toFixed(1)}`;
+    const count = String(those.length).padStart(4);
+    return `${count} × ${row} | ${slowestMs.toFixed(0).padStart(6)} ms | ${neighbourIn(those)}`;
   });
   return [...lines, `answers meanwhile: ${answersIn(ordeals)}`, ...wrongIn(ordeals)].join('\n');
+}
+
+function neighbourIn(ordeals: readonly Ordeal[]): string {
+  const times = ordeals
+    .flatMap(({ neighbourTimes }) => neighbourTimes ?? [])
+    .toSorted((one, other) => one - other);
+  const middle = times[Math.floor(times.length / 2)];
+  return middle === undefined ? '' : `neighbour × ${middle.toFixed(1)}`;
 }
 
 function answersIn(ordeals: readonly Ordeal[]): string {

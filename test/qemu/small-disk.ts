@@ -1,6 +1,6 @@
 /* A file system that is soon full. Nobody but root may have one: a laptop skips, and says so. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, rmdirSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -42,6 +42,11 @@ export class SmallDisk {
   /** Takes away what filled it. */
   empty(): void {
     rmSync(this.#pathOf('filler'), { force: true });
+  }
+
+  /** Takes away everything. */
+  clear(): void {
+    for (const name of readdirSync(this.directory)) rmSync(this.#pathOf(name), { recursive: true });
   }
 
   unmount(): void {
