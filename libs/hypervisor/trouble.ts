@@ -25,7 +25,7 @@ export type Trouble =
       readonly reason?: FailureCode;
     }
   /** Nobody knows whether it was done; perhaps because QEMU went away meanwhile. */
-  | { readonly kind: 'unknown'; readonly words: string; readonly isLoss: boolean };
+  | { readonly kind: 'unknown'; readonly words: string };
 
 /** We will not go on, for a reason of our own. */
 export class Thwarted extends Error {
@@ -56,14 +56,14 @@ export function troubleFrom(error: unknown): Trouble | null {
   if (error instanceof Thwarted) {
     return { kind: 'refused', words: error.message, category: 'unknown', reason: error.reason };
   }
-  if (error instanceof LaunchTrouble) return { kind: 'unknown', words: error.message, isLoss: false };
+  if (error instanceof LaunchTrouble) return { kind: 'unknown', words: error.message };
   if (error instanceof AgentTrouble) return troubleOfAgent(error);
   const isUnknown =
     error instanceof QmpUnknown ||
     error instanceof QmpGarbled ||
     error instanceof MonitorTrouble ||
     error instanceof ImageUnknown;
-  return isUnknown ? { kind: 'unknown', words: error.message, isLoss: isLoss(error) } : null;
+  return isUnknown ? { kind: 'unknown', words: error.message } : null;
 }
 
 function troubleOfAgent({ kind, message: words }: AgentTrouble): Trouble {
@@ -73,7 +73,7 @@ function troubleOfAgent({ kind, message: words }: AgentTrouble): Trouble {
       return { kind: 'refused', words, category: 'unknown', reason: 'no-guest-agent' };
     case 'silent':
     case 'gone':
-      return { kind: 'unknown', words, isLoss: false };
+      return { kind: 'unknown', words };
   }
 }
 

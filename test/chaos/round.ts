@@ -2,28 +2,18 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { realWorld } from '#world';
-import { checkDisks } from '../../apps/ledgerctl/verify/disks.ts';
-import { auditLog } from '../../apps/ledgerctl/verify/log.ts';
-import { Report } from '../../apps/ledgerctl/verify/report.ts';
 import { type Bomb, DaemonProcess } from '../crash/daemon-process.ts';
-import { type Subject, unanswered } from '../crash/machine.ts';
+import type { Subject } from '../crash/machine.ts';
 import {
   DiskLocked,
-  guestReadPattern,
   guestWrite,
   type RigDisk,
   type RigMachine,
   type RigOptions,
   startQemu,
 } from '../qemu/rig.ts';
-import { ask, type ChaosKind, endIn, prepare } from './kinds.ts';
-
-/** What the disks hold in the snapshot that is asked about, and what they hold when the request comes. */
-const [KEPT, PRESENT] = [0x11, 0x22];
-
-/** What the bombed ledgerd calls itself. */
-const BOMBED_HOST = 'test-host';
+import { endOf, KEPT, PRESENT, shown, wrongWith } from './aftermath.ts';
+import { ask, type ChaosKind, prepare } from './kinds.ts';
 
 /** From the last restart until nothing is under way any more. */
 export const CONVERGED_WITHIN_MS = 10_000;
@@ -44,11 +34,6 @@ export interface Outcome {
   readonly convergedMs: number;
   /** In words; empty when all is as it must be. */
   readonly wrong: readonly string[];
-}
-
-interface Shown {
-  readonly disks: readonly { readonly device: string; readonly file: string; readonly format: string }[];
-  readonly conditions: readonly { readonly type: string; readonly message: string }[];
 }
 
 /** Which points are passed when nobody dies, each as often as it is. */
@@ -112,7 +97,8 @@ async function whenDead(pid: number): Promise<void> {
   while (!isDead(pid)) await setTimeout(10);
 }
 
-async function ready(kind: ChaosKind, subject: Subject, daemon: DaemonProcess): Promise<string> {
+/** What the request works on, and contents that tell before from after. */
+export async function ready(kind: ChaosKind, subject: Subject, daemon: DaemonProcess): Promise<string> {
   if (subject.vmId === '') {
     const asked = { name: 'chaos', monitor: subject.qemu.monitorPath };
     subject.vmId = (await daemon.ask<{ id: string }>('POST', '/vms', asked)).id;
@@ -128,18 +114,16 @@ const writeAll = async ({ qemu, disks }: Subject, pattern: number): Promise<void
 };
 
 /** Without snapshots: what was asked for last has come to its end. */
-async function cleared(subject: Subject, daemon: DaemonProcess): Promise<void> {
+export async function cleared(subject: Subject, daemon: DaemonProcess): Promise<void> {
   await daemon.try('DELETE', `/vms/${subject.vmId}/snapshots`);
   await daemon.quiet(subject.vmId);
 }
-
-const shown = ({ vmId }: Subject, daemon: DaemonProcess): Promise<Shown> => daemon.ask('GET', `/vms/${vmId}`);
 
 /**
  * From the disks that the ledger names, as `ledgerctl vm launch` prints them. A layer that a delete or a load has left is
  * gone a moment before the log names the next one.
  */
-async function startAsTold(subject: Subject, daemon: DaemonProcess): Promise<void> {
+export async function startAsTold(subject: Subject, daemon: DaemonProcess): Promise<void> {
   await subject.qemu.kill();
   for (let waitedMs = 0; waitedMs < CONVERGED_WITHIN_MS; waitedMs += AGAIN_MS) {
     const disks = await disksTold(subject, daemon);
@@ -173,56 +157,3 @@ async function disksTold(subject: Subject, daemon: DaemonProcess): Promise<RigDi
     return told ? { node: disk.node, file: told.file, format: told.format } : disk;
   });
 }
-
-async function endOf({ vmId }: Subject, daemon: DaemonProcess, kind: ChaosKind): Promise<string> {
-  const events = await daemon.events(vmId);
-  const asked =
-    kind.method === 'DELETE'
-      ? 'DeleteRequested'
-      : kind.leaves === 'snapshot'
-        ? 'LoadRequested'
-        : 'SnapshotRequested';
-  const last = events.filter(({ type }) => type.endsWith('Requested')).at(-1);
-  if (last?.type !== asked || last.data.operationId === undefined) return 'not recorded';
-  if (kind.before && last.type === 'SnapshotRequested') return 'not recorded';
-  return endIn(await daemon.operation(last.data.operationId));
-}
-
-interface Ended {
-  readonly kind: ChaosKind;
-  readonly ended: string;
-  readonly hasQemuDied: boolean;
-}
-
-async function wrongWith(
-  subject: Subject,
-  daemon: DaemonProcess,
-  { kind, ended, hasQemuDied }: Ended,
-): Promise<string[]> {
-  const wrong = await unanswered(subject, daemon);
-  const { conditions } = await shown(subject, daemon);
-  wrong.push(...conditions.map(({ type, message }) => `${type}: ${message}`));
-  const { running } = (await subject.qemu.monitor.execute('query-status')) as { running: boolean };
-  if (!running) wrong.push('the machine stands still');
-  const isLoaded = kind.leaves === 'snapshot' && ended === 'succeeded';
-  for (const { node } of subject.disks)
-    if (!(await guestReadPattern(subject.qemu, node, isLoaded ? KEPT : PRESENT)))
-      wrong.push(`${node} does not hold ${isLoaded ? 'what was loaded' : 'what it held'}`);
-  if (ended.includes('needs-operator')) wrong.push(`it ended as ${ended}`);
-  if (!hasQemuDied && ended.includes('machine-gone'))
-    wrong.push('the machine is called gone, and was there all the time');
-  return [...wrong, ...(await breaches(subject.directory))];
-}
-
-/** What `ledgerctl verify` has to say. */
-async function breaches(directory: string): Promise<string[]> {
-  const report = new Report();
-  const file = join(directory, 'data/ledger.sqlite');
-  const audited = await auditLog({ file, report, views: null, onProgress: quietly });
-  await checkDisks({ world: realWorld(), report, audited, file, host: BOMBED_HOST, onProgress: quietly });
-  return report
-    .checks()
-    .flatMap(({ invariant, breaches: words }) => words.map((why) => `${invariant}: ${why}`));
-}
-
-const quietly = async (): Promise<void> => undefined;

@@ -36,36 +36,46 @@ export interface EventAnswer {
 const wordsOf = (bomb: Bomb | null): string[] =>
   bomb ? [bomb.point, `${bomb.nth}`, `${bomb.victim ?? 'self'}`] : ['none', '1', 'self'];
 
+const passedFileIn = (directory: string): string => join(directory, 'passed.txt');
+
+/** A ledgerd whose data and machines lie in a directory. */
+export const optionsIn = (directory: string): string[] => [
+  ...['--data', join(directory, 'data'), '--listen', '127.0.0.1:0'],
+  ...['--monitor-root', directory],
+];
+
 export class DaemonProcess {
   readonly url: string;
+  /** Where its data directory lies, and all that it may touch. */
+  readonly directory: string;
   readonly #child: ChildProcess;
   readonly #passedFile: string;
   readonly gone: Promise<unknown>;
 
-  private constructor(url: string, child: ChildProcess, passedFile: string) {
+  private constructor(url: string, child: ChildProcess, directory: string) {
     this.url = url;
+    this.directory = directory;
     this.#child = child;
-    this.#passedFile = passedFile;
+    this.#passedFile = passedFileIn(directory);
     this.gone = once(child, 'exit');
   }
 
   /** Starts it on a data directory and waits until it would accept commands. */
   static async start(directory: string, bomb: Bomb | null = null): Promise<DaemonProcess> {
     if (!existsSync(built)) throw new Error('the tests are not built: run `npm test`, or `deploy/built`');
-    const passed = join(directory, 'passed.txt');
-    const options = [
-      '--data',
-      join(directory, 'data'),
-      '--listen',
-      '127.0.0.1:0',
-      '--monitor-root',
+    const args = [built, ...wordsOf(bomb), passedFileIn(directory), ...optionsIn(directory)];
+    return DaemonProcess.of(
+      spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }),
       directory,
-    ];
-    const args = [built, ...wordsOf(bomb), passed, ...options];
-    const child = killedByCleanUp(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
-    child.stdout.setEncoding('utf8');
-    const first = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
-    const daemon = new DaemonProcess(String(first[0]).split(' ', 1)[0] ?? '', child, passed);
+    );
+  }
+
+  /** One that was started with `optionsIn(directory)`, and says first where it answers. */
+  static async of(child: ChildProcess, directory: string): Promise<DaemonProcess> {
+    const output = killedByCleanUp(child).stdout?.setEncoding('utf8');
+    if (!output) throw new Error('ledgerd was started without an output that could be read');
+    const first = await Promise.race([once(output, 'data'), once(child, 'exit')]);
+    const daemon = new DaemonProcess(String(first[0]).split(' ', 1)[0] ?? '', child, directory);
     await daemon.#ready();
     return daemon;
   }

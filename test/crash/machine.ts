@@ -25,10 +25,14 @@ export interface Subject {
 }
 
 /** Boots a machine of so many qcow2 disks. */
-export async function bootSubject(disksCount: number, directory = makeDirectory()): Promise<Subject> {
+export async function bootSubject(
+  disksCount: number,
+  directory = makeDirectory(),
+  options: Pick<RigDisk, 'blkdebug'> = {},
+): Promise<Subject> {
   const disks = Array.from({ length: disksCount }, (_, n): RigDisk => {
     const node = `d${n}`;
-    return { node, file: makeDisk(join(directory, `${node}.qcow2`)), format: 'qcow2' };
+    return { node, file: makeDisk(join(directory, `${node}.qcow2`)), format: 'qcow2', ...options };
   });
   return { directory, disks, qemu: await boot(directory, disks), vmId: '' };
 }

@@ -127,7 +127,7 @@ describe('a create', () => {
     book.ask({ diskOnly: true });
     await expect(book.work()).rejects.toBeInstanceOf(NotNow);
     expect(host.toolCalls.filter((call) => call.startsWith('check'))).toEqual([]);
-    expect(outcomeOf(await book.work()).end).toBe('undone: machine-gone');
+    expect(outcomeOf(await book.work()).end).toBe('undone: host-unreachable');
   });
 
   test('that cannot be taken back is held, and the leftovers are named', async () => {

@@ -1,13 +1,11 @@
 /* The directory of the images is full in the middle of the work: is everything as before, and does the guest run on? */
-import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { v7 } from 'uuid';
 import { type House, house } from './house.ts';
 import { contents, writeAll } from './patterns.ts';
 import { cleanUp, guestWrite, needsQemu } from './rig.ts';
+import { SmallDisk } from './small-disk.ts';
 import { refusedOf } from './standing.ts';
 
 type Wish = NonNullable<Parameters<House['book']['create']>[0]>;
@@ -32,30 +30,18 @@ const WISHES: Readonly<Record<string, (home: House) => Wish>> = {
 
 const PLENTY = 1024 ** 3;
 
-const mountPoint = mkdtempSync(join(tmpdir(), 'snapledger-full-'));
-const isMounted = needsQemu() && mounted();
+const disk = needsQemu() ? SmallDisk.mount() : null;
+const isMounted = disk !== null;
 const before = process.env['TMPDIR'];
-
-/** A file system that is soon full. Nobody but root may have one: a laptop skips, and says so. */
-function mounted(): boolean {
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'none', mountPoint], { stdio: 'ignore' });
-    return true;
-  } catch {
-    console.warn('SKIPPED: what happens on a full disk is not tested: a tmpfs cannot be mounted here');
-    return false;
-  }
-}
 
 afterAll(async () => {
   await cleanUp();
-  if (isMounted) execFileSync('umount', ['--lazy', mountPoint]);
-  rmdirSync(mountPoint);
+  disk?.unmount();
 });
 
 /** A machine on that file system, whose worker believes that there is room: it fills up after it has looked. */
 async function cramped(): Promise<House> {
-  process.env['TMPDIR'] = mountPoint;
+  process.env['TMPDIR'] = disk?.directory;
   const home = await house({
     world: (real) => ({ ...real, files: { ...real.files, freeBytes: async () => PLENTY } }),
   });
@@ -65,38 +51,15 @@ async function cramped(): Promise<House> {
 }
 
 const CLUSTER_BYTES = 65_536;
-const PAGE_BYTES = 4_096;
-const ROUNDS_MAX = 100_000;
-
-/** Leaves so many bytes free. */
-function fill(freeBytes: number): void {
-  const filler = openSync(join(mountPoint, 'filler'), 'w');
-  const kept = openSync(join(mountPoint, 'kept'), 'w');
-  if (freeBytes > 0) writeSync(kept, Buffer.alloc(freeBytes, 1));
-  for (let round = 0; round < ROUNDS_MAX && hasRoom(filler); round += 1);
-  closeSync(filler);
-  closeSync(kept);
-  rmSync(join(mountPoint, 'kept'));
-}
-
-function hasRoom(file: number): boolean {
-  try {
-    return writeSync(file, Buffer.alloc(PAGE_BYTES, 1)) > 0;
-  } catch {
-    return false; // Full, as it should be.
-  }
-}
-
-const empty = (): void => rmSync(join(mountPoint, 'filler'), { force: true });
 
 /** Works until it ends; the disk is full all the while. */
 async function whileFull(home: House, ask: () => void, freeBytes: number): Promise<string> {
-  fill(freeBytes);
+  disk?.fill(freeBytes);
   const attempt = async () => {
     ask();
     return home.finish();
   };
-  return refusedOf(home, attempt, 'but for the inside of disks').finally(empty);
+  return refusedOf(home, attempt, 'but for the inside of disks').finally(() => disk?.empty());
 }
 
 const expectRunning = async (home: House, content: string): Promise<void> => {

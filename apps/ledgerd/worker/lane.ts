@@ -48,8 +48,8 @@ export class Lane {
   #running: Promise<void> | null = null;
   #isWoken = false;
   #nap: AbortController | null = null;
-  /** When this worker first met the open operation, on the monotonic clock. */
-  #met: { readonly operationId: string; readonly at: number } | null = null;
+  /** When this worker first met the open operation, on the monotonic clock, and whether that has begun by now. */
+  #met: { readonly operationId: string; readonly at: number; hasBegun: boolean } | null = null;
   /** What the last look found the machine to read below what it writes. */
   #below: readonly string[] | undefined;
   #lastObstacle = 'no worker came to it in time';
@@ -58,11 +58,15 @@ export class Lane {
   /** What is being carried out right now, or waits for its place. */
   #current: OpenOperation | null = null;
   progress: Progress | null = null;
-  isOverdue = false;
 
   constructor(options: LaneOptions) {
     this.#options = options;
     this.vmId = options.vmId;
+  }
+
+  /** Whether what has begun takes longer than it should, be it that nobody answers or that there is so much to copy. */
+  get isOverdue(): boolean {
+    return this.#met?.hasBegun === true && this.#sinceMs(this.#met.at) > OVERDUE_AFTER_MS;
   }
 
   /** Looks at the to-do list now, or again as soon as the present round is over. */
@@ -157,9 +161,7 @@ export class Lane {
   }
 
   async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
-    const waitedMs = this.#waitedMs(operation);
-    this.isOverdue = operation.started !== null && waitedMs > OVERDUE_AFTER_MS;
-    if (operation.started === null && waitedMs > START_DEADLINE_MS) {
+    if (this.#waitedMs(operation) > START_DEADLINE_MS && operation.started === null) {
       await this.#report(operation, expired(operation.id, this.#lastObstacle));
       return 'again';
     }
@@ -209,6 +211,7 @@ export class Lane {
       begin: async (start) => {
         if (this.#options.signal.aborted) throw new Fenced('this worker is stopping');
         await this.#askOrFenced(operation, { type: 'StartOperation', start });
+        if (this.#met) this.#met.hasBegun = true;
       },
       pinned: (pinned) => this.#askOrFenced(operation, { type: 'ReportPinned', pinned }),
       loaded: (content) => this.#askOrFenced(operation, { type: 'ReportContentLoaded', content }),
@@ -269,16 +272,20 @@ export class Lane {
     return { actor: `worker:${this.#options.host}`, correlationId, causationId, request: { by: 'worker' } };
   }
 
-  #waitedMs({ id }: OpenOperation): number {
-    const now = this.#options.world.clock.monotonic();
-    if (this.#met?.operationId !== id) this.#met = { operationId: id, at: now };
-    return now - this.#met.at;
+  #waitedMs({ id, started }: OpenOperation): number {
+    if (this.#met?.operationId !== id) {
+      this.#met = { operationId: id, at: this.#options.world.clock.monotonic(), hasBegun: started !== null };
+    }
+    return this.#sinceMs(this.#met.at);
+  }
+
+  #sinceMs(at: number): number {
+    return this.#options.world.clock.monotonic() - at;
   }
 
   #forget(): void {
     this.#met = null;
     this.progress = null;
-    this.isOverdue = false;
   }
 
   async #sleep(ms: number): Promise<void> {

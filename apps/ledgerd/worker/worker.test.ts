@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { StoreTrouble } from '#event-store';
-import { Fenced, NotNow } from '#hypervisor';
+import { Fenced, NotNow, type Start } from '#hypervisor';
 import { create, failedBecause, handWorld, house, settled, VM } from '../../../test/worker/house.ts';
 
 test('a log that cannot be read when the worker starts is read again, and no operation waits for a restart', async () => {
@@ -69,23 +69,23 @@ test('an operation that cannot begin in time expires, and says what stood in its
   await worker.stop();
 });
 
+const START: Omit<Start, 'operationId' | 'snapshotId'> = {
+  worker: 'w',
+  wasRunning: true,
+  nodes: {},
+  files: {},
+  plan: [],
+  undo: [],
+  vmState: 'running',
+  memory: 'none',
+};
+
 test('an operation that has begun is never ended by a deadline: it only shows as overdue', async () => {
   let begun = false;
-  const { world, start, ask, types } = await house(async (_vm, operation, journal) => {
+  const { world, start, ask, types } = await house(async (_vm, { id: operationId, snapshotId }, journal) => {
     if (!begun) {
       begun = true;
-      await journal.begin({
-        operationId: operation.id,
-        snapshotId: operation.snapshotId,
-        worker: 'w',
-        wasRunning: true,
-        nodes: {},
-        files: {},
-        plan: [],
-        undo: [],
-        vmState: 'running',
-        memory: 'none',
-      });
+      await journal.begin({ ...START, operationId, snapshotId });
     }
     throw new NotNow('host-unreachable', 'no answer');
   });
@@ -96,6 +96,27 @@ test('an operation that has begun is never ended by a deadline: it only shows as
   for (let minutes = 0; minutes < 12; minutes += 1) await world.pass(60_000);
   expect(await types()).toEqual(['VmRegistered', 'SnapshotRequested', 'OperationStarted']);
   expect([...worker.overdue()]).toEqual([VM]);
+  await worker.stop();
+});
+
+test('an operation that copies for very long shows as overdue while it does, and no longer', async () => {
+  const copied = Promise.withResolvers<void>();
+  const { world, start, ask, types } = await house(async (_vm, { id: operationId, snapshotId }, journal) => {
+    await journal.begin({ ...START, operationId, snapshotId });
+    await copied.promise;
+    return failedBecause(operationId, 'refused-by-qemu');
+  });
+  await ask(create(1));
+  const worker = start();
+  await worker.ready;
+  await settled(world);
+  expect([...worker.overdue()]).toEqual([]);
+  for (let minutes = 0; minutes < 12; minutes += 1) await world.pass(60_000);
+  expect([...worker.overdue()]).toEqual([VM]);
+  copied.resolve();
+  await settled(world);
+  expect(await types()).toContain('CreateFailed');
+  expect([...worker.overdue()]).toEqual([]);
   await worker.stop();
 });
 

@@ -237,7 +237,7 @@ function whyFailed(start: Start, sight: Sight, trouble: Trouble | null, isPartia
   if (start.vmState === 'shutoff') {
     return { reason: 'host-unreachable', message: `the capture of the images was interrupted${words}` };
   }
-  if (sight.power === 'off' || isPartial || trouble?.isLoss) {
+  if (sight.power === 'off' || isPartial) {
     return { reason: 'machine-gone', message: `QEMU died before the capture was whole${words}` };
   }
   return {

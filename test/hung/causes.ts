@@ -1,0 +1,68 @@
+/* What can be wrong with a machine that lives. */
+import { setTimeout } from 'node:timers/promises';
+import { join } from 'node:path';
+import { parseBlocks } from '#qmp';
+import type { DaemonProcess } from '../crash/daemon-process.ts';
+import type { Subject } from '../crash/machine.ts';
+import { startAsTold } from '../chaos/round.ts';
+import type { SmallDisk } from '../qemu/small-disk.ts';
+
+export interface Cause {
+  readonly name: string;
+  /** Whether it ends with the machine's death. */
+  readonly isDeadly: boolean;
+  /** Whether it is everybody's trouble, not one machine's. */
+  readonly isShared: boolean;
+  begin(subject: Subject, daemon: DaemonProcess): Promise<void>;
+  end(subject: Subject, daemon: DaemonProcess): Promise<void>;
+}
+
+/** It says nothing and does nothing, and knows nothing of that afterwards. */
+export const stopped: Cause = {
+  name: 'stopped',
+  isDeadly: false,
+  isShared: false,
+  begin: async ({ qemu }) => void process.kill(qemu.pid, 'SIGSTOP'),
+  end: async ({ qemu }) => void process.kill(qemu.pid, 'SIGCONT'),
+};
+
+/** Until QEMU would have answered. */
+const HEARD_MS = 100;
+
+/**
+ * Its owner has asked QEMU 7.2 for two grouped backups and something that fails: its main loop waits for ever for jobs
+ * that only it could end. Nothing but a kill helps.
+ */
+export const hung: Cause = {
+  name: 'hung by its owner',
+  isDeadly: true,
+  isShared: false,
+  begin: async ({ qemu, directory }) => {
+    const disks = parseBlocks(await qemu.monitor.execute('query-block'));
+    const backups = disks.slice(0, 2).map(({ nodeName: node }, index) => ({
+      type: 'drive-backup',
+      data: {
+        ...{ device: node, 'job-id': `owners-${index}`, sync: 'full' },
+        ...{ target: join(directory, `owners-${index}.raw`), format: 'raw' },
+      },
+    }));
+    const fails = { type: 'abort', data: {} };
+    const answered = qemu.monitor.execute('transaction', {
+      actions: [...backups, fails],
+      properties: { 'completion-mode': 'grouped' },
+    });
+    const words = answered.then(String, String); // Of a machine that is killed at last.
+    const answer = await Promise.race([words, setTimeout(HEARD_MS)]);
+    if (answer !== undefined) throw new Error(`QEMU was to hang, and answered: ${answer}`);
+  },
+  end: startAsTold,
+};
+
+/** Nothing can be written where its images lie. */
+export const full = (disk: SmallDisk): Cause => ({
+  name: 'its disk is full',
+  isDeadly: false,
+  isShared: false,
+  begin: async () => disk.fill(0),
+  end: async () => disk.empty(),
+});
