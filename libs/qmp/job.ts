@@ -51,7 +51,7 @@ export const awaitJob = (desk: Desk, jobId: string, options: JobOptions = {}): P
 async function follow(
   { monitor, clock }: Desk,
   { id, command }: { id: string; command: string },
-  { timeoutMs = JOB_TIMEOUT_MS, onProgress, whenReady, whenDone }: JobOptions,
+  { timeoutMs = JOB_TIMEOUT_MS, onProgress, whenReady, whenOver, whenDone }: JobOptions,
   begin: () => Promise<unknown>,
 ): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
@@ -59,8 +59,13 @@ async function follow(
   try {
     await begin();
     for (;;) {
-      await change(changes, clock, { id, told: whenReady ? [...OVER, ...ENDINGS.keys()] : OVER });
-      const job = await lookAt(monitor, id, command);
+      const told = whenReady ? [...OVER, ...ENDINGS.keys()] : OVER;
+      const status = await change(changes, clock, { id, told });
+      const asked = lookAt(monitor, id, command);
+      const [job] = await Promise.all([
+        asked,
+        status !== null && OVER.includes(status) ? whenOver?.() : null,
+      ]);
       onProgress?.(job.percent);
       if (job.status === 'concluded') return await finish(monitor, job, { command, whenDone });
       const ending = whenReady && ENDINGS.get(job.status);
@@ -75,21 +80,25 @@ async function follow(
   }
 }
 
-const OVER: readonly JobStatus[] = ['concluded', 'null'];
+const OVER: readonly string[] = ['concluded', 'null'] satisfies JobStatus[];
 
-/** Waits until the job tells that it stands in one of these ways, or for as long as we trust events to come. */
+/**
+ * Waits until the job tells that it stands in one of these ways, and tells in which; null after as long as we trust events
+ * to come.
+ */
 async function change(
   changes: QmpListener,
   clock: Clock,
   { id, told }: { id: string; told: readonly string[] },
-): Promise<void> {
+): Promise<string | null> {
   const until = clock.monotonic() + JOB_POLL_MS;
   for (let leftMs = JOB_POLL_MS; leftMs > 0; leftMs = until - clock.monotonic()) {
     const event = await changes.next(leftMs);
-    if (!event) return;
+    if (!event) return null;
     const { id: changed, status } = event.data;
-    if (changed === id && typeof status === 'string' && told.includes(status)) return;
+    if (changed === id && typeof status === 'string' && told.includes(status)) return status;
   }
+  return null;
 }
 
 /** What makes a job end that waits for it, by how it stands. */

@@ -43,6 +43,11 @@ export interface JobOptions {
    * waits on.
    */
   readonly whenReady?: () => Promise<void>;
+  /**
+   * Called when QEMU tells that the job is over, as soon as it has been asked how: what is asked in it goes out with that
+   * question, and is answered as things are after the job. What it throws is thrown on, and the job stays in QEMU's list.
+   */
+  readonly whenOver?: () => Promise<void>;
   /** A job that has ended well stays in QEMU's list until this has resolved. What it throws is thrown on. */
   readonly whenDone?: () => Promise<void>;
 }

@@ -92,7 +92,7 @@ async function admit(
   const named = [...overlays, ...(memoryFile ? [memoryFile] : [])].map(({ file }) => file);
   const made = [...named, ...backups.map(({ target }) => target)];
   requireApart(made);
-  await requireSpace(errand, [...made, ...internal.map(({ file }) => file)]);
+  await requireSpace(errand, [...made, ...internal.map(({ file }) => file)], sight);
   const quiesce = await planQuiesce(errand, request, plan, sight);
   return {
     operationId: operation.id,

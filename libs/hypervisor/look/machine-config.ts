@@ -28,17 +28,17 @@ const DIFFERENCES_TOLD_MAX = 5;
 
 const timeoutMs = LOOK_TIMEOUT_MS;
 
+/** Where QEMU keeps the first CPU of a machine as a rule. */
+const FIRST_CPU = '/machine/unattached/device[0]';
+
 /**
- * What the machine consists of; null when its QEMU does not tell. Asked for in one write and one more, and answered
- * within a millisecond or two. Throws as `Monitor.execute` does, but for a refusal.
+ * What the machine consists of; null when its QEMU does not tell. Asked for in one write, and in one more where the first
+ * CPU is not where it nearly always is; answered within a millisecond or two. Throws as `Monitor.execute` does, but for a
+ * refusal.
  */
 export async function machineConfig(monitor: Monitor): Promise<MachineConfig | null> {
-  try {
-    return configOf(await factsOf(monitor));
-  } catch (error) {
-    if (error instanceof QmpRefused || error instanceof QmpGarbled) return null;
-    throw error;
-  }
+  const facts = await orNull(() => factsOf(monitor));
+  return facts && configOf(facts);
 }
 
 /** The same, asked for only when the look has not. Throws as `machineConfig`. */
@@ -58,10 +58,11 @@ export async function machineFor(
 }
 
 async function factsOf(monitor: Monitor): Promise<MachineFacts> {
-  const [machine, ramBytes, cpus, named, unnamed] = await Promise.all([
+  const [machine, ramBytes, cpus, guessed, named, unnamed] = await Promise.all([
     typeOf(monitor, '/machine'),
     memorySize(monitor),
     monitor.execute('query-cpus-fast', {}, { timeoutMs }).then(parseCpus),
+    orNull(() => typeOf(monitor, FIRST_CPU)),
     childrenOf(monitor, '/machine/peripheral'),
     childrenOf(monitor, '/machine/peripheral-anon'),
   ]);
@@ -70,13 +71,29 @@ async function factsOf(monitor: Monitor): Promise<MachineFacts> {
     machine: machine.replace(/-machine$/, ''),
     ramBytes,
     cpus: cpus.length,
-    cpuModel: firstCpu === undefined ? '' : await typeOf(monitor, firstCpu),
+    cpuModel: await modelOf(monitor, firstCpu, guessed),
     qemu: releaseOf(monitor.version),
     devices: [
       ...named.map(({ name, type }) => `${name} (${type})`),
       ...unnamed.map(({ type }) => `(${type})`), // Their numbers go by the order in which they were plugged in.
     ].toSorted(),
   };
+}
+
+/** `guessed` is what stands where the first CPU nearly always does. */
+async function modelOf(monitor: Monitor, cpu: string | undefined, guessed: string | null): Promise<string> {
+  if (cpu === undefined) return '';
+  return cpu === FIRST_CPU && guessed !== null ? guessed : typeOf(monitor, cpu);
+}
+
+/** Of what need not be there, or tell what it is. */
+async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof QmpRefused || error instanceof QmpGarbled) return null;
+    throw error;
+  }
 }
 
 async function typeOf(monitor: Monitor, path: string): Promise<string> {
@@ -92,12 +109,7 @@ const memorySize = async (monitor: Monitor): Promise<number> =>
 
 /** How much memory the machine has, in bytes; of a QEMU that cannot say, as much as a large machine has. */
 export async function memoryBytes(monitor: Monitor): Promise<number> {
-  try {
-    return await memorySize(monitor);
-  } catch (error) {
-    if (error instanceof QmpRefused || error instanceof QmpGarbled) return MEMORY_BYTES_ASSUMED;
-    throw error;
-  }
+  return (await orNull(() => memorySize(monitor))) ?? MEMORY_BYTES_ASSUMED;
 }
 
 /**
