@@ -1,6 +1,6 @@
 import type { Clock } from '#world';
 import { type JobStatus, parseJobs, type QmpJob } from './commands.ts';
-import type { JobArguments, JobOptions, Monitor, QmpListener } from './monitor.ts';
+import type { ExecuteOptions, JobArguments, JobOptions, Monitor, QmpListener } from './monitor.ts';
 import { classifyRefusal } from './refusal.ts';
 import { MonitorTrouble, QmpRefused, QmpUnknown } from './trouble.ts';
 
@@ -10,8 +10,12 @@ export const JOB_TIMEOUT_MS = 60_000;
 export const JOB_POLL_MS = 200;
 
 /** A job as QEMU tells of it now; null when it tells of none with that id. Throws as `Monitor.execute` does. */
-export async function jobOf(monitor: Pick<Monitor, 'execute'>, jobId: string): Promise<QmpJob | null> {
-  const jobs = parseJobs(await monitor.execute('query-jobs'));
+export async function jobOf(
+  monitor: Pick<Monitor, 'execute'>,
+  jobId: string,
+  options?: ExecuteOptions,
+): Promise<QmpJob | null> {
+  const jobs = parseJobs(await monitor.execute('query-jobs', {}, options));
   return jobs.find((job) => job.id === jobId) ?? null;
 }
 
@@ -51,21 +55,20 @@ export const awaitJob = (desk: Desk, jobId: string, options: JobOptions = {}): P
 async function follow(
   { monitor, clock }: Desk,
   { id, command }: { id: string; command: string },
-  { timeoutMs = JOB_TIMEOUT_MS, onProgress, whenReady, whenOver, whenDone }: JobOptions,
+  { timeoutMs = JOB_TIMEOUT_MS, onProgress, whenReady, whenDone, behind }: JobOptions,
   begin: () => Promise<unknown>,
 ): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
   const changes = monitor.listen(['JOB_STATUS_CHANGE']);
   try {
-    await begin();
+    const ask = async (options?: ExecuteOptions): Promise<QmpJob> => {
+      const [job] = await Promise.all([lookAt(monitor, { id, command }, options), behind?.()]);
+      return job;
+    };
+    let [, job] = await Promise.all([begin(), behind ? ask({ timeoutMs }) : null]);
     for (;;) {
-      const told = whenReady ? [...OVER, ...ENDINGS.keys()] : OVER;
-      const status = await change(changes, clock, { id, told });
-      const asked = lookAt(monitor, id, command);
-      const [job] = await Promise.all([
-        asked,
-        status !== null && OVER.includes(status) ? whenOver?.() : null,
-      ]);
+      if (!job) await change(changes, clock, { id, told: whenReady ? [...OVER, ...ENDINGS.keys()] : OVER });
+      job ??= await ask();
       onProgress?.(job.percent);
       if (job.status === 'concluded') return await finish(monitor, job, { command, whenDone });
       const ending = whenReady && ENDINGS.get(job.status);
@@ -74,31 +77,28 @@ async function follow(
         await end(monitor, { id, command, ending });
       }
       if (clock.monotonic() >= deadline) throw new QmpUnknown(command, 'timeout', `its job is ${job.status}`);
+      job = null;
     }
   } finally {
     changes.close();
   }
 }
 
-const OVER: readonly string[] = ['concluded', 'null'] satisfies JobStatus[];
+const OVER: readonly JobStatus[] = ['concluded', 'null'];
 
-/**
- * Waits until the job tells that it stands in one of these ways, and tells in which; null after as long as we trust events
- * to come.
- */
+/** Waits until the job tells that it stands in one of these ways, or for as long as we trust events to come. */
 async function change(
   changes: QmpListener,
   clock: Clock,
   { id, told }: { id: string; told: readonly string[] },
-): Promise<string | null> {
+): Promise<void> {
   const until = clock.monotonic() + JOB_POLL_MS;
   for (let leftMs = JOB_POLL_MS; leftMs > 0; leftMs = until - clock.monotonic()) {
     const event = await changes.next(leftMs);
-    if (!event) return null;
+    if (!event) return;
     const { id: changed, status } = event.data;
-    if (changed === id && typeof status === 'string' && told.includes(status)) return status;
+    if (changed === id && typeof status === 'string' && told.includes(status)) return;
   }
-  return null;
 }
 
 /** What makes a job end that waits for it, by how it stands. */
@@ -122,9 +122,13 @@ async function end(
 }
 
 /** The command went out already: a look that fails says nothing about it, least of all that it was refused. */
-async function lookAt(monitor: Monitor, jobId: string, command: string): Promise<QmpJob> {
+async function lookAt(
+  monitor: Monitor,
+  { id, command }: { id: string; command: string },
+  options?: ExecuteOptions,
+): Promise<QmpJob> {
   try {
-    const job = await jobOf(monitor, jobId);
+    const job = await jobOf(monitor, id, options);
     if (job) return job;
   } catch (error) {
     if (error instanceof QmpUnknown) throw new QmpUnknown(command, error.cause, error.message);
@@ -132,7 +136,7 @@ async function lookAt(monitor: Monitor, jobId: string, command: string): Promise
     if (error instanceof QmpRefused) throw new QmpUnknown(command, 'vanished', error.message);
     throw error;
   }
-  throw new QmpUnknown(command, 'vanished', `job ${jobId} is gone`);
+  throw new QmpUnknown(command, 'vanished', `job ${id} is gone`);
 }
 
 /** The outcome is known, so nobody waits for the dismissal: QEMU does it before whatever it is sent next. */

@@ -44,10 +44,12 @@ export interface JobOptions {
    */
   readonly whenReady?: () => Promise<void>;
   /**
-   * Called when QEMU tells that the job is over, as soon as it has been asked how: what is asked in it goes out with that
-   * question, and is answered as things are after the job. What it throws is thrown on, and the job stays in QEMU's list.
+   * For a job that QEMU does before it answers anything else, as it does those of snapshots: how it went is asked right
+   * behind the command, and again when that was too early. Called with each of these questions: what is asked in it goes
+   * out with the question and is answered later, so the last time it is answered as things are after the job. What it
+   * throws is thrown on, and the job stays in QEMU's list.
    */
-  readonly whenOver?: () => Promise<void>;
+  readonly behind?: () => Promise<void>;
   /** A job that has ended well stays in QEMU's list until this has resolved. What it throws is thrown on. */
   readonly whenDone?: () => Promise<void>;
 }

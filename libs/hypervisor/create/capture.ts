@@ -235,7 +235,7 @@ function saveIntoDisks(
   return saveInto(errand, start, { vmstate: nodes.at(-1) ?? '', nodes, sight });
 }
 
-/** Gives back a look that was sent with the question how it went. */
+/** Gives back a look that was sent with it, behind the question how it went. */
 async function saveInto(
   errand: Errand,
   { snapshotId, machine }: Start,
@@ -249,9 +249,9 @@ async function saveInto(
   const timeoutMs = JOB_TIMEOUT_MS + ramBytes / JOB_BYTES_PER_MS;
   const onProgress = (percent: number): void => journal.progress({ phase: 'capturing', percent });
   let seen: Sight | null = null;
-  const whenOver = async (): Promise<void> => void (seen = await glance(errand, sight));
+  const behind = async (): Promise<void> => void (seen = await glance(errand, sight, timeoutMs));
   await steps.take('save the memory', null, () =>
-    monitor.runJob('snapshot-save', args, { timeoutMs, onProgress, whenOver }),
+    monitor.runJob('snapshot-save', args, { timeoutMs, onProgress, behind }),
   );
   return seen;
 }

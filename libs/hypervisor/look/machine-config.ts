@@ -33,13 +33,25 @@ const FIRST_CPU = '/machine/unattached/device[0]';
 
 /**
  * What the machine consists of; null when its QEMU does not tell. Asked for in one write, and in one more where the first
- * CPU is not where it nearly always is; answered within a millisecond or two. Throws as `Monitor.execute` does, but for a
- * refusal.
+ * CPU is not where it nearly always is; answered within a millisecond or two. `before` is what the same QEMU has told: of
+ * all that only devices come and go. Throws as `Monitor.execute` does, but for a refusal.
  */
-export async function machineConfig(monitor: Monitor): Promise<MachineConfig | null> {
-  const facts = await orNull(() => factsOf(monitor));
-  return facts && configOf(facts);
+export async function machineConfig(
+  monitor: Monitor,
+  before: MachineConfig | null = null,
+): Promise<MachineConfig | null> {
+  return orNull(async () => {
+    if (before && isFixed(before)) {
+      const now = configOf({ ...before.facts, devices: await devicesOf(monitor) });
+      if (now.hash === before.hash) return now;
+    }
+    return configOf(await factsOf(monitor));
+  });
 }
+
+/** Devices that are memory or CPUs change more than the list of devices. One of which not all are known may have some. */
+const isFixed = ({ facts: { devices } }: MachineConfig): boolean =>
+  devices.length < DEVICES_NAMED_MAX && !devices.some((device) => /dimm|mem|epc|cpu/i.test(device));
 
 /** The same, asked for only when the look has not. Throws as `machineConfig`. */
 export const machineIn = async (
@@ -58,13 +70,12 @@ export async function machineFor(
 }
 
 async function factsOf(monitor: Monitor): Promise<MachineFacts> {
-  const [machine, ramBytes, cpus, guessed, named, unnamed] = await Promise.all([
+  const [machine, ramBytes, cpus, guessed, devices] = await Promise.all([
     typeOf(monitor, '/machine'),
     memorySize(monitor),
     monitor.execute('query-cpus-fast', {}, { timeoutMs }).then(parseCpus),
     orNull(() => typeOf(monitor, FIRST_CPU)),
-    childrenOf(monitor, '/machine/peripheral'),
-    childrenOf(monitor, '/machine/peripheral-anon'),
+    devicesOf(monitor),
   ]);
   const [firstCpu] = cpus;
   return {
@@ -73,11 +84,19 @@ async function factsOf(monitor: Monitor): Promise<MachineFacts> {
     cpus: cpus.length,
     cpuModel: await modelOf(monitor, firstCpu, guessed),
     qemu: releaseOf(monitor.version),
-    devices: [
-      ...named.map(({ name, type }) => `${name} (${type})`),
-      ...unnamed.map(({ type }) => `(${type})`), // Their numbers go by the order in which they were plugged in.
-    ].toSorted(),
+    devices,
   };
+}
+
+async function devicesOf(monitor: Monitor): Promise<string[]> {
+  const [named, unnamed] = await Promise.all([
+    childrenOf(monitor, '/machine/peripheral'),
+    childrenOf(monitor, '/machine/peripheral-anon'),
+  ]);
+  return [
+    ...named.map(({ name, type }) => `${name} (${type})`),
+    ...unnamed.map(({ type }) => `(${type})`), // Their numbers go by the order in which they were plugged in.
+  ].toSorted();
 }
 
 /** `guessed` is what stands where the first CPU nearly always does. */
