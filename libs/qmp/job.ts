@@ -1,6 +1,6 @@
 import type { Clock } from '#world';
 import { type JobStatus, parseJobs, type QmpJob } from './commands.ts';
-import type { JobArguments, JobOptions, Monitor, QmpListener } from './monitor.ts';
+import type { ExecuteOptions, JobArguments, JobOptions, Monitor, QmpListener } from './monitor.ts';
 import { classifyRefusal } from './refusal.ts';
 import { MonitorTrouble, QmpRefused, QmpUnknown } from './trouble.ts';
 
@@ -10,8 +10,12 @@ export const JOB_TIMEOUT_MS = 60_000;
 export const JOB_POLL_MS = 200;
 
 /** A job as QEMU tells of it now; null when it tells of none with that id. Throws as `Monitor.execute` does. */
-export async function jobOf(monitor: Pick<Monitor, 'execute'>, jobId: string): Promise<QmpJob | null> {
-  const jobs = parseJobs(await monitor.execute('query-jobs'));
+export async function jobOf(
+  monitor: Pick<Monitor, 'execute'>,
+  jobId: string,
+  options?: ExecuteOptions,
+): Promise<QmpJob | null> {
+  const jobs = parseJobs(await monitor.execute('query-jobs', {}, options));
   return jobs.find((job) => job.id === jobId) ?? null;
 }
 
@@ -51,16 +55,20 @@ export const awaitJob = (desk: Desk, jobId: string, options: JobOptions = {}): P
 async function follow(
   { monitor, clock }: Desk,
   { id, command }: { id: string; command: string },
-  { timeoutMs = JOB_TIMEOUT_MS, onProgress, whenReady, whenDone }: JobOptions,
+  { timeoutMs = JOB_TIMEOUT_MS, onProgress, whenReady, whenDone, behind }: JobOptions,
   begin: () => Promise<unknown>,
 ): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
   const changes = monitor.listen(['JOB_STATUS_CHANGE']);
   try {
-    await begin();
+    const ask = async (options?: ExecuteOptions): Promise<QmpJob> => {
+      const [job] = await Promise.all([lookAt(monitor, { id, command }, options), behind?.()]);
+      return job;
+    };
+    let [, job] = await Promise.all([begin(), behind ? ask({ timeoutMs }) : null]);
     for (;;) {
-      await change(changes, clock, { id, told: whenReady ? [...OVER, ...ENDINGS.keys()] : OVER });
-      const job = await lookAt(monitor, id, command);
+      if (!job) await change(changes, clock, { id, told: whenReady ? [...OVER, ...ENDINGS.keys()] : OVER });
+      job ??= await ask();
       onProgress?.(job.percent);
       if (job.status === 'concluded') return await finish(monitor, job, { command, whenDone });
       const ending = whenReady && ENDINGS.get(job.status);
@@ -69,6 +77,7 @@ async function follow(
         await end(monitor, { id, command, ending });
       }
       if (clock.monotonic() >= deadline) throw new QmpUnknown(command, 'timeout', `its job is ${job.status}`);
+      job = null;
     }
   } finally {
     changes.close();
@@ -113,9 +122,13 @@ async function end(
 }
 
 /** The command went out already: a look that fails says nothing about it, least of all that it was refused. */
-async function lookAt(monitor: Monitor, jobId: string, command: string): Promise<QmpJob> {
+async function lookAt(
+  monitor: Monitor,
+  { id, command }: { id: string; command: string },
+  options?: ExecuteOptions,
+): Promise<QmpJob> {
   try {
-    const job = await jobOf(monitor, jobId);
+    const job = await jobOf(monitor, id, options);
     if (job) return job;
   } catch (error) {
     if (error instanceof QmpUnknown) throw new QmpUnknown(command, error.cause, error.message);
@@ -123,7 +136,7 @@ async function lookAt(monitor: Monitor, jobId: string, command: string): Promise
     if (error instanceof QmpRefused) throw new QmpUnknown(command, 'vanished', error.message);
     throw error;
   }
-  throw new QmpUnknown(command, 'vanished', `job ${jobId} is gone`);
+  throw new QmpUnknown(command, 'vanished', `job ${id} is gone`);
 }
 
 /** The outcome is known, so nobody waits for the dismissal: QEMU does it before whatever it is sent next. */

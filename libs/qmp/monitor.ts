@@ -43,6 +43,13 @@ export interface JobOptions {
    * waits on.
    */
   readonly whenReady?: () => Promise<void>;
+  /**
+   * For a job that QEMU does before it answers anything else, as it does those of snapshots: how it went is asked right
+   * behind the command, and again when that was too early. Called with each of these questions: what is asked in it goes
+   * out with the question and is answered later, so the last time it is answered as things are after the job. What it
+   * throws is thrown on, and the job stays in QEMU's list.
+   */
+  readonly behind?: () => Promise<void>;
   /** A job that has ended well stays in QEMU's list until this has resolved. What it throws is thrown on. */
   readonly whenDone?: () => Promise<void>;
 }

@@ -33,14 +33,16 @@ export const STATE_FILE_BYTES = 1024 * 1024;
 export async function capture(errand: Errand, start: Start, sight: Sight): Promise<Sight | null> {
   const disks = Object.keys(start.files).flatMap((device) => diskOf(sight, device) ?? []);
   await pass(errand.place.world, 'hypervisor.before-act');
-  await makeFiles(errand, start, sight);
+  const made = await makeFiles(errand, start, sight);
   let seen: Sight | null = null;
   if (start.vmState === 'shutoff') {
+    await keepNames(errand, made);
     await captureEach(errand, tagOf(start.snapshotId ?? ''), disks);
     await copyImages(errand, start, sight);
   } else {
-    if (isInDisks(start) && !start.backups) await saveIntoDisks(errand, start, disks);
-    else seen = await captureTogether(errand, start, { disks, sight });
+    const subjects = { disks, sight, made };
+    if (isInDisks(start) && !start.backups) seen = await saveIntoDisks(errand, start, subjects);
+    else seen = await captureTogether(errand, start, subjects);
     await finishBackups(errand, start);
   }
   await pass(errand.place.world, 'hypervisor.after-act');
@@ -72,12 +74,13 @@ const imagesOf = ({ overlays = [], memoryFile }: Start): NamedFile[] => [
   ...(memoryFile?.format === 'state' ? [memoryFile] : []),
 ];
 
-/** New overlays, copies and the state file, each in its directory for good before anything is written into it. */
-async function makeFiles(errand: Errand, start: Start, sight: Sight): Promise<void> {
+/** New overlays, copies and the state file; tells what was made. */
+async function makeFiles(errand: Errand, start: Start, sight: Sight): Promise<string[]> {
   const { place, steps } = errand;
   const { overlays = [], memoryFile } = start;
   const draft = (named: NamedFile): string => draftOf(start.snapshotId ?? '', named);
-  await takeNames(errand, [...targetsOf(start), ...imagesOf(start)].map(draft));
+  await takeNames(errand, targetsOf(start).map(draft)); // Who dies later leaves images only where these are.
+  await takeNames(errand, imagesOf(start).map(draft));
   const targets = await makeTargets(errand, start, sight);
   const works = overlays.flatMap((overlay) => {
     const { device, format, by } = overlay;
@@ -94,9 +97,13 @@ async function makeFiles(errand: Errand, start: Start, sight: Sight): Promise<vo
   }
   const made = [...targets, ...(await together(works))];
   await publish(errand, start.snapshotId ?? '', imagesOf(start));
-  for (const directory of new Set(made.map((file) => posix.dirname(file)))) {
-    await place.world.files.syncDirectory(directory);
-  }
+  return made;
+}
+
+/** Each file is in its directory for good before anything is written into it. */
+async function keepNames({ place }: Errand, made: readonly string[]): Promise<void> {
+  const directories = new Set(made.map((file) => posix.dirname(file)));
+  await together([...directories].map((directory) => () => place.world.files.syncDirectory(directory)));
 }
 
 /** The machine is off, so its disks stand still between one call and the next. */
@@ -115,55 +122,63 @@ async function captureEach(
 const captureTogether = (
   errand: Errand,
   start: Start,
-  machine: Pick<Subjects, 'disks' | 'sight'>,
+  machine: Omit<Subjects, 'stream'>,
 ): Promise<Sight | null> =>
   whileReceiving(errand, start, (stream) => captureAll(errand, start, { ...machine, stream }));
 
 interface Subjects {
   readonly disks: readonly SeenDisk[];
   readonly sight: Sight;
+  /** The files that were made for it. */
+  readonly made: readonly string[];
   /** Who receives the memory; null when it goes into an image, or nowhere. */
   readonly stream: MemoryStream | null;
 }
 
 async function captureAll(errand: Errand, start: Start, subjects: Subjects): Promise<Sight | null> {
-  const { disks, sight, stream } = subjects;
-  const { place, steps, journal } = errand;
-  const { overlays = [] } = start;
+  const { disks, sight, made, stream } = subjects;
+  const { place, journal } = errand;
   const memoryFile = stream ? undefined : start.memoryFile;
   journal.progress({ phase: 'capturing', percent: null });
-  for (const overlay of overlays) {
-    await steps.take('open the overlay', overlay.device, () =>
-      addNode(place, { ...overlay, opened: diskOf(sight, overlay.device)?.opened }, 'alone'),
-    );
-  }
-  await openTargets(errand, start);
-  if (memoryFile) {
-    const at = { ...memoryFile, format: 'qcow2' };
-    await steps.take('open the state file', null, () => addNode(place, at, 'alone'));
-  }
+  await together([() => keepNames(errand, made), () => openFiles(errand, start, subjects)]);
   if (standsStill(start)) await power(errand, 'stop');
   const actions = [
     ...captureActions(start, isInDisks(start) ? [] : disks),
     ...backupActions(errand.operationId, start),
   ];
   const seen = await whileFrozen(errand, start, () => transact(errand, actions, sight));
-  await saveMemory(errand, start, { disks, stream });
+  await saveMemory(errand, start, subjects);
   if (standsStill(start)) await power(errand, 'cont');
   await stream?.keep();
   if (memoryFile) await removeNode(place, memoryFile.node);
   return start.memory === 'none' && !start.backups ? seen : null; // Much has been done since that look.
 }
 
-async function saveMemory(
-  errand: Errand,
-  start: Start,
-  { disks, stream }: Pick<Subjects, 'disks' | 'stream'>,
-): Promise<void> {
+/** Nothing is written into them. What keeps the machine from going on is opened last, as `mayHaveStopped` wants it. */
+async function openFiles(errand: Errand, start: Start, { sight, stream }: Subjects): Promise<void> {
+  const { place, steps } = errand;
+  const { overlays = [], memoryFile } = start;
+  await together(
+    overlays.map((overlay) => () => {
+      const { opened } = diskOf(sight, overlay.device) ?? {};
+      return steps.take('open the overlay', overlay.device, () =>
+        addNode(place, { ...overlay, opened }, 'alone'),
+      );
+    }),
+  );
+  await openTargets(errand, start);
+  if (!memoryFile || stream) return;
+  const at = { ...memoryFile, format: 'qcow2' };
+  await steps.take('open the state file', null, () => addNode(place, at, 'alone'));
+}
+
+async function saveMemory(errand: Errand, start: Start, subjects: Subjects): Promise<void> {
   const { memoryFile } = start;
+  const { stream, sight } = subjects;
   if (stream) return stream.save();
-  if (memoryFile) return saveInto(errand, start, { vmstate: memoryFile.node, nodes: [memoryFile.node] });
-  if (isInDisks(start)) return saveIntoDisks(errand, start, disks);
+  if (memoryFile)
+    await saveInto(errand, start, { vmstate: memoryFile.node, nodes: [memoryFile.node], sight });
+  else if (isInDisks(start)) await saveIntoDisks(errand, start, subjects);
 }
 
 function captureActions(
@@ -211,23 +226,32 @@ async function power({ place, steps, memory, operationId }: Errand, command: 'st
 }
 
 /** The memory goes into the last disk: QEMU does them in order, so whoever sees it there knows the rest is there. */
-function saveIntoDisks(errand: Errand, start: Start, disks: readonly SeenDisk[]): Promise<void> {
+function saveIntoDisks(
+  errand: Errand,
+  start: Start,
+  { disks, sight }: Pick<Subjects, 'disks' | 'sight'>,
+): Promise<Sight | null> {
   const nodes = disks.map(({ node }) => node);
-  return saveInto(errand, start, { vmstate: nodes.at(-1) ?? '', nodes });
+  return saveInto(errand, start, { vmstate: nodes.at(-1) ?? '', nodes, sight });
 }
 
+/** Gives back a look that was sent with it, behind the question how it went. */
 async function saveInto(
-  { place, steps, journal, operationId }: Errand,
+  errand: Errand,
   { snapshotId, machine }: Start,
-  { vmstate, nodes }: { vmstate: string; nodes: readonly string[] },
-): Promise<void> {
+  { vmstate, nodes, sight }: { vmstate: string; nodes: readonly string[]; sight: Sight },
+): Promise<Sight | null> {
+  const { place, steps, journal, operationId } = errand;
   const tag = tagOf(snapshotId ?? '');
   const args: SnapshotSave = { 'job-id': jobIdOf(operationId, 1), tag, vmstate, devices: nodes };
   const monitor = place.line.held;
   const ramBytes = machine?.facts.ramBytes ?? (await memoryBytes(monitor));
   const timeoutMs = JOB_TIMEOUT_MS + ramBytes / JOB_BYTES_PER_MS;
   const onProgress = (percent: number): void => journal.progress({ phase: 'capturing', percent });
+  let seen: Sight | null = null;
+  const behind = async (): Promise<void> => void (seen = await glance(errand, sight, timeoutMs));
   await steps.take('save the memory', null, () =>
-    monitor.runJob('snapshot-save', args, { timeoutMs, onProgress }),
+    monitor.runJob('snapshot-save', args, { timeoutMs, onProgress, behind }),
   );
+  return seen;
 }

@@ -24,6 +24,7 @@ import {
 import { notAllowed } from '../qemu/paths.ts';
 import { isLocalFile, type SeenDisk, type Sight } from '../look/sight.ts';
 import { requireStreamable } from './stream-files.ts';
+import { together } from '../together.ts';
 
 /** Overlays are numbered from here on; the memory has the number before. */
 const MEMORY_NODE = 0;
@@ -40,8 +41,7 @@ export async function planOverlays(
   wishes: readonly DiskCapture[],
   disks: readonly SeenDisk[],
 ): Promise<PlannedLayer[]> {
-  const planned: PlannedLayer[] = [];
-  for (const [index, wish] of wishes.entries()) {
+  const plan = async (wish: DiskCapture, index: number): Promise<PlannedLayer> => {
     const disk = disks.find(({ device }) => device === wish.device);
     if (!disk) throw new Refusal('disk-unsupported', `the machine has no disk "${wish.device}"`);
     requireLocal(disk);
@@ -51,9 +51,9 @@ export async function planOverlays(
     };
     const node = nodeNameOf(snapshotId, index + 1);
     const backing = { backing: disk.file, ...(await modifiedBefore(errand, disk.file)) };
-    planned.push({ device: disk.device, ...at, ...backing, node });
-  }
-  return planned;
+    return { device: disk.device, ...at, ...backing, node };
+  };
+  return together(wishes.map((wish, index) => () => plan(wish, index)));
 }
 
 async function modifiedBefore(
@@ -128,10 +128,21 @@ async function homeOf({ place }: Errand, sight: Sight): Promise<string> {
   );
 }
 
-/** @throws {Refusal} `no-space` */
-export async function requireSpace({ place }: Errand, files: readonly string[]): Promise<void> {
+/**
+ * Where a disk of the machine lies the look has asked already.
+ *
+ * @throws {Refusal} `no-space`
+ */
+export async function requireSpace(
+  { place }: Errand,
+  files: readonly string[],
+  { disks }: Sight,
+): Promise<void> {
   for (const directory of new Set(files.map((file) => posix.dirname(file)))) {
-    const freeBytes = await place.world.files.freeBytes(directory);
+    const beside = disks.find(
+      ({ file, freeBytes }) => freeBytes !== null && posix.dirname(file) === directory,
+    );
+    const freeBytes = beside?.freeBytes ?? (await place.world.files.freeBytes(directory));
     if (freeBytes >= FREE_BYTES_MIN) continue;
     throw new Refusal(
       'no-space',

@@ -25,7 +25,7 @@ import { letRunOn } from '../qemu/power.ts';
 import { endMigration } from './memory-stream.ts';
 import { requireApart } from '../qemu/named-files.ts';
 import { isQuietEnough, planQuiesce, quiescedOf, thawAgain } from './quiesce.ts';
-import { undo } from './undo.ts';
+import { finishPushedBack, undo } from './undo.ts';
 import { type Times, timesOf, whyRewritten } from './written-below.ts';
 import { requireAtRest, requireWhole } from '../look/run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from '../look/sight.ts';
@@ -43,8 +43,8 @@ export const creating = (errand: Errand, operation: Create, snapshot: Readonly<S
 /** The guest goes on first, whatever else has to be waited for. */
 async function recover(errand: Errand, start: Start): Promise<Report> {
   await thawAgain(errand, start);
-  await awaitFoldJobs(errand, start);
-  const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start)) : null;
+  const hasPushed = await awaitFoldJobs(errand, start);
+  const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start, hasPushed)) : null;
   const looked = await lookAfter(errand, start);
   const known =
     troubleOfJob(looked.sight, errand.operationId) ?? errand.memory.troubles.get(errand.operationId);
@@ -52,8 +52,9 @@ async function recover(errand: Errand, start: Start): Promise<Report> {
 }
 
 /** Over a living QEMU: the machine runs again if somebody was about to let it, and the copies come to their end. */
-async function goOn(errand: Errand, start: Start): Promise<void> {
+async function goOn(errand: Errand, start: Start, hasPushed: boolean): Promise<void> {
   await endMigration(errand, start);
+  if (hasPushed) await finishPushedBack(errand, start);
   if (await mayHaveStopped(errand, start)) await letRunOn(errand); // What comes of it is looked at in the end.
   const isRefused = errand.memory.troubles.get(errand.operationId)?.kind === 'refused';
   if (isRefused || !(await isWorthCopying(errand, start))) await stopBackups(errand, start);
@@ -92,7 +93,7 @@ async function admit(
   const named = [...overlays, ...(memoryFile ? [memoryFile] : [])].map(({ file }) => file);
   const made = [...named, ...backups.map(({ target }) => target)];
   requireApart(made);
-  await requireSpace(errand, [...made, ...internal.map(({ file }) => file)]);
+  await requireSpace(errand, [...made, ...internal.map(({ file }) => file)], sight);
   const quiesce = await planQuiesce(errand, request, plan, sight);
   return {
     operationId: operation.id,

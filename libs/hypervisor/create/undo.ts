@@ -8,6 +8,7 @@ import { removeNode } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
 import { NotNow } from '../not-now.ts';
 import { headerBacking } from '../look/chain-check.ts';
+import { look } from '../look/look.ts';
 import { bearsName, draftOf, isStrange, type NamedFile } from '../qemu/named-files.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { letRunOn } from '../qemu/power.ts';
@@ -77,7 +78,7 @@ const mayStandStill = async (errand: Errand, start: Start): Promise<boolean> =>
 async function pushAllBack(
   errand: Errand,
   tops: readonly PlannedLayer[],
-  { power }: Sight,
+  { power }: Pick<Sight, 'power'>,
 ): Promise<PlannedLayer[]> {
   const kept: PlannedLayer[] = [];
   for (const [index, top] of tops.entries()) {
@@ -221,6 +222,21 @@ async function unlink(
   if (trouble) return [{ device, file, tag: '', why: trouble.words }];
   await files.syncDirectory(posix.dirname(file));
   return [];
+}
+
+/**
+ * Whoever died right after QEMU had gone on below an overlay has left the overlay and the machine standing. The overlay
+ * goes before the machine runs: of two that differ nobody could tell any more which the machine goes by.
+ *
+ * @throws {NotNow} when nobody knows how it went
+ */
+export async function finishPushedBack(errand: Errand, { overlays = [] }: Start): Promise<void> {
+  const { power, disks } = await look(errand.place, 'alone');
+  if (power !== 'paused') return;
+  const left = overlays.filter(({ device, file }) =>
+    disks.some((disk) => disk.device === device && disk.file !== file),
+  );
+  await pushAllBack(errand, left, { power });
 }
 
 interface Why {

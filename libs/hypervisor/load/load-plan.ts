@@ -48,6 +48,7 @@ export async function planLoad(errand: Errand, ask: LoadAsk, sight: Sight): Prom
   await requireSpace(
     errand,
     tops.map(({ file }) => file),
+    sight,
   );
   return { inPlace, tops, memoryFile, fixed: fixedIn(ask, { inPlace, tops }, sight) };
 }

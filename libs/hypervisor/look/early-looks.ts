@@ -1,3 +1,4 @@
+import type { MachineConfig } from '#ledger';
 import type { Monitor, TranscriptEntry } from '#qmp';
 import type { World } from '#world';
 import { pass } from '../fault-points.ts';
@@ -39,6 +40,8 @@ export class EarlyLooks {
   readonly #world: World;
   readonly #monitors: Monitors;
   readonly #looks = new Map<string, EarlyLook>();
+  /** What each QEMU has told of its machine, by the session with it. */
+  readonly #machines = new WeakMap<Monitor, MachineConfig>();
 
   constructor(world: World, monitors: Monitors) {
     this.#world = world;
@@ -92,8 +95,9 @@ export class EarlyLooks {
       await pass(world, 'hypervisor.before-look');
       const [sight, machine] = await Promise.all([
         lookThroughMonitor({ world, monitor, line }, session),
-        withMachine ? machineConfig(session) : undefined,
+        withMachine ? machineConfig(session, this.#machines.get(session)) : undefined,
       ]);
+      if (machine) this.#machines.set(session, machine);
       await pass(world, 'hypervisor.after-look');
       return { sight: machine === undefined ? sight : { ...sight, machine }, monitor: session };
     } catch {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Refusal, type MachineFacts } from '#ledger';
-import { configOf, DEVICES_NAMED_MAX, requireSameConfig } from './machine-config.ts';
+import type { Monitor } from '#qmp';
+import { configOf, DEVICES_NAMED_MAX, machineConfig, requireSameConfig } from './machine-config.ts';
 
 const FACTS: MachineFacts = {
   machine: 'pc-q35-7.2',
@@ -56,4 +57,54 @@ test('more devices than the log keeps are still compared', () => {
 test('of a snapshot from before, and of a machine that does not tell, nothing is known', () => {
   expect(() => requireSameConfig(undefined, configOf(FACTS))).not.toThrow();
   expect(() => requireSameConfig(configOf(FACTS), null)).not.toThrow();
+});
+
+/** A machine with these devices, and what was asked of its QEMU. */
+function machine(devices: readonly string[], { cpu = '/machine/unattached/device[0]' } = {}) {
+  const asked: string[] = [];
+  const answers: Readonly<Record<string, (path: unknown) => unknown>> = {
+    'qom-get': (path) => (path === '/machine' ? 'pc-q35-7.2-machine' : `type of ${String(path)}`),
+    'query-memory-size-summary': () => ({ 'base-memory': 1024, 'plugged-memory': 0 }),
+    'query-cpus-fast': () => [{ 'cpu-index': 0, 'qom-path': cpu }],
+    'qom-list': (path) =>
+      path === '/machine/peripheral-anon'
+        ? []
+        : devices.map((device) => ({ name: device, type: `child<${device}-type>` })),
+  };
+  const execute: Monitor['execute'] = async (command, { path } = {}) => {
+    asked.push(command);
+    return answers[command]?.(path);
+  };
+  const version = { major: 7, minor: 2, micro: 22 };
+  return { monitor: { execute, version } as unknown as Monitor, asked };
+}
+
+test('of a QEMU that has told already only the devices are asked for, as long as they are the same', async () => {
+  const first = machine(['a', 'b']);
+  const config = await machineConfig(first.monitor);
+  expect(config?.facts).toMatchObject({ cpuModel: 'type of /machine/unattached/device[0]', ramBytes: 1024 });
+  expect(first.asked).toHaveLength(6);
+
+  const same = machine(['b', 'a']);
+  expect(await machineConfig(same.monitor, config)).toEqual(config);
+  expect(same.asked).toEqual(['qom-list', 'qom-list']);
+
+  const grown = machine(['a', 'b', 'c']);
+  expect((await machineConfig(grown.monitor, config))?.facts.devices).toHaveLength(3);
+  expect(grown.asked).toHaveLength(8);
+});
+
+test.each(['dimm0', 'vmem-virtio-mem', 'qemu64-x86_64-cpu'])(
+  'a machine with the device %s is asked for everything: it may be another of the same name',
+  async (device) => {
+    const config = await machineConfig(machine([device]).monitor);
+    const { monitor, asked } = machine([device]);
+    expect(await machineConfig(monitor, config)).toEqual(config);
+    expect(asked).toHaveLength(6);
+  },
+);
+
+test('a first CPU that is kept elsewhere is asked for there', async () => {
+  const config = await machineConfig(machine([], { cpu: '/machine/cpu' }).monitor);
+  expect(config?.facts.cpuModel).toBe('type of /machine/cpu');
 });

@@ -28,18 +28,30 @@ const DIFFERENCES_TOLD_MAX = 5;
 
 const timeoutMs = LOOK_TIMEOUT_MS;
 
+/** Where QEMU keeps the first CPU of a machine as a rule. */
+const FIRST_CPU = '/machine/unattached/device[0]';
+
 /**
- * What the machine consists of; null when its QEMU does not tell. Asked for in one write and one more, and answered
- * within a millisecond or two. Throws as `Monitor.execute` does, but for a refusal.
+ * What the machine consists of; null when its QEMU does not tell. Asked for in one write, and in one more where the first
+ * CPU is not where it nearly always is; answered within a millisecond or two. `before` is what the same QEMU has told: of
+ * all that only devices come and go. Throws as `Monitor.execute` does, but for a refusal.
  */
-export async function machineConfig(monitor: Monitor): Promise<MachineConfig | null> {
-  try {
+export async function machineConfig(
+  monitor: Monitor,
+  before: MachineConfig | null = null,
+): Promise<MachineConfig | null> {
+  return orNull(async () => {
+    if (before && isFixed(before)) {
+      const now = configOf({ ...before.facts, devices: await devicesOf(monitor) });
+      if (now.hash === before.hash) return now;
+    }
     return configOf(await factsOf(monitor));
-  } catch (error) {
-    if (error instanceof QmpRefused || error instanceof QmpGarbled) return null;
-    throw error;
-  }
+  });
 }
+
+/** Devices that are memory or CPUs change more than the list of devices. One of which not all are known may have some. */
+const isFixed = ({ facts: { devices } }: MachineConfig): boolean =>
+  devices.length < DEVICES_NAMED_MAX && !devices.some((device) => /dimm|mem|epc|cpu/i.test(device));
 
 /** The same, asked for only when the look has not. Throws as `machineConfig`. */
 export const machineIn = async (
@@ -58,25 +70,49 @@ export async function machineFor(
 }
 
 async function factsOf(monitor: Monitor): Promise<MachineFacts> {
-  const [machine, ramBytes, cpus, named, unnamed] = await Promise.all([
+  const [machine, ramBytes, cpus, guessed, devices] = await Promise.all([
     typeOf(monitor, '/machine'),
     memorySize(monitor),
     monitor.execute('query-cpus-fast', {}, { timeoutMs }).then(parseCpus),
-    childrenOf(monitor, '/machine/peripheral'),
-    childrenOf(monitor, '/machine/peripheral-anon'),
+    orNull(() => typeOf(monitor, FIRST_CPU)),
+    devicesOf(monitor),
   ]);
   const [firstCpu] = cpus;
   return {
     machine: machine.replace(/-machine$/, ''),
     ramBytes,
     cpus: cpus.length,
-    cpuModel: firstCpu === undefined ? '' : await typeOf(monitor, firstCpu),
+    cpuModel: await modelOf(monitor, firstCpu, guessed),
     qemu: releaseOf(monitor.version),
-    devices: [
-      ...named.map(({ name, type }) => `${name} (${type})`),
-      ...unnamed.map(({ type }) => `(${type})`), // Their numbers go by the order in which they were plugged in.
-    ].toSorted(),
+    devices,
   };
+}
+
+async function devicesOf(monitor: Monitor): Promise<string[]> {
+  const [named, unnamed] = await Promise.all([
+    childrenOf(monitor, '/machine/peripheral'),
+    childrenOf(monitor, '/machine/peripheral-anon'),
+  ]);
+  return [
+    ...named.map(({ name, type }) => `${name} (${type})`),
+    ...unnamed.map(({ type }) => `(${type})`), // Their numbers go by the order in which they were plugged in.
+  ].toSorted();
+}
+
+/** `guessed` is what stands where the first CPU nearly always does. */
+async function modelOf(monitor: Monitor, cpu: string | undefined, guessed: string | null): Promise<string> {
+  if (cpu === undefined) return '';
+  return cpu === FIRST_CPU && guessed !== null ? guessed : typeOf(monitor, cpu);
+}
+
+/** Of what need not be there, or tell what it is. */
+async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof QmpRefused || error instanceof QmpGarbled) return null;
+    throw error;
+  }
 }
 
 async function typeOf(monitor: Monitor, path: string): Promise<string> {
@@ -92,12 +128,7 @@ const memorySize = async (monitor: Monitor): Promise<number> =>
 
 /** How much memory the machine has, in bytes; of a QEMU that cannot say, as much as a large machine has. */
 export async function memoryBytes(monitor: Monitor): Promise<number> {
-  try {
-    return await memorySize(monitor);
-  } catch (error) {
-    if (error instanceof QmpRefused || error instanceof QmpGarbled) return MEMORY_BYTES_ASSUMED;
-    throw error;
-  }
+  return (await orNull(() => memorySize(monitor))) ?? MEMORY_BYTES_ASSUMED;
 }
 
 /**

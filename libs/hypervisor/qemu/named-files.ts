@@ -8,6 +8,7 @@ import { realFile } from '../look/devices.ts';
 import { isLocalFile, type SeenDisk, type Sight } from '../look/sight.ts';
 import { insideRoots, notAllowed, reached, requirePlain } from './paths.ts';
 import type { Place } from '../place.ts';
+import { together } from '../together.ts';
 import { Thwarted } from '../trouble.ts';
 
 /* Files that an operation makes, or that a caller has made for it. QEMU wipes whatever lies where it makes one. */
@@ -68,11 +69,14 @@ export async function takeNames(
   { place, memory, operationId }: Errand,
   files: readonly string[],
 ): Promise<void> {
-  for (const [index, file] of files.entries()) {
-    if (await place.world.files.makeNew(file)) continue;
-    memory.strange.set(operationId, files.slice(index));
-    throw new Thwarted('path-not-allowed', `${file} was made by somebody else meanwhile: it would be wiped`);
-  }
+  const strange = (): readonly string[] => memory.strange.get(operationId) ?? [];
+  const take = async (file: string): Promise<void> => {
+    if (!(await place.world.files.makeNew(file))) memory.strange.set(operationId, [...strange(), file]);
+  };
+  await together(files.map((file) => () => take(file)));
+  const first = files.find((file) => strange().includes(file));
+  if (first === undefined) return;
+  throw new Thwarted('path-not-allowed', `${first} was made by somebody else meanwhile: it would be wiped`);
 }
 
 /** A file that is to be made, and the node that it is to be. */

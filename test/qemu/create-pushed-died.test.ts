@@ -1,0 +1,63 @@
+/* Workers die while they take an external create back. Does the machine ever run beside a stale copy of its disk? */
+import { existsSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'vitest';
+import { hastyWorld } from './haste.ts';
+import { type House, house } from './house.ts';
+import { imageContents } from './patterns.ts';
+import { cleanUp, guestWrite, needsQemu } from './rig.ts';
+
+afterAll(cleanUp);
+
+const BOTH = ['dev-da', 'dev-db'].map((device) => ({ device, mode: 'external' as const }));
+
+/** Dies at a fault point, once `isDue`, and tells when. */
+function mortal(at: string, isDue: () => boolean) {
+  const { promise: death, resolve: die } = Promise.withResolvers<void>();
+  const fault = (point: string): Promise<void> => {
+    if (point !== `hypervisor.${at}` || !isDue()) return Promise.resolve();
+    die();
+    return new Promise(() => undefined);
+  };
+  return { fault, death };
+}
+
+async function worksUntil(home: House, death: Promise<void>): Promise<void> {
+  void home.book.work().catch(() => undefined);
+  await death;
+  await home.hypervisor.close();
+}
+
+describe.runIf(needsQemu())('a create that is taken back', () => {
+  test('leaves no overlay behind that the machine has left, once it runs', async () => {
+    let isStopped = false;
+    const captured = mortal('after-look', () => isStopped); // The disks are captured, and no memory is saved.
+    const home = await house({
+      fault: (point) => {
+        if (point === 'hypervisor.after-power') isStopped = true;
+        return captured.fault(point);
+      },
+    });
+    await guestWrite(home.vm, 'da', 0x11);
+    await guestWrite(home.vm, 'db', 0x22);
+    home.book.ask({ memory: 'internal', disks: BOTH });
+    await worksUntil(home, captured.death);
+    const [first] = home.book.vm.operation?.started?.overlays ?? [];
+    if (!first) throw new Error('no overlay was planned');
+
+    const pushed = mortal('before-unlink', () => true); // QEMU has left the first overlay.
+    home.succeed(home.anew(hastyWorld(pushed.fault)));
+    await worksUntil(home, pushed.death);
+    expect(existsSync(first.file)).toBe(true);
+
+    const wasThere: boolean[] = [];
+    const fault = async (point: string): Promise<void> => {
+      if (point === 'hypervisor.before-power') wasThere.push(existsSync(first.file));
+    };
+    home.succeed(home.anew(hastyWorld(fault)));
+    expect((await home.finish()).end).toMatch(/^undone/);
+    expect(wasThere).not.toHaveLength(0);
+    expect(wasThere).not.toContain(true);
+    await home.off();
+    expect(imageContents(home.book.vm.disks)).toBe('11 22');
+  });
+});
