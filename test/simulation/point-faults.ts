@@ -75,10 +75,16 @@ export class PointFaults {
     this.#isHealed = true;
   }
 
+  /** Counts a point that is passed. */
+  passes(point: string): void {
+    const [side, touch] = sideOf(point);
+    if (side === 'before') this.#begins(touch);
+  }
+
   /** What happens at a point; null: nothing, and the program goes on at once. */
   at(point: string, hands: Hands): Coming | null {
     const [side, touch] = sideOf(point);
-    if (side === 'before') this.#begins(touch);
+    this.passes(point);
     const kind = this.#drawn(this.#pointAt(point, touch, BY_SIDE[side]));
     if (kind === null || (kind === 'QEMU death' && !hands.killQemu())) return null;
     this.strike(touch, kind);
