@@ -7,7 +7,7 @@ import type { SimulatedHost } from './simulated-host.ts';
 import type { Answer } from './simulated-ledgerd.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
-import { nextWish, type Wish } from './wish.ts';
+import { nextWish, type Taste, TASTES, type Wish } from './wish.ts';
 
 const RETRY_LEAST_MS = 100;
 const RETRY_MOST_MS = 10_000;
@@ -43,11 +43,13 @@ export class Caller {
   readonly answered = new Map<string, number>();
   readonly #setup: CallerSetup;
   readonly #chance: Chance;
+  readonly #taste: Taste;
   #cancels = 1;
 
   constructor(setup: CallerSetup) {
     this.#setup = setup;
     this.#chance = setup.host.chance.fork(setup.name);
+    this.#taste = this.#chance.pick(TASTES);
   }
 
   async live(): Promise<void> {
@@ -57,7 +59,11 @@ export class Caller {
     for (let serial = 1; serial <= wishesCount; serial += 1) {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
       const book = this.#book;
-      if (book) await this.#insist(nextWish(this.#chance, book, `${name}-${serial}`), `${name}-${serial}`);
+      if (book)
+        await this.#insist(
+          nextWish(this.#chance, book, { serial: `${name}-${serial}`, taste: this.#taste }),
+          `${name}-${serial}`,
+        );
       if (this.#chance.happens(0.8)) await this.#untilIdle();
     }
     this.isDone = true;

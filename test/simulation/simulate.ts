@@ -6,7 +6,7 @@ import { Caller } from './caller.ts';
 import { Chance } from './chance.ts';
 import { type Fault, Faults, type Luck } from './faults.ts';
 import type { Open } from './known.ts';
-import { LedgerdService, type PointCount } from './ledgerd-service.ts';
+import { FIRST_VM, LedgerdService, type PointCount } from './ledgerd-service.ts';
 import { Owner } from './owner.ts';
 import type { Kind } from './point-kinds.ts';
 import { Image } from './qemu/image.ts';
@@ -199,7 +199,7 @@ class Universe {
       ...{ node, device: `dev-${node}`, image: new Image(`/images/vm1/${node}.qcow2`) },
     }));
     const vm = new SimulatedVm(this.#host, 'vm1', disks);
-    const vmId = '00000000-0000-4000-8000-000000000001';
+    const vmId = FIRST_VM;
     this.#vms.set(vmId, vm);
     if (script.isOn) vm.powerOn(false);
     const named = { name: 'vm1-caller1', wishesCount: 0, hasAgent: false };
