@@ -22,6 +22,10 @@ export const ALPHABET = {
   'create outside': create('external', { diskOnly: true }),
   'create with memory': () => ({ what: 'create', memory: 'internal' }),
   'create outside with memory in a file': create('external', { memory: 'external' }),
+  'create outside with memory in a stream': create('external', {
+    memory: 'external',
+    memoryFormat: 'stream',
+  }),
   load: (book) => {
     const snapshotId = oldest(book);
     return snapshotId === undefined
