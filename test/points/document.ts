@@ -1,6 +1,6 @@
 /* Test-only. docs/fault-points.md, as the code has it. */
 import { COMMANDS } from '../simulation/qemu/commands.ts';
-import { NOT_KILLED_AT, NOT_SIMULATED } from './not-passed.ts';
+import { NOT_KILLED_AT, NOT_SIMULATED, SELDOM_SIMULATED } from './not-passed.ts';
 import { type Touch, touchesInCode } from './read-code.ts';
 
 /** What the guest agent is asked besides what QEMU is. */
@@ -45,6 +45,7 @@ export function documentOf(touches: readonly Touch[]): string {
   const table = tableOf([['touch', 'what is touched', 'where', 'simulator', 'kill harness'], ...rows]);
   const why = [
     ...reasons('The simulator does not pass', NOT_SIMULATED),
+    ...reasons('Only the long form of the simulator is sure to pass', SELDOM_SIMULATED),
     ...reasons('The kill harness does not pass', NOT_KILLED_AT),
   ];
   const counts = `${touches.length} touches, ${2 * touches.length} points.`;

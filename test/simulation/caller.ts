@@ -2,11 +2,12 @@ import type { Book } from './book.ts';
 import type { Chance } from './chance.ts';
 import type { LedgerdService } from './ledgerd-service.ts';
 import type { Reference } from './reference.ts';
+import type { Script } from './script.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import type { Answer } from './simulated-ledgerd.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
-import { nextWish, type Wish } from './wish.ts';
+import { nextWish, type Taste, TASTES, type Wish } from './wish.ts';
 
 const RETRY_LEAST_MS = 100;
 const RETRY_MOST_MS = 10_000;
@@ -27,6 +28,8 @@ export interface CallerSetup {
   readonly wishesCount: number;
   /** Whether the guest's agent is known. */
   readonly hasAgent: boolean;
+  /** What is asked for, one after the other; absent: whatever comes to mind. */
+  readonly script?: Script;
 }
 
 /**
@@ -40,22 +43,40 @@ export class Caller {
   readonly answered = new Map<string, number>();
   readonly #setup: CallerSetup;
   readonly #chance: Chance;
+  readonly #taste: Taste;
   #cancels = 1;
 
   constructor(setup: CallerSetup) {
     this.#setup = setup;
     this.#chance = setup.host.chance.fork(setup.name);
+    this.#taste = this.#chance.pick(TASTES);
   }
 
   async live(): Promise<void> {
-    const { wishesCount, name } = this.#setup;
+    const { wishesCount, name, script } = this.#setup;
     await this.#register();
+    if (script) return this.#follow(script);
     for (let serial = 1; serial <= wishesCount; serial += 1) {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
       const book = this.#book;
-      if (book) await this.#insist(nextWish(this.#chance, book, `${name}-${serial}`), `${name}-${serial}`);
+      if (book)
+        await this.#insist(
+          nextWish(this.#chance, book, { serial: `${name}-${serial}`, taste: this.#taste }),
+          `${name}-${serial}`,
+        );
       if (this.#chance.happens(0.8)) await this.#untilIdle();
     }
+    this.isDone = true;
+  }
+
+  async #follow({ commands, fate }: Script): Promise<void> {
+    for (const [at, command] of commands.entries()) {
+      fate.command = at;
+      const wish = this.#book && command(this.#book);
+      if (wish) await this.#insist(wish, `${this.#setup.name}-${at}`);
+      await this.#untilIdle();
+    }
+    fate.command = null;
     this.isDone = true;
   }
 
@@ -133,7 +154,7 @@ export class Caller {
     const { name } = this.#setup;
     for (let tries = 0; tries < TRIES_MAX && this.#book?.open; tries += 1) {
       await this.#sleep(this.#chance.betweenLog(20, 4_000), 'waits');
-      const isPatient = !this.#chance.happens(CANCEL_SHARE);
+      const isPatient = this.#setup.script !== undefined || !this.#chance.happens(CANCEL_SHARE);
       if (!isPatient) await this.#ask({ what: 'cancel' }, `${name}-cancel-${this.#cancels++}`);
     }
   }

@@ -74,8 +74,17 @@ export interface Fate {
   answer(touch: string): Kind | null;
 }
 
+/** A fate that ends, and tells what it has done. */
+export interface Luck extends Fate {
+  readonly points: PointFaults;
+  /** How often each happened. */
+  readonly happened: ReadonlyMap<Fault, number>;
+  /** From now on nothing goes wrong any more: what is half-done must come to an end. */
+  heal(): void;
+}
+
 /** What goes wrong in one world. Draws which faults exist at all, and then each of their occasions. */
-export class Faults implements Fate {
+export class Faults implements Luck {
   /** What happens beside each touch of the world. */
   readonly points: PointFaults;
   readonly #chance: Chance;

@@ -12,6 +12,9 @@ const STOP_TIMEOUT_MS = 30_000;
 /** After that a caller gives up waiting for an answer. */
 const ANSWER_TIMEOUT_MS = 60_000;
 
+/** There is always this one. */
+export const FIRST_VM = '00000000-0000-4000-8000-000000000001';
+
 /** How often each named point of the program was passed, and how often it died there. */
 export interface PointCount {
   passed: number;
@@ -27,6 +30,7 @@ export class LedgerdService {
   readonly #onFailure: (error: unknown) => void;
   #process: SimulatedProcess | null = null;
   #core: Core | null = null;
+  #passersBy = 0;
   /** Callers who wait for an answer of the present process. */
   readonly #hangUps = new Set<() => void>();
 
@@ -124,9 +128,16 @@ export class LedgerdService {
       return { ms: 0, act: killed };
     const thrown = this.#storeTrouble(name);
     if (thrown) return { ms: 0, act: () => raise(thrown) };
-    const coming = faults.at(name, { ...this.#host.hands, kill: killed });
+    const interrupt = (): void => this.#interrupt();
+    const coming = faults.at(name, { ...this.#host.hands, kill: killed, interrupt });
     if (coming === null && isMark) return { ms: 0, act: () => this.#requireSpace(name) };
     return coming;
+  }
+
+  /** Somebody passes by, and has a look at a machine. */
+  #interrupt(): void {
+    this.#passersBy += 1;
+    this.ask(FIRST_VM, { what: 'reconcile' }, `passer-by-${this.#passersBy}`).catch(this.#onFailure);
   }
 
   #storeTrouble(name: string): Error | null {

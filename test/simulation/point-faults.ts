@@ -5,9 +5,9 @@ import { KIND_RULES, type Kind } from './point-kinds.ts';
 import { PASSES_PER_WORLD } from './point-passes.ts';
 
 /** How often each kind of fault is to strike each touch, in a world on average. */
-const AIM_PER_WORLD = 0.003;
+const AIM_PER_WORLD = 0.004;
 /** At a touch that is hardly ever made it is likelier, and at most that likely. */
-const RATE_MAX = 0.06;
+const RATE_MAX = 0.12;
 /** Worlds in which nothing of this kind happens: all other faults are by themselves there. */
 const QUIET_SHARE = 0.4;
 /** So that a world with bad luck comes to an end. */
@@ -32,11 +32,13 @@ export interface Hands {
   killQemu(): boolean;
   fillDisk(): void;
   jumpClock(): void;
+  /** Somebody asks for something meanwhile. */
+  interrupt(): void;
 }
 
 /** Which kind of fault can come at which side of a touch; what comes with an answer, its sender draws. */
 const BY_SIDE = {
-  before: ['crash before', 'error', 'delay', 'QEMU death', 'disk full', 'clock jump'],
+  before: ['crash before', 'error', 'delay', 'reorder', 'QEMU death', 'disk full', 'clock jump'],
   after: ['crash after', 'answer lost', 'answer late'],
 } as const satisfies Record<Side, readonly Kind[]>;
 
@@ -75,13 +77,19 @@ export class PointFaults {
     this.#isHealed = true;
   }
 
+  /** Counts a point that is passed. */
+  passes(point: string): void {
+    const [side, touch] = sideOf(point);
+    if (side === 'before') this.#begins(touch);
+  }
+
   /** What happens at a point; null: nothing, and the program goes on at once. */
   at(point: string, hands: Hands): Coming | null {
     const [side, touch] = sideOf(point);
-    if (side === 'before') this.#begins(touch);
+    this.passes(point);
     const kind = this.#drawn(this.#pointAt(point, touch, BY_SIDE[side]));
     if (kind === null || (kind === 'QEMU death' && !hands.killQemu())) return null;
-    this.strike(touch, kind);
+    if (kind !== 'reorder') this.strike(touch, kind); // That one counts when somebody has come first.
     return this.#coming(kind, touch, hands);
   }
 
@@ -138,17 +146,21 @@ export class PointFaults {
           throw troubleOf(touch);
         },
       };
-    if (kind === 'delay') return this.#delayed(touch);
+    if (kind === 'delay') return { ms: this.#delayMs(), act: () => undefined };
+    if (kind === 'reorder') return this.#overtaken(touch, hands);
     if (kind === 'answer late')
       return { ms: chance.betweenLog(LATE_LEAST_MS, LATE_MOST_MS), act: () => undefined };
     return null;
   }
 
-  /** What was to come after it comes before it, when somebody else is at work. */
-  #delayed(touch: string): Coming {
+  readonly #delayMs = (): number => this.#chance.betweenLog(DELAY_LEAST_MS, DELAY_MOST_MS);
+
+  /** What was to come after it comes before it. */
+  #overtaken(touch: string, hands: Hands): Coming {
     const before = this.#begunCount;
+    hands.interrupt();
     return {
-      ms: this.#chance.betweenLog(DELAY_LEAST_MS, DELAY_MOST_MS),
+      ms: this.#delayMs(),
       act: () => {
         if (this.#begunCount > before) this.strike(touch, 'reorder');
       },

@@ -4,13 +4,14 @@ import type { Book } from './book.ts';
 import type { Standing } from './standing.ts';
 import { Caller } from './caller.ts';
 import { Chance } from './chance.ts';
-import { type Fault, Faults } from './faults.ts';
+import { type Fault, Faults, type Luck } from './faults.ts';
 import type { Open } from './known.ts';
-import { LedgerdService, type PointCount } from './ledgerd-service.ts';
+import { FIRST_VM, LedgerdService, type PointCount } from './ledgerd-service.ts';
 import { Owner } from './owner.ts';
 import type { Kind } from './point-kinds.ts';
 import { Image } from './qemu/image.ts';
 import { Reference } from './reference.ts';
+import type { Script } from './script.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimulatedHost } from './simulated-host.ts';
 import { checkShown, standingShown } from './shown.ts';
@@ -35,6 +36,8 @@ export interface SimulateOptions {
   readonly isTraced?: boolean;
   readonly meddle?: Meddle;
   readonly mislead?: Mislead;
+  /** What is asked, and the one thing that goes wrong; absent: all by chance. */
+  readonly script?: Script;
 }
 
 export interface Simulated {
@@ -78,7 +81,7 @@ class Universe {
   readonly #scheduler: Scheduler;
   readonly #seed: number;
   readonly #trace: Trace;
-  readonly #faults: Faults;
+  readonly #faults: Luck;
   readonly #host: SimulatedHost;
   readonly #disk = new MemoryDisk();
   readonly #views: ViewsOnDisk | null;
@@ -92,21 +95,22 @@ class Universe {
   #failure: Error | null = null;
 
   constructor(seed: number, options: SimulateOptions) {
-    const { isTraced = false, meddle = (hypervisor) => hypervisor, mislead } = options;
+    const { isTraced = false, meddle = (hypervisor) => hypervisor, mislead, script } = options;
     const chance = new Chance(seed);
     this.#seed = seed;
     this.#trace = new Trace(isTraced);
-    this.#faults = new Faults(chance.fork('faults'));
+    this.#faults = script?.fate ?? new Faults(chance.fork('faults'));
     this.#scheduler = new Scheduler(chance.fork('scheduler'), this.#trace);
     this.#host = new SimulatedHost(this.#scheduler, chance.fork('host'), this.#faults);
-    const hasViews = seed % VIEWS_EVERY === 0;
+    const hasViews = !script && seed % VIEWS_EVERY === 0;
     this.#views = hasViews ? new ViewsOnDisk(this.#faults, mislead, this.fail) : null;
     const states = new Map<string, PersistedState>();
-    const hasLauncher = chance.fork('launcher').happens(0.6);
+    const hasLauncher = script !== undefined || chance.fork('launcher').happens(0.6);
     const installation = { disk: this.#disk, states, views: this.#views, meddle, hasLauncher };
     this.#service = new LedgerdService(this.#host, installation, this.fail);
     this.#reference = new Reference(this.#vms);
-    this.#populate(chance.fork('population'));
+    if (script) this.#addScripted(script);
+    else this.#populate(chance.fork('population'));
     addLauncher(this.#host, [...this.#vms.values()]);
   }
 
@@ -187,6 +191,20 @@ class Universe {
         new Caller({ host, service: this.#service, reference, vm, vmId, name, wishesCount, hasAgent }),
       );
     }
+  }
+
+  /** A machine of two disks whose owner leaves it alone, and one caller. */
+  #addScripted(script: Script): void {
+    const disks = ['da', 'db'].map((node) => ({
+      ...{ node, device: `dev-${node}`, image: new Image(`/images/vm1/${node}.qcow2`) },
+    }));
+    const vm = new SimulatedVm(this.#host, 'vm1', disks);
+    const vmId = FIRST_VM;
+    this.#vms.set(vmId, vm);
+    if (script.isOn) vm.powerOn(false);
+    const named = { name: 'vm1-caller1', wishesCount: 0, hasAgent: false };
+    const setup = { host: this.#host, service: this.#service, reference: this.#reference, vm, vmId };
+    this.#callers.push(new Caller({ ...setup, ...named, script }));
   }
 
   async #until(isReached: () => boolean, what: string, invariant = 'I3'): Promise<void> {

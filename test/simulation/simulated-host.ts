@@ -70,7 +70,7 @@ export class SimulatedHost implements Surroundings {
   readonly vms: { readonly machine: { kill(why: string): void } | null }[] = [];
 
   /** What may be done to all of it from outside. */
-  readonly hands: Omit<Hands, 'kill'> = {
+  readonly hands: Omit<Hands, 'kill' | 'interrupt'> = {
     killQemu: () => {
       const machine = this.chance.pick(this.vms.flatMap(({ machine }) => machine ?? []));
       machine?.kill('dies at a point');

@@ -1,19 +1,17 @@
 /* The real ledger, store, worker and hypervisor in worlds where everything goes wrong. See run.ts for more of them. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FAULT_POINTS } from '#hypervisor';
+import { allTouches } from '../points/document.ts';
+import { NOT_SIMULATED, SELDOM_SIMULATED } from '../points/not-passed.ts';
+import { faultRows } from './fault-table.ts';
 import { FAULTS } from './faults.ts';
 import { MISLEADS, MUTANTS } from './mutants.ts';
 import { reportOf, simulate, type Simulated, VIEWS_EVERY } from './simulate.ts';
+import { touchFamily } from './point-faults.ts';
+import { KIND_RULES, KINDS } from './point-kinds.ts';
+import { histories, livedThrough } from './short-histories.ts';
 import { Tally } from './tally.ts';
 
 const SEEDS = 300;
-/** Points outside of the hypervisor, which lists its own. */
-const OTHER_POINTS = [
-  'store.before-commit',
-  'store.after-commit',
-  'worker.before-report',
-  'worker.after-report',
-];
 describe(`in ${SEEDS} simulated worlds`, () => {
   const tally = new Tally();
   let failed: Simulated[] = [];
@@ -32,11 +30,26 @@ describe(`in ${SEEDS} simulated worlds`, () => {
     expect(FAULTS.filter((fault) => !tally.faults.has(fault))).toEqual([]);
   });
 
-  test('every named point of the program is passed, and it dies at most of them', () => {
-    const points = [...FAULT_POINTS, ...OTHER_POINTS];
-    expect(points.filter((point) => !tally.points.has(point))).toEqual([]);
-    const deadly = points.filter((point) => (tally.points.get(point)?.killed ?? 0) > 0);
-    expect(deadly.length).toBeGreaterThan(points.length / 2);
+  test('every fault point of the table is passed, but those that no simulated world has', async () => {
+    const passed = new Set(tally.begun.keys());
+    for (const history of histories(2))
+      for (const touch of (await livedThrough(history, null)).result.begun.keys())
+        passed.add(touchFamily(touch));
+    const names = allTouches().map(({ name }) => name);
+    const strange = [...passed].filter((touch) => !names.includes(touch) || touch in NOT_SIMULATED);
+    expect(strange).toEqual([]);
+    const exceptions = { ...NOT_SIMULATED, ...SELDOM_SIMULATED };
+    expect(names.filter((touch) => !passed.has(touch) && !(touch in exceptions))).toEqual([]);
+  });
+
+  test('every kind of fault comes, at many points each, and nowhere else than where it can', () => {
+    const rows = faultRows(tally.begun, tally.struck);
+    for (const kind of KINDS) {
+      const struck = rows.filter((row) => (row.struck[kind] ?? 0) > 0);
+      expect(struck.length, kind).toBeGreaterThan(3);
+      for (const { touch } of struck)
+        expect(KIND_RULES[kind].canCome(touch), `${kind} at ${touch}`).toBe(true);
+    }
   });
 
   test('snapshots are created, loaded and deleted, and some of each fail', () => {

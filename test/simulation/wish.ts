@@ -52,8 +52,29 @@ const SAFETIES = ['none', 'disks', 'disks', 'memory'] as const;
 const SYNCS = ['full', 'top', 'none'] as const;
 const MODES = ['internal', 'external', 'external', 'none'] as const;
 
+/** What somebody asks for most: what is seldom asked for by everybody is to go wrong often enough as well. */
+export type Taste = 'anything' | 'streams' | 'layers';
+
+export const TASTES = ['anything', 'anything', 'anything', 'anything', 'streams', 'layers'] as const;
+
+const CAPTURES = {
+  streams: { memory: 'external', memoryFormat: 'stream' },
+  layers: { diskOnly: true },
+} as const;
+
 /** What a caller comes up with next. `serial` makes it unlike all others of the VM. */
-export function nextWish(chance: Chance, book: Book, serial: string): Wish {
+export function nextWish(
+  chance: Chance,
+  book: Book,
+  { serial, taste }: { readonly serial: string; readonly taste: Taste },
+): Wish {
+  const wish = anyWish(chance, book, serial);
+  if (taste === 'anything' || wish.what !== 'create' || chance.happens(0.3)) return wish;
+  const disks = book.devices.map((device): DiskCapture => ({ device, mode: 'external' }));
+  return { what: 'create', ...CAPTURES[taste], disks };
+}
+
+function anyWish(chance: Chance, book: Book, serial: string): Wish {
   const snapshotId = chance.pick([...book.snapshots.keys()]);
   if (book.hold)
     return snapshotId !== undefined && chance.happens(0.5) ? load(chance, book) : { what: 'release' };
