@@ -18,7 +18,8 @@ async function hunt(from: number, count: number): Promise<Tidings> {
   return { kind: 'survived' };
 }
 
-const wordsOf = ({ name, message }: Error): string => (name === 'Violation' ? message : `${name}: ${message}`);
+const wordsOf = ({ name, message }: Error): string =>
+  name === 'Violation' ? message : `${name}: ${message}`;
 
 const tell = (tidings: Tidings): void => void process.send?.(tidings);
 

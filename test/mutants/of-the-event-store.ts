@@ -38,7 +38,7 @@ export const EVENT_STORE_MUTANTS: readonly Mutant[] = [
     file: 'libs/event-store/handle.ts',
     find: "      if (!(error instanceof StoreTrouble) || error.effect === 'none') throw error;\n",
     replace:
-      "      if (error instanceof StoreTrouble) return sealed.map((_, at) => String(version + 1 + at));\n",
+      '      if (error instanceof StoreTrouble) return sealed.map((_, at) => String(version + 1 + at));\n',
   },
   {
     name: 'the version that somebody decided on is not looked at',

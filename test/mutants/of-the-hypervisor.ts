@@ -75,7 +75,8 @@ const CREATE_MUTANTS: readonly Mutant[] = [
     name: 'the last look at a removal is left out',
     file: 'libs/hypervisor/delete/removal.ts',
     find: '    const isTrusted =',
-    replace: '    if (hadTrouble) return { leftovers: [], isWhole: true, trouble: null };\n    const isTrusted =',
+    replace:
+      '    if (hadTrouble) return { leftovers: [], isWhole: true, trouble: null };\n    const isTrusted =',
   },
   {
     name: 'what an undo could not remove is not told',
@@ -131,7 +132,8 @@ const CREATE_MUTANTS: readonly Mutant[] = [
     name: 'a guest is not thawed when its capture fails',
     file: 'libs/hypervisor/create/quiesce.ts',
     find: '  } finally {\n    const thawed',
-    replace: '  } catch (error) {\n    keep(errand, held(quiesce, 0, { count: 0 }));\n    throw error;\n  }\n  {\n    const thawed',
+    replace:
+      '  } catch (error) {\n    keep(errand, held(quiesce, 0, { count: 0 }));\n    throw error;\n  }\n  {\n    const thawed',
   },
   {
     name: 'a guest stays frozen when the worker dies',
@@ -164,7 +166,7 @@ const LOOK_MUTANTS: readonly Mutant[] = [
   {
     name: 'an early look is gone by, however long ago it was',
     file: 'libs/hypervisor/look/early-looks.ts',
-    find: "    if (!look || this.#world.clock.monotonic() - look.begunAt > EARLY_LOOK_AGE_MAX_MS) return nothing;\n",
+    find: '    if (!look || this.#world.clock.monotonic() - look.begunAt > EARLY_LOOK_AGE_MAX_MS) return nothing;\n',
     replace: '    if (!look) return nothing;\n',
   },
   {
@@ -187,7 +189,7 @@ const LOAD_MUTANTS: readonly Mutant[] = [
   {
     name: 'the machine runs on what it loaded before the log knows of it',
     file: 'libs/hypervisor/load/load-machine.ts',
-    find: "  await recordLoaded(errand, loading);\n  return goOnLoaded(errand, loading, power);\n",
+    find: '  await recordLoaded(errand, loading);\n  return goOnLoaded(errand, loading, power);\n',
     replace: '  void recordLoaded(errand, loading);\n  return goOnLoaded(errand, loading, power);\n',
   },
   {
@@ -229,7 +231,7 @@ const LOAD_MUTANTS: readonly Mutant[] = [
   {
     name: 'the present is saved in part',
     file: 'libs/hypervisor/load/load-pin.ts',
-    find: "    if (!found.isWhole) throw",
+    find: '    if (!found.isWhole) throw',
     replace: '    if (found.evidence.length === 0 && !found.isWhole) throw',
   },
   {

@@ -26,6 +26,7 @@ export class LedgerdService {
   readonly #onFailure: (error: unknown) => void;
   #process: SimulatedProcess | null = null;
   #core: Core | null = null;
+  #over: () => void = () => undefined;
   /** Callers who wait for an answer of the present process. */
   readonly #hangUps = new Set<() => void>();
 
@@ -65,6 +66,7 @@ export class LedgerdService {
       onDeath: () => this.#died(),
     });
     this.#process = process;
+    this.#over = this.#host.onPowerLoss(() => process.kill('loses its power'));
     this.#host.files.makeDirectory('/data/transcripts');
     this.#boot(process).catch(this.#onFailure);
   }
@@ -97,6 +99,7 @@ export class LedgerdService {
   }
 
   #died(): void {
+    this.#over();
     this.#core = null;
     this.#process = null;
     this.restarts += 1;
@@ -112,6 +115,10 @@ export class LedgerdService {
     this.points.set(name, count);
     count.passed += 1;
     const isStore = name.startsWith('store.');
+    if (faults.happens('power-lost')) {
+      count.killed += 1;
+      return this.#host.losePower();
+    }
     if (
       faults.happens('ledgerd-killed-at-point') ||
       (isStore && faults.happens('ledgerd-killed-in-append'))

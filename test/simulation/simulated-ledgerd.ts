@@ -16,7 +16,7 @@ import type { World } from '#world';
 import { type Ledgers, openLedgers, REGISTRY_STREAM, streamOf } from '../../apps/ledgerd/ledger.ts';
 import { finishHalfDone, registerVm } from '../../apps/ledgerd/registration.ts';
 import { startWorker, type Worker } from '../../apps/ledgerd/worker/worker.ts';
-import type { Standing } from './standing.ts';
+import { placeInWords, type Standing } from './standing.ts';
 import type { ViewsOnDisk } from './views-on-disk.ts';
 import type { Wish } from './wish.ts';
 
@@ -121,7 +121,8 @@ export class Core {
 
   async standing(vmId: string): Promise<Standing> {
     const { state: vm } = await this.#ledgers.vms.state(streamOf(vmId));
-    return { currentId: vm.current.id, snapshotIds: [...vm.snapshots.keys()], isHeld: vm.hold !== null };
+    const places = [...vm.snapshots.values()].map((snapshot) => placeInWords(snapshot.id, snapshot));
+    return { currentId: vm.current.id, places, isHeld: vm.hold !== null };
   }
 
   /** As the HTTP door would: a request becomes a command, what comes of it an answer. */

@@ -46,6 +46,8 @@ export interface LoadWish {
   readonly safety: 'none' | 'disks' | 'memory';
 }
 
+/** Of those who meet a held machine, those who know what is good for it. */
+const HELD_SHARE = 0.8;
 const STRATEGIES = ['retire', 'merge', 'merge', 'merge-force', 'discard', 'discard-force'] as const;
 const RESUMES = ['as-captured', 'running', 'paused'] as const;
 const SAFETIES = ['none', 'disks', 'disks', 'memory'] as const;
@@ -54,9 +56,12 @@ const MODES = ['internal', 'external', 'external', 'none'] as const;
 
 /** What a caller comes up with next. `serial` makes it unlike all others of the VM. */
 export function nextWish(chance: Chance, book: Book, serial: string): Wish {
+  if (!book.hold || !chance.happens(HELD_SHARE)) return anyWish(chance, book, serial);
+  return book.snapshots.size > 0 && chance.happens(0.5) ? load(chance, book) : { what: 'release' };
+}
+
+function anyWish(chance: Chance, book: Book, serial: string): Wish {
   const snapshotId = chance.pick([...book.snapshots.keys()]);
-  if (book.hold)
-    return snapshotId !== undefined && chance.happens(0.5) ? load(chance, book) : { what: 'release' };
   const isPlanned = chance.happens(0.1) ? { isPlanned: true } : {};
   const roll = chance.next();
   if (snapshotId === undefined || roll < 0.42) return { ...create(chance, book, serial), ...isPlanned };
