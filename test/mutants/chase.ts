@@ -4,8 +4,8 @@ import { Copy } from './copy.ts';
 import type { Tidings } from './hunt.ts';
 import type { Mutant } from './mutant.ts';
 
-/** A world takes some ten milliseconds, and one in which nothing comes to an end some seconds. */
-const WORLD_MAX_MS = 60_000;
+/** A world takes some ten milliseconds, one that never comes to its end some seconds, and a busy host longer. */
+const WORLD_MAX_MS = 180_000;
 
 export interface Seeds {
   readonly from: number;

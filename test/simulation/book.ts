@@ -6,7 +6,7 @@ import type { LoggedEvent } from './logged-event.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
 import { type Believed, requireCreate, requireDelete, requireLoad, requireParent } from './rules.ts';
 import { Snapshots } from './snapshots.ts';
-import { heldAfterLoad, heldBy, heldWithout, type Hold, requireStanding, type Standing } from './standing.ts';
+import { heldAfterLoad, heldBy, heldWithout, type Hold } from './standing.ts';
 import { must } from './violation.ts';
 import { Watchman } from './watchman.ts';
 
@@ -63,7 +63,7 @@ export class Book {
     }
   }
 
-  /** To be called when nothing is under way any more. Throws a `Violation`. */
+  /** When nothing is under way any more. Throws a `Violation`. */
   checkQuiet(): void {
     must(this.open === null, 'I3', () => `${this.open?.kind} ${this.open?.id} never ended`);
     this.#disks.checkContents(this.snapshots.values());
@@ -75,9 +75,9 @@ export class Book {
     if (!this.#disks.limits.hasStrays) this.#layers.checkChains();
   }
 
-  /** What the ledger itself has made of the same log. Throws a `Violation`. */
-  compare(standing: Standing): void {
-    requireStanding(standing, this);
+  /** Whether something holds the machine that the worker can remove. */
+  get isToBeCleared(): boolean {
+    return [...(this.hold?.leftovers ?? [])].some((left) => this.#disks.isRemovable(left));
   }
 
   get #believed(): Believed {

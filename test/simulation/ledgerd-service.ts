@@ -21,6 +21,8 @@ export interface PointCount {
 export class LedgerdService {
   readonly points = new Map<string, PointCount>();
   restarts = 0;
+  /** Since when it takes requests, or will. */
+  upSinceMs = 0;
   readonly #host: SimulatedHost;
   readonly #installation: Installation;
   readonly #onFailure: (error: unknown) => void;
@@ -66,13 +68,14 @@ export class LedgerdService {
       onDeath: () => this.#died(),
     });
     this.#process = process;
+    this.upSinceMs = this.#host.scheduler.nowMs;
     this.#over = this.#host.onPowerLoss(() => process.kill('loses its power'));
     this.#host.files.makeDirectory('/data/transcripts');
     this.#boot(process).catch(this.#onFailure);
   }
 
   /** Null when nobody answers: ledgerd is down, dies meanwhile, or takes too long. */
-  ask(vmId: string, wish: Wish, key: string): Promise<Answer | null> {
+  ask(vmId: string, wish: Wish, key: string, expectedVersion?: number): Promise<Answer | null> {
     const core = this.#core;
     if (!core) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
@@ -84,13 +87,14 @@ export class LedgerdService {
       const hangUp = (): void => over(null);
       const timer = this.#host.scheduler.after(ANSWER_TIMEOUT_MS, `caller gives up on ${key}`, hangUp);
       this.#hangUps.add(hangUp);
-      core.ask(vmId, wish, key).then(over, reject);
+      core.ask(vmId, wish, key, expectedVersion).then(over, reject);
     });
   }
 
   async #boot(process: SimulatedProcess): Promise<void> {
     try {
       this.#core = await Core.boot(process.world, this.#installation);
+      this.upSinceMs = this.#host.scheduler.nowMs;
       this.#host.scheduler.note(`${process.name} is up`);
     } catch (error) {
       if (!(error instanceof StoreTrouble)) throw error;
@@ -110,7 +114,7 @@ export class LedgerdService {
   }
 
   #passes(name: string, process: SimulatedProcess): void {
-    const { faults, files } = this.#host;
+    const { faults } = this.#host;
     const count = this.points.get(name) ?? { passed: 0, killed: 0 };
     this.points.set(name, count);
     count.passed += 1;
@@ -126,13 +130,18 @@ export class LedgerdService {
       count.killed += 1;
       return process.kill(`at ${name}`);
     }
-    if (name === 'store.before-commit') {
-      if (files.isFull || faults.happens('store-full'))
-        throw new StoreTrouble('full', 'no space is left for the log');
-      if (faults.happens('store-unavailable'))
-        throw new StoreTrouble('unavailable', 'the disk does not answer');
-    }
+    if (name === 'store.before-commit') this.#failCommit();
     if (name === 'store.after-commit' && faults.happens('store-unheard'))
       throw new Error('the answer of the disk was lost');
+  }
+
+  #failCommit(): void {
+    const { faults, files } = this.#host;
+    if (files.isFull || faults.happens('store-full'))
+      throw new StoreTrouble('full', 'no space is left for the log');
+    if (faults.happens('store-unavailable'))
+      throw new StoreTrouble('unavailable', 'the disk does not answer');
+    if (faults.happens('store-unheard'))
+      throw new StoreTrouble('unavailable', 'nobody knows what the disk has done', { effect: 'unknown' });
   }
 }

@@ -1,5 +1,5 @@
 import type { DataOf } from '#ledger';
-import type { Known } from './known.ts';
+import type { Known, Open } from './known.ts';
 import type { Hold } from './standing.ts';
 import { must } from './violation.ts';
 
@@ -14,6 +14,15 @@ export interface Believed {
   readonly stoodOn: ReadonlySet<string>;
   /** Tags of what loads have saved of the present, or were to. */
   readonly pins: ReadonlySet<string>;
+}
+
+/** How long a worker may wait for a machine, and what it may be late for looks that take long. */
+const BEGIN_WITHIN_MS = 120_000 + 60_000;
+
+/** Nobody's machine is touched when they have long given up. */
+export function requireInTime({ id, atMs: sinceMs }: Open, atMs: number, upSinceMs: number): void {
+  const waitedMs = atMs - Math.max(sinceMs, upSinceMs);
+  must(waitedMs < BEGIN_WITHIN_MS, 'rule 4', () => `${id} begins after ${waitedMs} ms`);
 }
 
 /** What is captured descends from what is current, and from nothing else. */

@@ -43,6 +43,7 @@ export function standingShown(views: Views, vmId: string): Standing {
   return {
     currentId: current?.snapshotId ?? null,
     places: snapshots.map((shown) => placeInWords(shown.id, shown)),
+    leftovers: null,
     isHeld: conditions.some(({ type }) => type === 'Held'),
   };
 }

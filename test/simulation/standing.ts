@@ -6,6 +6,8 @@ export interface Standing {
   readonly currentId: string | null;
   /** Each as `placeInWords` tells it. */
   readonly places: readonly string[];
+  /** What holds the VM, as `<file> <tag>`; null: not told. */
+  readonly leftovers: readonly string[] | null;
   readonly isHeld: boolean;
 }
 
@@ -48,7 +50,7 @@ interface Kept {
 
 /** Throws a `Violation` where the ledger has made something else of the log. */
 export function requireStanding(
-  { currentId, places, isHeld }: Standing,
+  { currentId, places, leftovers, isHeld }: Standing,
   { current, snapshots, hold }: Kept,
 ): void {
   must(currentId === current, 'I11', () => `the ledger has ${currentId} as current, not ${current}`);
@@ -57,5 +59,12 @@ export function requireStanding(
   must(known.join() === folded.join(), 'I11', () => {
     return `the ledger knows the snapshots ${folded.join(', ')}, not ${known.join(', ')}`;
   });
+  const left = [...(hold?.leftovers ?? [])].toSorted().join(', ');
+  const named = leftovers?.toSorted().join(', ') ?? left;
+  must(
+    named === left,
+    'rule 6',
+    () => `the ledger knows of these that are left: ${named}; and there are ${left}`,
+  );
   must(isHeld || !hold?.isTorn, 'rule 6', () => 'disks are torn, and the ledger holds the machine no longer');
 }

@@ -17,7 +17,12 @@ export type Wish =
   | Planned<LoadWish>
   | Planned<{ readonly what: 'delete'; readonly snapshotId: string; readonly strategy: Strategy }>
   | Planned<{ readonly what: 'delete-all' }>
-  | { readonly what: 'rename'; readonly snapshotId: string; readonly name: string }
+  | {
+      readonly what: 'rename';
+      readonly snapshotId: string;
+      readonly name: string;
+      readonly description: string;
+    }
   | { readonly what: 'unretire'; readonly snapshotId: string }
   | { readonly what: 'cancel' }
   | { readonly what: 'reconcile' }
@@ -69,7 +74,8 @@ function anyWish(chance: Chance, book: Book, serial: string): Wish {
   if (roll < 0.88) return { what: 'delete', snapshotId, strategy: chance.pick(STRATEGIES), ...isPlanned };
   if (roll < 0.91) return { what: 'delete-all', ...isPlanned };
   if (roll < 0.95) return { what: 'reconcile' };
-  if (roll < 0.98) return { what: 'rename', snapshotId, name: `renamed ${serial}` };
+  if (roll < 0.98)
+    return { what: 'rename', snapshotId, name: `renamed ${serial}`, description: `by ${serial}` };
   return { what: 'unretire', snapshotId };
 }
 
