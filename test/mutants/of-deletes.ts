@@ -64,8 +64,8 @@ export const DELETE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'what is unlinked may come back when the host dies',
-    file: 'libs/hypervisor/delete/unlinking.ts',
-    find: '  await world.files.syncDirectory(posix.dirname(file));\n',
+    file: 'libs/hypervisor/unlink-for-good.ts',
+    find: '  await files.syncDirectory(posix.dirname(file));\n',
     replace: '',
   },
   {
