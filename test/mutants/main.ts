@@ -17,7 +17,7 @@ const { values } = parseArgs({
 });
 
 /** Worlds in which the program as it is must show nothing. */
-const CONTROL_SEEDS = 200;
+const CONTROL_SEEDS = 50;
 const BY_LENGTH_MAX = 100;
 
 type Row = Pick<Mutant, 'name' | 'file'> & Chased;

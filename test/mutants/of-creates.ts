@@ -85,12 +85,6 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
     replace: 'const left = { leftovers: files.slice(leftovers.length), layers };',
   },
   {
-    name: 'an undo believes what QEMU lists',
-    file: 'libs/hypervisor/create/undo.ts',
-    find: "{ start, tags, trust: 'in-files' }, sight)",
-    replace: "{ start, tags, trust: 'listed' }, sight)",
-  },
-  {
     name: 'a machine that was stopped for a capture stays stopped when it fails',
     file: 'libs/hypervisor/create/undo.ts',
     find: 'const runsOn = !stands || (await letRunOn(errand));',

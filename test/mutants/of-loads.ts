@@ -6,7 +6,8 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
     name: 'the machine runs on what it loaded before the log knows of it',
     file: 'libs/hypervisor/load/load-machine.ts',
     find: '  await recordLoaded(errand, loading);\n  return goOnLoaded(errand, loading, power);\n',
-    replace: '  void recordLoaded(errand, loading);\n  return goOnLoaded(errand, loading, power);\n',
+    replace:
+      '  const report = await goOnLoaded(errand, loading, power);\n  await recordLoaded(errand, loading);\n  return report;\n',
   },
   {
     name: 'a load that is done again does not stop the machine',
