@@ -1,6 +1,9 @@
 import type { Mutant } from './mutant.ts';
+import { CREATE_MUTANTS } from './of-creates.ts';
+import { DELETE_MUTANTS } from './of-deletes.ts';
+import { LOAD_MUTANTS } from './of-loads.ts';
+import { LOOK_MUTANTS } from './of-looks.ts';
 import { EVENT_STORE_MUTANTS } from './of-the-event-store.ts';
-import { HYPERVISOR_MUTANTS } from './of-the-hypervisor.ts';
 import { LEDGER_MUTANTS } from './of-the-ledger.ts';
 import { VIEWS_MUTANTS } from './of-the-views.ts';
 import { WORKER_MUTANTS } from './of-the-worker.ts';
@@ -10,6 +13,9 @@ export const ALL_MUTANTS: readonly Mutant[] = [
   ...LEDGER_MUTANTS,
   ...EVENT_STORE_MUTANTS,
   ...WORKER_MUTANTS,
-  ...HYPERVISOR_MUTANTS,
+  ...LOOK_MUTANTS,
+  ...CREATE_MUTANTS,
+  ...LOAD_MUTANTS,
+  ...DELETE_MUTANTS,
   ...VIEWS_MUTANTS,
 ];

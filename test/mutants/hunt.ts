@@ -9,8 +9,8 @@ export type Tidings =
 
 Error.stackTraceLimit = 0; // Many errors are thrown, and nobody looks at where from.
 
-async function hunt(from: number, count: number): Promise<Tidings> {
-  for (let seed = from; seed < from + count; seed += 1) {
+async function hunt([from = 1, until = 1, step = 1]: readonly number[]): Promise<Tidings> {
+  for (let seed = from; seed < until; seed += step) {
     const { violation } = await simulate(seed);
     if (violation) return { kind: 'caught', seed, by: wordsOf(violation) };
     tell({ kind: 'world', seed });
@@ -18,9 +18,10 @@ async function hunt(from: number, count: number): Promise<Tidings> {
   return { kind: 'survived' };
 }
 
-const wordsOf = ({ name, message }: Error): string => (name === 'Violation' ? message : `${name}: ${message}`);
+const wordsOf = ({ name, message }: Error): string =>
+  name === 'Violation' ? message : `${name}: ${message}`;
 
 const tell = (tidings: Tidings): void => void process.send?.(tidings);
 
-tell(await hunt(Number(process.argv[2]), Number(process.argv[3])));
+tell(await hunt(process.argv.slice(2).map(Number)));
 process.disconnect();

@@ -1,4 +1,4 @@
-/* npm run mutants: does the simulation notice each of these mistakes? `--only WORDS`, `--seeds 2000`, `--json`. */
+/* npm run mutants: does the simulation notice each of these mistakes? `--only PATTERN`, `--seeds 2000`, `--json`. */
 import { parseArgs } from 'node:util';
 import { ALL_MUTANTS } from './all.ts';
 import { chase, type Chased } from './chase.ts';
@@ -8,7 +8,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '2000' },
     from: { type: 'string', default: '1' },
-    /** Those whose name or file has these words in it. */
+    /** Those whose name or file matches. */
     only: { type: 'string', default: '' },
     /** How many at the same time. */
     beside: { type: 'string', default: '2' },
@@ -17,13 +17,14 @@ const { values } = parseArgs({
 });
 
 /** Worlds in which the program as it is must show nothing. */
-const CONTROL_SEEDS = 200;
+const CONTROL_SEEDS = 50;
 const BY_LENGTH_MAX = 100;
 
 type Row = Pick<Mutant, 'name' | 'file'> & Chased;
 
 const seeds = { from: Number(values.from), count: Number(values.seeds) };
-const chosen = ALL_MUTANTS.filter(({ name, file }) => `${name} ${file}`.includes(values.only));
+const only = new RegExp(values.only);
+const chosen = ALL_MUTANTS.filter(({ name, file }) => only.test(`${name} ${file}`));
 const rows: Row[] = [];
 const waiting = [...chosen];
 

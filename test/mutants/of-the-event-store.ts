@@ -28,17 +28,11 @@ export const EVENT_STORE_MUTANTS: readonly Mutant[] = [
     replace: 'const recordedAt = now;',
   },
   {
-    name: 'all events of a command hang on the event before them',
-    file: 'libs/event-store/handle.ts',
-    find: '      previousHash = sealed.hash;\n',
-    replace: '',
-  },
-  {
     name: 'what nobody knows the fate of is taken for recorded',
     file: 'libs/event-store/handle.ts',
     find: "      if (!(error instanceof StoreTrouble) || error.effect === 'none') throw error;\n",
     replace:
-      "      if (error instanceof StoreTrouble) return sealed.map((_, at) => String(version + 1 + at));\n",
+      '      if (error instanceof StoreTrouble) return sealed.map((_, at) => String(version + 1 + at));\n',
   },
   {
     name: 'the version that somebody decided on is not looked at',
@@ -54,21 +48,9 @@ export const EVENT_STORE_MUTANTS: readonly Mutant[] = [
       '    const { version } = known;\n    for (const draft of drafts) fold(known, draft, this.#decider);\n    await this.#recall.keep(stream, known);\n    const positions = await this.#append(stream, version, sealed);\n    Object.assign(known, await this.#recall.take(stream));\n',
   },
   {
-    name: 'two commands on one stream go side by side',
-    file: 'libs/event-store/lanes.ts',
-    find: 'const done = lane.tail.then(work);',
-    replace: 'const done = work();',
-  },
-  {
     name: 'whoever follows goes on one event too far',
     file: 'libs/event-store/tail.ts',
     find: '      after = end.position;\n',
     replace: '      after = String(Number(end.position) + (events.length > 2 ? 1 : 0));\n',
-  },
-  {
-    name: 'whoever follows sleeps through what is recorded while it works',
-    file: 'libs/event-store/tail.ts',
-    find: '      yield events;\n',
-    replace: '      yield events;\n      await log.bell.next(signal);\n',
   },
 ];

@@ -18,7 +18,8 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
     name: 'a load leaves the current snapshot as it was',
     file: 'libs/ledger/evolve.ts',
     find: "  vm.current = { id: snapshotId, confidence: 'known' };\n",
-    replace: "  if (event.type === 'SnapshotCreated') vm.current = { id: snapshotId, confidence: 'known' };\n",
+    replace:
+      "  if (event.type === 'SnapshotCreated') vm.current = { id: snapshotId, confidence: 'known' };\n",
   },
   {
     name: 'the children of what is deleted keep it as their parent',

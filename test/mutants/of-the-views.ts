@@ -6,7 +6,8 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'the views miss the first event of a long page',
     file: 'libs/views/write/sitting.ts',
     find: 'const events = this.#expected ? this.#afterExpected(batch) : batch;',
-    replace: 'const events = this.#expected ? this.#afterExpected(batch) : batch.slice(batch.length > 3 ? 1 : 0);',
+    replace:
+      'const events = this.#expected ? this.#afterExpected(batch) : batch.slice(batch.length > 3 ? 1 : 0);',
   },
   {
     name: 'the views hear an event a second time when they are opened again',

@@ -45,18 +45,6 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     replace: 'if (vm.hold) wake(vmId);',
   },
   {
-    name: 'the place in the log is taken after the to-do list, and from the wrong end',
-    file: 'apps/ledgerd/worker/worker.ts',
-    find: '    await findOpenOperations();\n',
-    replace: '    void findOpenOperations();\n',
-  },
-  {
-    name: 'an operation that was called off is reported as done',
-    file: 'apps/ledgerd/worker/lane.ts',
-    find: "    if (error instanceof Fenced) return 'again';",
-    replace: "    if (error instanceof Fenced) return 'rest';",
-  },
-  {
     name: 'what a held operation has left is never removed',
     file: 'apps/ledgerd/worker/lane.ts',
     find: '    if (state.hold && state.hold.leftovers.length > 0) return this.#removeLeftovers(frozen(state));\n',

@@ -1,17 +1,16 @@
 import type { DataOf, VmEvent } from '#ledger';
 import { Disks } from './disks.ts';
 import { type EventOf, type Known, type Open, requireOpen, tagOf } from './known.ts';
-import { Layers } from './layers.ts';
+import { type Change, Layers } from './layers.ts';
 import type { LoggedEvent } from './logged-event.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
+import { type Believed, requireCreate, requireDelete, requireLoad, requireParent } from './rules.ts';
 import { Snapshots } from './snapshots.ts';
-import { type Hold, requireStanding, type Standing } from './standing.ts';
+import { heldAfterLoad, heldBy, heldWithout, type Hold } from './standing.ts';
 import { must } from './violation.ts';
 import { Watchman } from './watchman.ts';
 
 type Failure = EventOf<'CreateFailed' | 'LoadFailed' | 'DeleteFailed'>;
-type Asked = { readonly operationId: string; readonly snapshotId: string | null };
-type Change = NonNullable<DataOf<'SnapshotLoaded'>['layers']>;
 
 /** What the log has said of one VM, kept in the simplest way, and held against its disks event by event. */
 export class Book {
@@ -31,18 +30,15 @@ export class Book {
     this.vm = vm;
     this.#layers = new Layers(vm);
     this.#disks = new Disks(vm, this.#layers);
-    const watchman = new Watchman(this.#disks, () => this.open);
-    vm.host.watch(vm.directory, (...change) => watchman.watch(...change));
+    new Watchman(this.#disks, () => this.open).standBeside(vm);
     // A machine that is started before a load is over writes on what the load has saved of it already.
     vm.onBoot = () => this.#disks.isThawed(this.snapshots.get(this.open?.pinId ?? ''));
-    vm.host.files.onUnlink(vm.directory, (path) => watchman.watchUnlink(path));
   }
 
   get snapshots(): ReadonlyMap<string, Known> {
     return this.#known.all;
   }
 
-  /** By the names that people use. */
   get devices(): string[] {
     return this.#layers.devices;
   }
@@ -67,7 +63,7 @@ export class Book {
     }
   }
 
-  /** To be called when nothing is under way any more. Throws a `Violation`. */
+  /** When nothing is under way any more. Throws a `Violation`. */
   checkQuiet(): void {
     must(this.open === null, 'I3', () => `${this.open?.kind} ${this.open?.id} never ended`);
     this.#disks.checkContents(this.snapshots.values());
@@ -79,9 +75,14 @@ export class Book {
     if (!this.#disks.limits.hasStrays) this.#layers.checkChains();
   }
 
-  /** What the ledger itself has made of the same log. Throws a `Violation`. */
-  compare(standing: Standing): void {
-    requireStanding(standing, this);
+  /** Whether something holds the machine that the worker can remove. */
+  get isToBeCleared(): boolean {
+    return [...(this.hold?.leftovers ?? [])].some((left) => this.#disks.isRemovable(left));
+  }
+
+  get #believed(): Believed {
+    const { current, hold, snapshots } = this;
+    return { current, hold, snapshots, stoodOn: this.#layers.stoodOn, pins: this.#disks.limits.pins };
   }
 
   #take(event: VmEvent, atMs: number): void {
@@ -144,8 +145,7 @@ export class Book {
 
   #requested(data: DataOf<'SnapshotRequested'>, atMs: number): void {
     const { snapshotId, parentId, disks } = data;
-    must(!this.hold, 'rule 6', () => 'a create was accepted on a held machine');
-    must(parentId === this.current, 'I6', () => `parent ${parentId}, but ${this.current} is current`);
+    requireCreate(data, this.#believed);
     this.#known.add(snapshotId, parentId, { status: 'pending', tag: tagOf(snapshotId) });
     const kept = this.#known.of(snapshotId).disks;
     for (const { device, mode } of disks) kept.set(device, { mode, file: null, truth: null });
@@ -155,6 +155,7 @@ export class Book {
   /** Memory that comes back to disks that were never captured with it is what its owner wanted. */
   #toLoad(data: DataOf<'LoadRequested'>, atMs: number): void {
     const known = this.#known.of(data.snapshotId);
+    requireLoad(data, known, this.#believed);
     const kept = (device: string) => (known.disks.get(device)?.mode ?? 'none') !== 'none';
     const isThawed = this.#disks.isThawed(known);
     for (const device of isThawed || (known.memory && !data.disksOnly) ? this.devices : [])
@@ -164,7 +165,7 @@ export class Book {
   }
 
   #doomed(data: DataOf<'DeleteRequested'>, atMs: number): void {
-    must(!this.hold, 'rule 6', () => 'a delete was accepted on a held machine');
+    requireDelete(data, this.#believed);
     for (const id of data.targets) {
       const known = this.#known.of(id);
       known.before = known.status;
@@ -175,7 +176,7 @@ export class Book {
 
   #begin(
     kind: Open['kind'],
-    { operationId: id, snapshotId }: Asked,
+    { operationId: id, snapshotId }: Pick<DataOf<'DeleteRequested'>, 'operationId' | 'snapshotId'>,
     { targets = [], pinId = null, atMs }: Partial<Pick<Open, 'targets' | 'pinId'>> & Pick<Open, 'atMs'>,
   ): void {
     const atInstant = this.vm.guest.instant;
@@ -203,6 +204,7 @@ export class Book {
   }
 
   #pinned(data: DataOf<'SnapshotPinned'>): void {
+    requireParent(data.parentId, this.#believed);
     this.#known.add(data.snapshotId, data.parentId, { status: 'pending', tag: tagOf(data.snapshotId) });
     const known = this.#known.of(data.snapshotId);
     for (const { device, mode } of data.disks) known.disks.set(device, { mode, file: null, truth: null });
@@ -224,15 +226,15 @@ export class Book {
     if (this.open) this.#disks.checkLoaded(this.#known.of(snapshotId), this.open);
     this.#disks.checkPower(runs, this.open?.atMs ?? 0);
     this.current = snapshotId;
-    if (this.hold) this.hold = this.hold.leftovers.size === 0 ? null : { ...this.hold, isTorn: false };
+    this.hold = heldAfterLoad(this.hold);
     this.#end();
   }
 
   #deleted({ snapshotId, layers }: DataOf<'SnapshotDeleted'>): void {
     this.#relayer(layers);
     if (snapshotId !== null) this.#forget(snapshotId);
-    const isLeft = [...this.snapshots.values()].some(({ status }) => status === 'deleting');
-    must(!isLeft, 'I15', () => 'a delete ended and left one of its targets');
+    for (const { tag, status } of this.snapshots.values())
+      must(status !== 'deleting', 'I15', () => `a delete ended and left ${tag}`);
     this.#end();
   }
 
@@ -246,8 +248,7 @@ export class Book {
     this.#disks.expect(leftovers);
     this.#relayer(data.layers);
     if (isHeld) {
-      const earlier = this.hold?.leftovers ?? [];
-      this.hold = { isTorn: type === 'LoadFailed', leftovers: new Set([...earlier, ...leftovers]) };
+      this.hold = heldBy(leftovers, type === 'LoadFailed', this.hold);
       if (type === 'LoadFailed') this.current = data.snapshotId;
     } else {
       must(leftovers.length === 0, 'rule 6', () => `${type} is undone, and yet has leftovers`);
@@ -259,14 +260,13 @@ export class Book {
 
   /** What a failure may have left that no event tells. */
   #lookBehind(open: Open): void {
-    const { faded } = this.#disks.limits;
-    if (open.pinId !== null && !this.snapshots.has(open.pinId)) faded.add(tagOf(open.pinId));
+    const { pinId } = open;
+    if (pinId !== null && !this.snapshots.has(pinId)) this.#disks.limits.faded.add(tagOf(pinId));
   }
 
   #leftoverRemoved({ file, tag }: DataOf<'LeftoverRemoved'>): void {
     this.#disks.checkRemoved(file, tag);
-    this.hold?.leftovers.delete(`${file} ${tag}`);
-    if (this.hold?.leftovers.size === 0 && !this.hold.isTorn) this.hold = null;
+    this.hold = heldWithout(`${file} ${tag}`, this.hold);
   }
 
   #relayer(change?: Change): void {

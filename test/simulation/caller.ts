@@ -13,6 +13,8 @@ const RETRY_LEAST_MS = 100;
 const RETRY_MOST_MS = 10_000;
 /** More than any run of bad luck needs; ledgerd is never away for longer than half a minute. */
 const TRIES_MAX = 2_000;
+/** Of the requests, those that say which version they were decided on. */
+const VERSION_SHARE = 0.15;
 /** How often whoever waits loses patience. */
 const CANCEL_SHARE = 0.05;
 /** A caller who meets a busy machine comes back that often. */
@@ -44,12 +46,15 @@ export class Caller {
   readonly #setup: CallerSetup;
   readonly #chance: Chance;
   readonly #taste: Taste;
+  /** Waits for as long as it takes. */
+  readonly #isPatient: boolean;
   #cancels = 1;
 
   constructor(setup: CallerSetup) {
     this.#setup = setup;
     this.#chance = setup.host.chance.fork(setup.name);
     this.#taste = this.#chance.pick(TASTES);
+    this.#isPatient = this.#chance.happens(0.5);
   }
 
   async live(): Promise<void> {
@@ -59,11 +64,10 @@ export class Caller {
     for (let serial = 1; serial <= wishesCount; serial += 1) {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
       const book = this.#book;
-      if (book)
-        await this.#insist(
-          nextWish(this.#chance, book, { serial: `${name}-${serial}`, taste: this.#taste }),
-          `${name}-${serial}`,
-        );
+      const expectedVersion = this.#chance.happens(VERSION_SHARE) ? this.#seenVersion : undefined;
+      const wish = book && nextWish(this.#chance, book, { serial: `${name}-${serial}`, taste: this.#taste });
+      if (this.#chance.happens(0.5)) await this.#sleep(this.#chance.betweenLog(1, 3_000), 'hesitates');
+      if (wish) await this.#insist(wish, `${name}-${serial}`, expectedVersion);
       if (this.#chance.happens(0.8)) await this.#untilIdle();
     }
     this.isDone = true;
@@ -90,6 +94,10 @@ export class Caller {
     return this.#setup.reference.books.get(this.#setup.vmId);
   }
 
+  get #seenVersion(): number {
+    return this.#setup.reference.versionOf(this.#setup.vmId);
+  }
+
   #registration(): Wish {
     const { name, monitorPath, agentPath, disks, machine, isStarting } = this.#setup.vm;
     const guestAgent = this.#setup.hasAgent ? agentPath : null;
@@ -102,11 +110,11 @@ export class Caller {
     return { what: 'register', name, monitor: monitorPath, guestAgent, ...(isOff && { disks: described }) };
   }
 
-  async #insist(wish: Wish, key: string): Promise<void> {
+  async #insist(wish: Wish, key: string, expectedVersion?: number): Promise<void> {
     let first = '';
     let busyTries = 0;
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-      const answer = await this.#ask(wish, key);
+      const answer = await this.#ask(wish, key, expectedVersion);
       if (answer?.kind === 'recorded') {
         const events = answer.eventIds.join(' '); // None when nothing had to change: that binds no key.
         must(
@@ -127,16 +135,18 @@ export class Caller {
     throw new Error(`nobody ever answered ${key}: ${JSON.stringify(wish)}`);
   }
 
-  async #ask(wish: Wish, key: string): Promise<Answer | null> {
+  async #ask(wish: Wish, key: string, expectedVersion?: number): Promise<Answer | null> {
     const { host, service, vmId } = this.#setup;
     await this.#sleep(0.5, `asks ${key} ${JSON.stringify(wish)}`);
     if (host.faults.happens('request-lost')) return null;
-    const answer = await service.ask(vmId, wish, key);
+    const answer = await service.ask(vmId, wish, key, expectedVersion);
     host.scheduler.note(`${key}: ${JSON.stringify(answer)}`);
     const outcome = answer?.kind === 'refused' ? answer.code : (answer?.kind ?? 'no answer');
     const counted = `${wish.what} ${outcome}`;
     this.answered.set(counted, (this.answered.get(counted) ?? 0) + 1);
     if (answer) this.#check(wish, key, answer);
+    if (answer?.kind === 'recorded' && expectedVersion !== undefined)
+      this.#checkVersion(answer, expectedVersion);
     return answer;
   }
 
@@ -150,11 +160,19 @@ export class Caller {
     if (answer.kind === 'refused' && wish.what !== 'register') this.refused.push(answer.operationId);
   }
 
+  /** Whoever says which version they have seen decides on that one, or not at all. */
+  #checkVersion({ eventIds }: Extract<Answer, { kind: 'recorded' }>, seen: number): void {
+    const version = this.#setup.reference.eventIds.get(eventIds[0] ?? '');
+    const isNext = version === undefined || version === seen + 1;
+    must(isNext, 'I8', () => `version ${seen} was to be decided on, and ${version} was recorded`);
+  }
+
   async #untilIdle(): Promise<void> {
     const { name } = this.#setup;
     for (let tries = 0; tries < TRIES_MAX && this.#book?.open; tries += 1) {
       await this.#sleep(this.#chance.betweenLog(20, 4_000), 'waits');
-      const isPatient = this.#setup.script !== undefined || !this.#chance.happens(CANCEL_SHARE);
+      const isPatient =
+        this.#setup.script !== undefined || this.#isPatient || !this.#chance.happens(CANCEL_SHARE);
       if (!isPatient) await this.#ask({ what: 'cancel' }, `${name}-cancel-${this.#cancels++}`);
     }
   }

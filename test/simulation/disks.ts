@@ -46,6 +46,15 @@ export class Disks {
     for (const device of this.#layers.devices) guest.view.set(device, this.#found.present(device));
   }
 
+  /** Whether a machine has the tag on top, in plain sight: whoever asks QEMU to remove it is obeyed. */
+  isRemovable(left: string): boolean {
+    const { machine } = this.#vm;
+    return (machine?.graph.devices ?? []).some(({ node }) => {
+      const listed = machine?.tableOf(node) ?? [];
+      return !node.isReadOnly && listed.some(({ name }) => left === `${node.image?.path} ${name}`);
+    });
+  }
+
   /** A capture that is complete: what it must hold for ever. */
   checkCaptured(known: Known, memory: Memory, open: Open): Pick<Known, 'disks' | 'memory'> {
     return new Capture(this.#vm, this.#found, open).check(known, memory);

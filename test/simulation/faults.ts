@@ -51,6 +51,8 @@ const RATES = {
   'request-lost': 0.05,
   /** ledgerd answers a caller, who never hears it. */
   'answer-lost': 0.1,
+  /** The host goes down at one of ledgerd's named points, and with it what no directory holds for good. */
+  'power-lost': 0.01,
 } as const;
 
 export type Fault = keyof typeof RATES;

@@ -2,7 +2,7 @@ import type { DataOf } from '#ledger';
 import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
 
-type Change = NonNullable<DataOf<'SnapshotLoaded'>['layers']>;
+export type Change = NonNullable<DataOf<'SnapshotLoaded'>['layers']>;
 
 interface Layer {
   readonly backing: string | null;
@@ -28,6 +28,11 @@ export class Layers {
   /** What the machine is to be started from, by device. */
   get tops(): ReadonlyMap<string, string> {
     return this.#tops;
+  }
+
+  /** What the machine stands on, as the log has said. */
+  get stoodOn(): ReadonlySet<string> {
+    return new Set([...this.#tops.values()].flatMap((top) => this.chainUnder(top)));
   }
 
   has(file: string): boolean {

@@ -25,12 +25,15 @@ export interface PointCount {
 export class LedgerdService {
   readonly points = new Map<string, PointCount>();
   restarts = 0;
+  /** Since when it takes requests, or will. */
+  upSinceMs = 0;
   readonly #host: SimulatedHost;
   readonly #installation: Installation;
   readonly #onFailure: (error: unknown) => void;
   #process: SimulatedProcess | null = null;
   #core: Core | null = null;
   #passersBy = 0;
+  #over: () => void = () => undefined;
   /** Callers who wait for an answer of the present process. */
   readonly #hangUps = new Set<() => void>();
 
@@ -70,12 +73,14 @@ export class LedgerdService {
       onDeath: () => this.#died(),
     });
     this.#process = process;
+    this.upSinceMs = this.#host.scheduler.nowMs;
+    this.#over = this.#host.onPowerLoss(() => process.kill('loses its power'));
     this.#host.files.makeDirectory('/data/transcripts');
     this.#boot(process).catch(this.#onFailure);
   }
 
   /** Null when nobody answers: ledgerd is down, dies meanwhile, or takes too long. */
-  ask(vmId: string, wish: Wish, key: string): Promise<Answer | null> {
+  ask(vmId: string, wish: Wish, key: string, expectedVersion?: number): Promise<Answer | null> {
     const core = this.#core;
     if (!core) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
@@ -87,13 +92,14 @@ export class LedgerdService {
       const hangUp = (): void => over(null);
       const timer = this.#host.scheduler.after(ANSWER_TIMEOUT_MS, `caller gives up on ${key}`, hangUp);
       this.#hangUps.add(hangUp);
-      core.ask(vmId, wish, key).then(over, reject);
+      core.ask(vmId, wish, key, expectedVersion).then(over, reject);
     });
   }
 
   async #boot(process: SimulatedProcess): Promise<void> {
     try {
       this.#core = await Core.boot(process.world, this.#installation);
+      this.upSinceMs = this.#host.scheduler.nowMs;
       this.#host.scheduler.note(`${process.name} is up`);
     } catch (error) {
       if (!(error instanceof StoreTrouble)) throw error;
@@ -102,6 +108,7 @@ export class LedgerdService {
   }
 
   #died(): void {
+    this.#over();
     this.#core = null;
     this.#process = null;
     this.restarts += 1;
@@ -121,6 +128,13 @@ export class LedgerdService {
       process.kill(`at ${name}`);
     };
     const isMark = MARK.test(name);
+    if (isMark && faults.happens('power-lost')) {
+      const lost = (): void => {
+        count.killed += 1;
+        this.#host.losePower();
+      };
+      return { ms: 0, act: lost };
+    }
     if (
       (isMark && faults.happens('ledgerd-killed-at-point')) ||
       (COMMIT.test(name) && faults.happens('ledgerd-killed-in-append'))
@@ -146,6 +160,8 @@ export class LedgerdService {
       if (faults.happens('store-full')) return new StoreTrouble('full', 'no space is left for the log');
       if (faults.happens('store-unavailable'))
         return new StoreTrouble('unavailable', 'the disk does not answer');
+      if (faults.happens('store-unheard'))
+        return new StoreTrouble('unavailable', 'nobody knows what the disk has done', { effect: 'unknown' });
     }
     if (name === 'store.after-commit' && faults.happens('store-unheard'))
       return new Error('the answer of the disk was lost');

@@ -10,7 +10,7 @@ const REST_MOST_MS = 60_000;
 const FULL_LEAST_MS = 100;
 const FULL_MOST_MS = 30_000;
 const OCCUPIED_LEAST_MS = 100;
-const OCCUPIED_MOST_MS = 20_000;
+const OCCUPIED_MOST_MS = 300_000;
 
 /**
  * Whoever the machine belongs to: pauses it, switches it off and on, talks to its monitor, sets the clock, fills

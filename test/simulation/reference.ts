@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { StoredEvent } from '#event-store';
+import type { DataOf } from '#ledger';
 import { Book } from './book.ts';
 import type { LoggedEvent } from './logged-event.ts';
+import { requireInTime } from './rules.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
 
@@ -24,10 +26,15 @@ interface Chain {
 export class Reference {
   /** By VM id. */
   readonly books = new Map<string, Book>();
-  /** Every event and every operation there ever was. */
-  readonly eventIds = new Set<string>();
+  /** Every event there ever was, with its version. */
+  readonly eventIds = new Map<string, number>();
+  /** Every operation there ever was. */
   readonly operationIds = new Set<string>();
   readonly #vms: ReadonlyMap<string, SimulatedVm>;
+  /** What operations are to do, as somebody has accepted it. */
+  readonly promised = new Map<string, readonly string[]>();
+  /** Since when ledgerd takes requests. */
+  upSinceMs = 0;
   readonly #chains = new Map<string, Chain>();
   #position = 0n;
 
@@ -46,10 +53,28 @@ export class Reference {
     );
     this.#position = BigInt(stored.position);
     this.#link(stored, event);
-    this.eventIds.add(event.id);
+    this.eventIds.set(event.id, stored.version);
     this.operationIds.add(event.correlationId);
-    this.#bookOf(event.stream)?.enter(event, atMs);
+    const book = this.#bookOf(event.stream);
+    if (event.type === 'OperationStarted') {
+      if (book?.open) requireInTime(book.open, atMs, this.upSinceMs);
+      this.#requireAsPlanned(event);
+    }
+    book?.enter(event, atMs);
     return event;
+  }
+
+  /** Whoever accepts a plan gets that plan. */
+  #requireAsPlanned({ data, correlationId }: LoggedEvent): void {
+    const { plan } = data as DataOf<'OperationStarted'>;
+    const promised = this.promised.get(correlationId);
+    const isSame = !promised || plan.every((words) => promised.includes(words));
+    must(isSame, 'plan', () => `it was to be ${promised?.join('; ')}; and it is ${plan.join('; ')}`);
+  }
+
+  /** How far a VM's stream has come. */
+  versionOf(vmId: string): number {
+    return this.#chains.get(`${VM_PREFIX}${vmId}`)?.version ?? 0;
   }
 
   #bookOf(stream: string): Book | null {

@@ -10,7 +10,7 @@ import {
   type Vm,
 } from '#ledger';
 import { type LineageNode, SNAPSHOT_STATUSES, type SnapshotView, type Views, type VmView } from '#views';
-import type { Standing } from './standing.ts';
+import { placeInWords, type Standing } from './standing.ts';
 import type { LoggedEvent } from './logged-event.ts';
 import { must } from './violation.ts';
 
@@ -42,7 +42,8 @@ export function standingShown(views: Views, vmId: string): Standing {
   const { current, conditions = [] } = views.vm(vmId)?.body ?? {};
   return {
     currentId: current?.snapshotId ?? null,
-    snapshotIds: snapshots.map(({ id }) => id),
+    places: snapshots.map((shown) => placeInWords(shown.id, shown)),
+    leftovers: null,
     isHeld: conditions.some(({ type }) => type === 'Held'),
   };
 }

@@ -1,7 +1,8 @@
 import { MemoryDisk, type PersistedState } from '#event-store';
+import type { Plan } from '#hypervisor';
 import { auditAll } from './audit.ts';
 import type { Book } from './book.ts';
-import type { Standing } from './standing.ts';
+import { requireStanding, type Standing } from './standing.ts';
 import { Caller } from './caller.ts';
 import { Chance } from './chance.ts';
 import { type Fault, Faults, type Luck } from './faults.ts';
@@ -106,9 +107,11 @@ class Universe {
     this.#views = hasViews ? new ViewsOnDisk(this.#faults, mislead, this.fail) : null;
     const states = new Map<string, PersistedState>();
     const hasLauncher = script !== undefined || chance.fork('launcher').happens(0.6);
-    const installation = { disk: this.#disk, states, views: this.#views, meddle, hasLauncher };
-    this.#service = new LedgerdService(this.#host, installation, this.fail);
     this.#reference = new Reference(this.#vms);
+    const { promised } = this.#reference;
+    const onPlan = (id: string, { commands }: Plan): void => void promised.set(id, commands);
+    const installation = { disk: this.#disk, states, views: this.#views, meddle, hasLauncher, onPlan };
+    this.#service = new LedgerdService(this.#host, installation, this.fail);
     if (script) this.#addScripted(script);
     else this.#populate(chance.fork('population'));
     addLauncher(this.#host, [...this.#vms.values()]);
@@ -215,6 +218,7 @@ class Universe {
   /** Reads what was recorded since the last event. */
   #check(): true {
     if (this.#failure) throw this.#failure;
+    this.#reference.upSinceMs = this.#service.upSinceMs;
     for (; this.#read < this.#disk.events.length; this.#read += 1) {
       const stored = this.#disk.events[this.#read];
       if (!stored) break;
@@ -241,7 +245,7 @@ class Universe {
   }
 
   #isQuiet(): boolean {
-    const isOver = [...this.#reference.books.values()].every(({ open }) => open === null);
+    const isOver = [...this.#reference.books.values()].every((book) => !book.open && !book.isToBeCleared);
     const isSettled = [...this.#vms.values()].every(({ isStarting }) => !isStarting);
     return (
       isOver && isSettled && this.#service.isUp && this.#scheduler.nowMs - this.#lastRecordedMs > QUIET_MS
@@ -252,7 +256,7 @@ class Universe {
     const standings: Standing[] = [];
     this.#service.core?.standing(vmId).then((standing) => standings.push(standing), this.fail);
     await this.#until(() => standings.length > 0, 'the ledger tells its state');
-    for (const standing of standings) book.compare(standing);
+    for (const standing of standings) requireStanding(standing, book);
   }
 
   /** Views that lived through all of it show what the log says, and what they keep is what a rebuild makes. */
@@ -263,7 +267,7 @@ class Universe {
     if (!views) return;
     for (const [vmId, book] of this.#reference.books) {
       checkShown(views, vmId, this.#disk.streams.get(`vm-${vmId}`) ?? []);
-      book.compare(standingShown(views, vmId));
+      requireStanding(standingShown(views, vmId), book);
     }
     let isClosed = false;
     views.close().then(() => (isClosed = true), this.fail);

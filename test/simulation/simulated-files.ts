@@ -21,12 +21,20 @@ const TICK_MS = 4;
 /** What an image of no content takes up. */
 const IMAGE_BYTES = 196_624;
 
+/** A change to a directory that is not on disk yet: what the name stood for before. */
+interface Unsynced {
+  readonly path: string;
+  readonly before: Node | undefined;
+}
+
 /** The file system of the simulated host: outlives every process. Knows no symbolic links. */
 export class FileTree {
   isFull = false;
   /** Is told of every image when it gets its name. */
   onImage: (image: Image) => void = () => undefined;
   readonly #nodes = new Map<string, Node>();
+  /** By directory, the oldest first. Directories themselves are there for good. */
+  readonly #unsynced = new Map<string, Unsynced[]>();
   readonly #unlinkers = new Map<string, (path: string) => void>();
   readonly #wallMs: () => number;
   #inodes = 0;
@@ -37,7 +45,9 @@ export class FileTree {
   }
 
   make(path: string, kind: FileKind): void {
-    if (!this.#nodes.has(path)) this.#add(path, kind);
+    if (this.#nodes.has(path)) return;
+    if (kind === 'file') this.#change(path);
+    this.#add(path, kind);
   }
 
   #add(path: string, kind: FileKind): Node {
@@ -115,6 +125,8 @@ export class FileTree {
   rename(from: string, to: string): void {
     const node = this.#nodes.get(from);
     if (!node) throw new FileTrouble('ENOENT', from, `ENOENT: no such file or directory, rename '${from}'`);
+    this.#change(to);
+    this.#change(from);
     this.#nodes.delete(from);
     this.#nodes.set(to, node);
     node.changedMs = this.#tick();
@@ -132,8 +144,37 @@ export class FileTree {
   }
 
   unlink(path: string): boolean {
-    if (!this.#nodes.has(path)) return false;
-    this.#unlinkers.get(path.slice(0, path.lastIndexOf('/')))?.(path);
+    const node = this.#nodes.get(path);
+    if (!node) return false;
+    this.#unlinkers.get(directoryOf(path))?.(path);
+    if (node.kind === 'file') this.#change(path);
     return this.#nodes.delete(path);
   }
+
+  /** Everything that was made, renamed or unlinked in a directory so far is so for good. */
+  syncDirectory(directory: string): void {
+    this.#unsynced.delete(directory);
+  }
+
+  /** The power goes: of what was not synced the newest is undone. `kept` says how many of so many changes are not. */
+  losePower(kept: (changesCount: number) => number): void {
+    for (const changes of this.#unsynced.values())
+      for (const { path, before } of changes.splice(kept(changes.length)).toReversed())
+        this.#undo(path, before);
+    this.#unsynced.clear();
+  }
+
+  #undo(path: string, before: Node | undefined): void {
+    if (before) this.#nodes.set(path, before);
+    else this.#nodes.delete(path);
+  }
+
+  #change(path: string): void {
+    const directory = directoryOf(path);
+    const changes = this.#unsynced.get(directory) ?? [];
+    this.#unsynced.set(directory, changes);
+    changes.push({ path, before: this.#nodes.get(path) });
+  }
 }
+
+export const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));

@@ -10,7 +10,7 @@ import type { Receiver } from './qemu/migrating.ts';
 import { Shelf } from './qemu/shelf.ts';
 import { Task, type Surroundings, type Work } from './qemu/work.ts';
 import type { Scheduler } from './scheduler.ts';
-import { FileTree } from './simulated-files.ts';
+import { directoryOf, FileTree } from './simulated-files.ts';
 import { type Socket, socketPair } from './socket.ts';
 import { Violation } from './violation.ts';
 import { writtenImage } from './qemu/written-image.ts';
@@ -50,6 +50,8 @@ export class SimulatedHost implements Surroundings {
   readonly programs = new Map<string, Program>();
   /** When the guest whose images lie in a directory was last at work, and who is told of what changes there. */
   readonly #guests = new Map<string, { readonly instant: () => number; watcher: Watcher }>();
+  /** What runs here beside ledgerd, each with what ends it. */
+  readonly #processes = new Set<() => void>();
   #serials = 0;
   #jumpedMs = 0;
 
@@ -92,6 +94,19 @@ export class SimulatedHost implements Surroundings {
   jumpClock(): void {
     this.#jumpedMs += Math.round(this.chance.between(-JUMP_MOST_MS, JUMP_MOST_MS));
     this.scheduler.note(`the clock jumps to ${this.wallMs()}`);
+  }
+
+  /** Whoever runs here is told when the power goes; the answer is for those who end before. */
+  onPowerLoss(end: () => void): () => void {
+    this.#processes.add(end);
+    return () => this.#processes.delete(end);
+  }
+
+  /** All processes are gone at once, and so is what no directory holds for good. */
+  losePower(): void {
+    this.scheduler.note('the power goes');
+    for (const end of [...this.#processes]) end();
+    this.files.losePower((changesCount) => this.chance.below(changesCount + 1));
   }
 
   /** For a while nothing can be written that needs new space. */
@@ -154,6 +169,7 @@ export class SimulatedHost implements Surroundings {
     const killed = (): void => {
       task.drop();
       timeout.cancel();
+      over();
       for (const image of this.files.images()) image.release(holder);
       this.scheduler.note(`${holder} is killed`);
       done({ code: null, stdout: '', stderr: '' });
@@ -165,9 +181,11 @@ export class SimulatedHost implements Surroundings {
       },
       done: (finished) => {
         timeout.cancel();
+        over();
         done(finished);
       },
     });
+    const over = this.onPowerLoss(killed);
     this.scheduler.note(`${holder} ${args.join(' ')}`);
     task.start();
   }
@@ -183,5 +201,3 @@ export class SimulatedHost implements Surroundings {
     return this.programs.get(program)?.(env) ?? null;
   }
 }
-
-export const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));

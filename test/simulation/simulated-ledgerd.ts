@@ -7,16 +7,17 @@ import {
   openMemoryStates,
   openMemoryStore,
   type PersistedState,
+  StaleVersion,
   StoreTrouble,
 } from '#event-store';
-import { type Hypervisor, openHypervisor } from '#hypervisor';
+import { type Hypervisor, openHypervisor, type Plan } from '#hypervisor';
 import { afterwards, type Command, type DataOf, isRetryable, Refusal, type VmEvent } from '#ledger';
 import type { Views } from '#views';
 import { ConnectTrouble, FileTrouble, type World } from '#world';
 import { type Ledgers, openLedgers, REGISTRY_STREAM, streamOf } from '../../apps/ledgerd/ledger.ts';
 import { finishHalfDone, registerVm } from '../../apps/ledgerd/registration.ts';
 import { startWorker, type Worker } from '../../apps/ledgerd/worker/worker.ts';
-import type { Standing } from './standing.ts';
+import { placeInWords, type Standing } from './standing.ts';
 import type { ViewsOnDisk } from './views-on-disk.ts';
 import type { Wish } from './wish.ts';
 
@@ -29,6 +30,8 @@ export interface Installation {
   readonly meddle: Meddle;
   /** Whether it may start and end machines. */
   readonly hasLauncher: boolean;
+  /** Is told what somebody has accepted that an operation is to do. */
+  readonly onPlan: (operationId: string, plan: Plan) => void;
 }
 
 /** The operator's two commands. */
@@ -63,6 +66,7 @@ export class Core {
   readonly #views: Views | null;
   readonly #hypervisor: Hypervisor;
   readonly #worker: Worker;
+  readonly #onPlan: Installation['onPlan'];
 
   private constructor(parts: {
     world: World;
@@ -71,6 +75,7 @@ export class Core {
     views: Views | null;
     hypervisor: Hypervisor;
     worker: Worker;
+    onPlan: Installation['onPlan'];
   }) {
     this.#world = parts.world;
     this.#store = parts.store;
@@ -78,12 +83,13 @@ export class Core {
     this.#views = parts.views;
     this.#hypervisor = parts.hypervisor;
     this.#worker = parts.worker;
+    this.#onPlan = parts.onPlan;
   }
 
   /** Throws `StoreTrouble` when the store is not to be had: a process would end then. */
   static async boot(
     world: World,
-    { disk, states, views: kept, meddle, hasLauncher }: Installation,
+    { disk, states, views: kept, meddle, hasLauncher, onPlan }: Installation,
   ): Promise<Core> {
     const store = openMemoryStore(world, disk);
     const ledgers = openLedgers({ world, store, states: openMemoryStates(states) });
@@ -106,7 +112,7 @@ export class Core {
       reconcileEveryMs: 0,
     });
     await worker.ready;
-    return new Core({ world, store, ledgers, views, hypervisor, worker });
+    return new Core({ world, store, ledgers, views, hypervisor, worker, onPlan });
   }
 
   /** SIGTERM: what is not finished stays open in the log. */
@@ -121,19 +127,23 @@ export class Core {
 
   async standing(vmId: string): Promise<Standing> {
     const { state: vm } = await this.#ledgers.vms.state(streamOf(vmId));
-    return { currentId: vm.current.id, snapshotIds: [...vm.snapshots.keys()], isHeld: vm.hold !== null };
+    const places = [...vm.snapshots.values()].map((snapshot) => placeInWords(snapshot.id, snapshot));
+    const leftovers = vm.hold?.leftovers.map(({ file, tag }) => `${file} ${tag}`) ?? [];
+    return { currentId: vm.current.id, places, leftovers, isHeld: vm.hold !== null };
   }
 
   /** As the HTTP door would: a request becomes a command, what comes of it an answer. */
-  async ask(vmId: string, wish: Wish, key: string): Promise<Answer> {
+  async ask(vmId: string, wish: Wish, key: string, expectedVersion?: number): Promise<Answer> {
     const operationId = this.#world.ids.uuid();
-    const asked = { actor: 'http:caller', correlationId: operationId, key, request: wish as Json };
+    const by = { actor: 'http:caller', correlationId: operationId, key, request: wish as Json };
+    const asked = { ...by, ...(expectedVersion !== undefined && { expectedVersion }) };
     try {
       const { events } = await this.#do(vmId, wish, { asked, operationId });
       const eventIds = events.map(({ id }) => id);
       return { kind: 'recorded', operationId: events[0]?.correlationId ?? operationId, eventIds };
     } catch (error) {
       if (isTrouble(error)) return { kind: 'unavailable', why: error.message };
+      if (error instanceof StaleVersion) return { kind: 'refused', code: 'stale', operationId };
       if (error instanceof KeyReused || !(error instanceof Refusal)) throw error;
       if (isRetryable(error.code) && error.code !== 'vm-busy')
         return { kind: 'unavailable', why: error.message };
@@ -177,7 +187,9 @@ export class Core {
     const { vms } = this.#ledgers;
     const { state } = await vms.state(streamOf(vmId));
     const { vm } = afterwards(state, command);
-    const basis = vm.operation ? (await this.#hypervisor.plan(vm, vm.operation)).basis : '';
+    const plan = vm.operation && (await this.#hypervisor.plan(vm, vm.operation));
+    if (vm.operation && plan) this.#onPlan(vm.operation.id, plan);
+    const basis = plan?.basis ?? '';
     return vms.handle(streamOf(vmId), { ...command, plan: { hash: basis, basis } } as Command, asked);
   }
 
@@ -225,8 +237,10 @@ export class Core {
       }
       case 'delete-all':
         return { type: 'DeleteAllSnapshots', operationId };
-      case 'rename':
-        return { type: 'PatchSnapshot', snapshotId: wish.snapshotId, name: wish.name };
+      case 'rename': {
+        const { what: _, ...patch } = wish;
+        return { type: 'PatchSnapshot', ...patch };
+      }
       case 'unretire':
         return { type: 'UnretireSnapshot', snapshotId: wish.snapshotId };
       case 'release':

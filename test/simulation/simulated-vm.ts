@@ -7,7 +7,8 @@ import { takeUp } from './qemu/migration.ts';
 import { Monitor } from './qemu/monitor.ts';
 import { QmpError } from './qemu/qmp-error.ts';
 import { pause } from './qemu/work.ts';
-import { directoryOf, type SimulatedHost } from './simulated-host.ts';
+import { directoryOf } from './simulated-files.ts';
+import type { SimulatedHost } from './simulated-host.ts';
 
 /** From the start of the process to its first greeting. */
 const START_LEAST_MS = 24;
@@ -70,6 +71,7 @@ export class SimulatedVm {
     host.files.makeDirectory('/run/vms');
     host.addDirectory(this.directory, () => this.guest.instant);
     for (const { image } of disks) host.files.putImage(image);
+    host.files.syncDirectory(this.directory);
   }
 
   /** All that lie in its directory. */
@@ -170,7 +172,11 @@ export class SimulatedVm {
     if (incoming === null) this.onBoot();
     else this.#await(machine, incoming);
     machine.letGuestRun();
-    machine.onDeath(() => this.#died());
+    const over = host.onPowerLoss(() => machine.kill('loses its power'));
+    machine.onDeath(() => {
+      over();
+      this.#died();
+    });
     return null;
   }
 

@@ -152,7 +152,7 @@ export class SimulatedProcess {
       rename: (from, to) => io(`rename ${from}`, () => files.rename(from, to)),
       list: (path) => io(`list ${path}`, () => files.list(path)),
       unlink: (path) => io(`unlink ${path}`, () => files.unlink(path)),
-      syncDirectory: (path) => io(`sync ${path}`, () => undefined),
+      syncDirectory: (path) => io(`sync ${path}`, () => files.syncDirectory(path)),
       syncFile: (path) => io(`sync ${path}`, () => undefined),
       freeBytes: (path) => io(`df ${path}`, () => (files.isFull ? 0 : DISK_FREE_BYTES)),
     };

@@ -1,7 +1,8 @@
 import type { Disks } from './disks.ts';
 import { type Open, PREFIX, tagOf } from './known.ts';
 import type { Image, SnapshotEntry } from './qemu/image.ts';
-import { directoryOf } from './simulated-host.ts';
+import { directoryOf } from './simulated-files.ts';
+import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
 
 /** Stands beside the disks of one VM and sees what changes there, right before it does. Throws `Violation`. */
@@ -13,6 +14,11 @@ export class Watchman {
   constructor(disks: Disks, open: () => Open | null) {
     this.#disks = disks;
     this.#open = open;
+  }
+
+  standBeside({ host, directory }: SimulatedVm): void {
+    host.watch(directory, (...change) => this.watch(...change));
+    host.files.onUnlink(directory, (path) => this.watchUnlink(path));
   }
 
   /** Nothing of ours may move on a disk unless the log has said so before. */

@@ -17,7 +17,12 @@ export type Wish =
   | Planned<LoadWish>
   | Planned<{ readonly what: 'delete'; readonly snapshotId: string; readonly strategy: Strategy }>
   | Planned<{ readonly what: 'delete-all' }>
-  | { readonly what: 'rename'; readonly snapshotId: string; readonly name: string }
+  | {
+      readonly what: 'rename';
+      readonly snapshotId: string;
+      readonly name: string;
+      readonly description: string;
+    }
   | { readonly what: 'unretire'; readonly snapshotId: string }
   | { readonly what: 'cancel' }
   | { readonly what: 'reconcile' }
@@ -46,6 +51,8 @@ export interface LoadWish {
   readonly safety: 'none' | 'disks' | 'memory';
 }
 
+/** Of those who meet a held machine, those who know what is good for it. */
+const HELD_SHARE = 0.8;
 const STRATEGIES = ['retire', 'merge', 'merge', 'merge-force', 'discard', 'discard-force'] as const;
 const RESUMES = ['as-captured', 'running', 'paused'] as const;
 const SAFETIES = ['none', 'disks', 'disks', 'memory'] as const;
@@ -68,6 +75,8 @@ export function nextWish(
   book: Book,
   { serial, taste }: { readonly serial: string; readonly taste: Taste },
 ): Wish {
+  if (book.hold && chance.happens(HELD_SHARE))
+    return book.snapshots.size > 0 && chance.happens(0.5) ? load(chance, book) : { what: 'release' };
   const wish = anyWish(chance, book, serial);
   if (taste === 'anything' || wish.what !== 'create' || chance.happens(0.3)) return wish;
   const disks = book.devices.map((device): DiskCapture => ({ device, mode: 'external' }));
@@ -76,8 +85,6 @@ export function nextWish(
 
 function anyWish(chance: Chance, book: Book, serial: string): Wish {
   const snapshotId = chance.pick([...book.snapshots.keys()]);
-  if (book.hold)
-    return snapshotId !== undefined && chance.happens(0.5) ? load(chance, book) : { what: 'release' };
   const isPlanned = chance.happens(0.1) ? { isPlanned: true } : {};
   const roll = chance.next();
   if (snapshotId === undefined || roll < 0.42) return { ...create(chance, book, serial), ...isPlanned };
@@ -85,7 +92,8 @@ function anyWish(chance: Chance, book: Book, serial: string): Wish {
   if (roll < 0.88) return { what: 'delete', snapshotId, strategy: chance.pick(STRATEGIES), ...isPlanned };
   if (roll < 0.91) return { what: 'delete-all', ...isPlanned };
   if (roll < 0.95) return { what: 'reconcile' };
-  if (roll < 0.98) return { what: 'rename', snapshotId, name: `renamed ${serial}` };
+  if (roll < 0.98)
+    return { what: 'rename', snapshotId, name: `renamed ${serial}`, description: `by ${serial}` };
   return { what: 'unretire', snapshotId };
 }
 

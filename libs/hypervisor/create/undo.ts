@@ -1,4 +1,3 @@
-import { posix } from 'node:path';
 import { type FailureCode, type Leftover, type PlannedLayer, type Report, tagOf } from '#ledger';
 import { mayHaveStopped, STATE_FILE_BYTES } from './capture.ts';
 import type { Errand } from '../errand.ts';
@@ -17,6 +16,7 @@ import { removeTags, standing } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
 import type { Power, Sight } from '../look/sight.ts';
 import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
+import { unlinkForGood } from '../unlink-for-good.ts';
 import { thawAgain } from './quiesce.ts';
 import { unfinishedOf } from './stream-files.ts';
 
@@ -215,13 +215,10 @@ async function unlink(
 ): Promise<Leftover[]> {
   if (isStrange(errand, file)) return [];
   const { place, steps } = errand;
-  const { files } = place.world;
   const trouble = await troubleIn(() =>
-    steps.take('unlink the new file', device || null, () => files.unlink(file)),
+    steps.take('unlink the new file', device || null, () => unlinkForGood(place.world, file)),
   );
-  if (trouble) return [{ device, file, tag: '', why: trouble.words }];
-  await files.syncDirectory(posix.dirname(file));
-  return [];
+  return trouble ? [{ device, file, tag: '', why: trouble.words }] : [];
 }
 
 /**

@@ -1,4 +1,3 @@
-import { posix } from 'node:path';
 import type { Layer, Leftover, Vm } from '#ledger';
 import { headerBacking } from '../look/chain-check.ts';
 import { holdsMemoryOf } from '../create/memory-files.ts';
@@ -13,6 +12,7 @@ import type { Place } from '../place.ts';
 import type { Power } from '../look/sight.ts';
 import { together } from '../together.ts';
 import { troubleIn } from '../trouble.ts';
+import { unlinkForGood } from '../unlink-for-good.ts';
 
 /** @throws {Error} for a file that the log does not name: whoever planned it is not who wrote the log */
 export function requireNamed({ unlinks = [] }: Start, files: readonly string[]): void {
@@ -134,8 +134,7 @@ async function requireNobodys({ images }: Place, { file, format }: Unlinking): P
 export async function unlinkClosed({ world }: Place, file: string, closed: Closed): Promise<void> {
   if (closed.has(file)) throw closed.get(file);
   await pass(world, 'hypervisor.before-unlink');
-  await world.files.unlink(file);
-  await world.files.syncDirectory(posix.dirname(file));
+  await unlinkForGood(world, file);
   await pass(world, 'hypervisor.after-unlink');
 }
 

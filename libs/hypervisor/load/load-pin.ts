@@ -24,6 +24,7 @@ import { observe } from '../look/observe.ts';
 import { removeTags, standing } from '../delete/removal.ts';
 import { canHoldTags, type SeenDisk, type Sight } from '../look/sight.ts';
 import { troubleIn } from '../trouble.ts';
+import { unlinkForGood } from '../unlink-for-good.ts';
 
 /* Before a load leaves the present it saves it: a disk that gets a new top keeps its old one as it is, every other one
    gets a tag. */
@@ -252,7 +253,7 @@ async function removeMemory(
   if (power !== 'off') await troubleIn(() => removeNode(place, node)); // Open or not, it is of no use.
   if ((await place.world.files.stat(file)) === null) return [];
   const trouble = await troubleIn(() =>
-    steps.take('unlink the memory of the present', null, () => place.world.files.unlink(file)),
+    steps.take('unlink the memory of the present', null, () => unlinkForGood(place.world, file)),
   );
   return trouble ? [{ device: '', file, tag: '', why: trouble.words }] : [];
 }

@@ -12,6 +12,7 @@ import type { LoadWish } from './load-check.ts';
 import { holdsMemory } from './load-plan.ts';
 import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { troubleIn } from '../trouble.ts';
+import { unlinkForGood } from '../unlink-for-good.ts';
 
 /* The new tops that a load puts under disks whose snapshot does not lie in the top they have. */
 
@@ -121,7 +122,7 @@ export async function dropTops(errand: Errand, start: Start, sight: Sight): Prom
     const { device, file, node } = top;
     if (sight.power !== 'off') await troubleIn(() => removeNode(place, node)); // Open or not, it is of no use.
     const trouble = await troubleIn(() =>
-      steps.take('unlink the new file', device, () => place.world.files.unlink(file)),
+      steps.take('unlink the new file', device, () => unlinkForGood(place.world, file)),
     );
     if (trouble) leftovers.push({ device, file, tag: '', why: trouble.words });
   }
