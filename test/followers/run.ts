@@ -30,7 +30,7 @@ export interface FollowersEnd {
   readonly wrong: readonly string[];
 }
 
-const CAUGHT_UP_WITHIN_MS = 20_000;
+const CAUGHT_UP_WITHIN_MS = 90_000; // ledgerctl tries ever more seldom, for about a minute.
 const POLL_MS = 50;
 
 export async function followersRun(plan: FollowersPlan): Promise<FollowersEnd> {

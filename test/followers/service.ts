@@ -9,7 +9,7 @@ import { killedByCleanUp } from '../qemu/rig.ts';
 
 /** npm runs every script at the top of the checkout. */
 const built = join(process.cwd(), 'dist/apps/ledgerd/main.js');
-const START_MS = 20_000;
+const START_MS = 60_000;
 const POLL_MS = 10;
 
 export class Service {
