@@ -206,6 +206,25 @@ test('a second process waits until the first has let go of the file', async () =
   await second.close();
 });
 
+test('however long the file could not be had, the views are there within 5 s after it can', async () => {
+  const first = await stage.open();
+  const { clock } = stage.world;
+  const [waitsMs, isLate] = [[] as number[], Promise.withResolvers<void>()];
+  let isHeld = true;
+  const sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
+    if (waitsMs.push(ms) === 12) isLate.resolve();
+    await clock.sleep(isHeld ? 1 : ms, signal);
+  };
+  const world = { ...stage.world, clock: { ...clock, sleep } };
+  const second = await openViews({ world, store: stage.store, file: stage.file() });
+  await isLate.promise;
+  expect(Math.max(...waitsMs)).toBeLessThan(5_000);
+  isHeld = false;
+  await first.close();
+  await stage.caughtUp(second);
+  await second.close();
+});
+
 test('a long log is built while others have their turn, and refuses questions until it is done', async () => {
   const chance = new Chance(1);
   for (let move = 0; move < 3_000; move += 1) await live(stage.scribe, `vm-${chance.below(5)}`, chance);

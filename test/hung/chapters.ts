@@ -34,7 +34,7 @@ const ofImages = (disk: SmallDisk): Chapter => ({
 });
 
 /** Each copy goes to a file of its own. */
-function copies(directory: string): ChaosKind {
+export function copies(directory: string): ChaosKind {
   let count = 0;
   return {
     ...{ name: 'create with copies', disksCount: 2, method: 'POST', leaves: 'present' },

@@ -12,7 +12,8 @@ import { readied, type Scene } from './scene.ts';
 /** From the end of its cause on until nothing is under way any more. */
 export const RECOVERED_WITHIN_MS = 5_000;
 /** Then it is given up. */
-const RECOVERED_AT_LAST_MS = 30_000;
+const RECOVERED_AT_LAST_MS = 90_000;
+const POLL_MS = 50;
 /** In which a request that was asked reaches a point on its way. */
 const REACHED_WITHIN_MS = 10_000;
 
@@ -68,7 +69,7 @@ export async function endure(scene: Scene, { kind, cause, place, lastsMs }: Tria
   held.go();
   const meanwhile = isReached ? await endureThat(scene, calmMs, wrong) : NOTHING;
   await setTimeout(Math.max(0, lastsMs - (performance.now() - beganMs)));
-  if (isReached) wrong.push(...(await falselyDone(scene)));
+  if (isReached && !cause.isShared) wrong.push(...(await falselyDone(scene)));
   if (isReached) await cause.end(ailing, daemon);
   const recoveredMs = await recovered(scene, wrong);
   await asked;
@@ -115,12 +116,16 @@ async function falselyDone({ held, ailing }: Scene): Promise<string[]> {
   return operationId === null ? (await breaches(held.daemon)).map((why) => `while it lasted: ${why}`) : [];
 }
 
+/** When it can be seen that nothing is under way any more. */
 async function recovered({ held, ailing }: Scene, wrong: string[]): Promise<number> {
   const endedMs = performance.now();
-  try {
-    await held.daemon.quiet(ailing.vmId, RECOVERED_AT_LAST_MS);
-  } catch (error) {
-    wrong.push(String(error));
+  const pastMs = (): number => performance.now() - endedMs;
+  while (pastMs() < RECOVERED_AT_LAST_MS) {
+    const answer = await fetch(`${held.daemon.url}/v1/vms/${ailing.vmId}`);
+    const { operationId } = (await answer.json()) as { operationId?: string | null };
+    if (answer.ok && operationId === null) return pastMs();
+    await setTimeout(POLL_MS);
   }
-  return performance.now() - endedMs;
+  wrong.push('something is still under way');
+  return pastMs();
 }

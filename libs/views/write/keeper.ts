@@ -8,9 +8,12 @@ import { OutOfStep } from './projection.ts';
 import { readEvent } from './reading.ts';
 import { OtherLog, Sitting } from './sitting.ts';
 
-/** How long the keeper waits before it tries again. Doubles with every failure, up to the second. */
+/**
+ * How long the keeper waits before it tries again. Doubles with every failure, up to the second: so late may it notice
+ * that the trouble is over, and nobody is answered until then.
+ */
 const RETRY_MS_MIN = 250;
-const RETRY_MS_MAX = 60_000;
+const RETRY_MS_MAX = 4_000;
 
 export type ViewsState = 'following' | 'rebuilding' | 'log-newer' | 'stopped';
 
