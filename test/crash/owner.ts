@@ -1,0 +1,53 @@
+/* Who owns a machine starts it again after it has died. */
+import { existsSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { DiskLocked, type RigDisk, type RigMachine, type RigOptions, startQemu } from '../qemu/rig.ts';
+import type { DaemonProcess } from './daemon-process.ts';
+import type { Subject } from './machine.ts';
+
+export interface Shown {
+  readonly operationId: string | null;
+  readonly disks: readonly { readonly device: string; readonly file: string; readonly format: string }[];
+  readonly conditions: readonly { readonly type: string; readonly message: string }[];
+}
+
+const START_WITHIN_MS = 10_000;
+const AGAIN_MS = 50;
+
+export const shown = ({ vmId }: Subject, daemon: DaemonProcess): Promise<Shown> =>
+  daemon.ask('GET', `/vms/${vmId}`);
+
+/**
+ * From the disks that the ledger names, as `ledgerctl vm launch` prints them. A layer that a delete or a load has left is
+ * gone a moment before the log names the next one; and who takes a snapshot off the disks of a dead machine locks them.
+ */
+export async function startAsTold(subject: Subject, daemon: DaemonProcess): Promise<void> {
+  await subject.qemu.kill();
+  for (let waitedMs = 0; waitedMs < START_WITHIN_MS; waitedMs += AGAIN_MS) {
+    const disks = disksTold(subject, await shown(subject, daemon));
+    if (disks.every(({ file }) => existsSync(file))) {
+      const qemu = await startUnlessLocked({ disks, dir: subject.directory, memoryMb: 32 });
+      if (qemu) {
+        subject.qemu = qemu;
+        return;
+      }
+    }
+    await setTimeout(AGAIN_MS);
+  }
+  throw new Error('the ledger names a file that is not there, or that stays locked');
+}
+
+async function startUnlessLocked(options: RigOptions): Promise<RigMachine | null> {
+  try {
+    return await startQemu(options);
+  } catch (error) {
+    if (error instanceof DiskLocked) return null;
+    throw error;
+  }
+}
+
+const disksTold = ({ disks }: Subject, told: Shown): RigDisk[] =>
+  disks.map((disk) => {
+    const now = told.disks.find(({ device }) => device === `dev-${disk.node}`);
+    return now ? { node: disk.node, file: now.file, format: now.format } : disk;
+  });
