@@ -101,7 +101,10 @@ const ENDS = new Set([
 ]);
 
 /** Requests that did not end in exactly one terminal event. */
-export async function unanswered({ vmId }: Subject, daemon: DaemonProcess): Promise<string[]> {
+export async function unanswered(
+  { vmId }: Pick<Subject, 'vmId'>,
+  daemon: Pick<DaemonProcess, 'events'>,
+): Promise<string[]> {
   const ends = new Map<string, number>();
   for (const { type, correlationId } of await daemon.events(vmId)) {
     if (REQUESTS.has(type)) ends.set(correlationId, ends.get(correlationId) ?? 0);

@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { DiskLocked, type RigDisk, type RigMachine, type RigOptions, startQemu } from '../qemu/rig.ts';
-import type { DaemonProcess } from './daemon-process.ts';
 import type { Subject } from './machine.ts';
 
 export interface Shown {
@@ -11,17 +10,21 @@ export interface Shown {
   readonly conditions: readonly { readonly type: string; readonly message: string }[];
 }
 
+/** Somebody who can be asked what the ledger says. */
+export interface Told {
+  ask<T>(method: string, path: string): Promise<T>;
+}
+
 const START_WITHIN_MS = 10_000;
 const AGAIN_MS = 50;
 
-export const shown = ({ vmId }: Subject, daemon: DaemonProcess): Promise<Shown> =>
-  daemon.ask('GET', `/vms/${vmId}`);
+export const shown = ({ vmId }: Subject, daemon: Told): Promise<Shown> => daemon.ask('GET', `/vms/${vmId}`);
 
 /**
  * From the disks that the ledger names, as `ledgerctl vm launch` prints them. A layer that a delete or a load has left is
  * gone a moment before the log names the next one; and who takes a snapshot off the disks of a dead machine locks them.
  */
-export async function startAsTold(subject: Subject, daemon: DaemonProcess): Promise<void> {
+export async function startAsTold(subject: Subject, daemon: Told): Promise<void> {
   await subject.qemu.kill();
   for (let waitedMs = 0; waitedMs < START_WITHIN_MS; waitedMs += AGAIN_MS) {
     const disks = disksTold(subject, await shown(subject, daemon));
