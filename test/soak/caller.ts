@@ -1,6 +1,7 @@
 /* Somebody who works on one machine all the time, and holds what the ledger says against what the guest reads. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Chance } from '../simulation/chance.ts';
 import type { Answer, Ledgerd } from './ledgerd.ts';
 import type { SoakMachine } from './machine.ts';
@@ -8,6 +9,7 @@ import type { SoakMachine } from './machine.ts';
 /** So many snapshots, and all of them are deleted. */
 const SNAPSHOTS_MAX = 10;
 const PATTERNS = 255;
+const PAUSE_MS = 100;
 /** Of those that are loaded at the end, each. */
 const CHECKED_MAX = 4;
 
@@ -54,11 +56,12 @@ export class Caller {
 
   /** What goes wrong while the machine dies is nobody's fault. */
   async #undisturbed(step: () => Promise<void>): Promise<void> {
+    await this.#machine.back();
     const { deaths } = this.#machine;
     try {
       await step();
     } catch (error) {
-      await this.#machine.back();
+      await setTimeout(PAUSE_MS);
       if (this.#machine.deaths === deaths) this.wrong.push(`${this.#machine.name}: ${String(error)}`);
     }
   }

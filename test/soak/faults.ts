@@ -23,12 +23,24 @@ export interface Shaken {
   readonly watchers: readonly Watcher[];
 }
 
-/** Resolves when it is over; whether it could be done. An owner may be refused: the machine is at something. */
-export async function strike(
-  { ledgerd, machines, watchers }: Shaken,
-  fault: Fault,
-  chance: Chance,
-): Promise<boolean> {
+/** How it went; an owner may be refused, while the machine is at something. */
+export interface Struck {
+  readonly fault: Fault;
+  readonly isDone: boolean;
+  /** What must not happen: somebody could not be started again. */
+  readonly wrong: readonly string[];
+}
+
+/** Resolves when it is over. */
+export async function strike(shaken: Shaken, fault: Fault, chance: Chance): Promise<Struck> {
+  try {
+    return { fault, isDone: await done(shaken, fault, chance), wrong: [] };
+  } catch (error) {
+    return { fault, isDone: false, wrong: [`${fault}: ${String(error)}`] };
+  }
+}
+
+async function done({ ledgerd, machines, watchers }: Shaken, fault: Fault, chance: Chance): Promise<boolean> {
   if (fault === 'ledgerd dies') {
     await ledgerd.die();
     return true;
@@ -58,14 +70,14 @@ async function inTrouble(machine: SoakMachine, fault: OfMachine): Promise<boolea
       await machine.hang(HANG_MS);
       return true;
     case 'an owner pauses':
-      return done(machine.pause(MEDDLE_MS));
+      return unlessRefused(machine.pause(MEDDLE_MS));
     case 'an owner meddles':
-      return done(machine.meddle(MEDDLE_MS));
+      return unlessRefused(machine.meddle(MEDDLE_MS));
   }
   return fault satisfies never;
 }
 
-const done = (doing: Promise<void>): Promise<boolean> =>
+const unlessRefused = (doing: Promise<void>): Promise<boolean> =>
   doing.then(
     () => true,
     () => false, // QEMU refuses while a job works on the disk.

@@ -62,7 +62,8 @@ export class Ledgerd {
     if (!existsSync(file)) throw new Error('ledgerd is not built: run `deploy/built`');
     const place = ['--data', this.data, '--listen', '127.0.0.1:0', '--host', HOST];
     const args = [file, ...place, '--monitor-root', this.directory, '--reconcile-every', '10'];
-    const child = killedByCleanUp(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
+    const mortal = ['--pdeathsig', 'KILL', process.execPath, ...args]; // It dies with us, however we die.
+    const child = killedByCleanUp(spawn('setpriv', mortal, { stdio: ['ignore', 'pipe', 'inherit'] }));
     const lines = createInterface({ input: child.stdout });
     const address = new Promise<string>((found) => {
       lines.on('line', (line) => {

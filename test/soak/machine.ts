@@ -45,11 +45,12 @@ export class SoakMachine {
   /** kill -9, and its owner starts it from the disks that the ledger tells of. */
   die(): Promise<void> {
     this.deaths += 1;
-    this.#coming = startAsTold(this.subject, this.#ledgerd);
-    return this.#coming;
+    const coming = startAsTold(this.subject, this.#ledgerd);
+    this.#coming = coming.catch(() => undefined); // It is told by whoever has killed it.
+    return coming;
   }
 
-  /** Resolves when it is not dead. */
+  /** Resolves when it has come back, or could not. */
   back(): Promise<void> {
     return this.#coming;
   }

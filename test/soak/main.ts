@@ -15,12 +15,13 @@ const { values } = parseArgs({
   },
 });
 const seed = Number(values.seed);
+/** Nothing is left: directories go with us, and all others die with us. */
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 console.error(`${values.minutes} minutes, seed ${seed}`);
 const report = await soak({
   ...{ forMs: Number(values.minutes) * 60_000, seed },
   onProgress: (words) => console.error(words),
-});
-await cleanUp();
+}).finally(cleanUp);
 
 const mb = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 const row = ([name, count]: readonly [string, number]): string => `${String(count).padStart(6)} × ${name}`;

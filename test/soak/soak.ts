@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { makeDirectory } from '../qemu/rig.ts';
 import { Chance } from '../simulation/chance.ts';
 import { Caller } from './caller.ts';
-import { type Fault, FAULTS, type Shaken, strike } from './faults.ts';
+import { type Fault, FAULTS, type Shaken, strike, type Struck } from './faults.ts';
 import { Ledgerd } from './ledgerd.ts';
 import { SoakMachine } from './machine.ts';
 import { type Measured, growthPerMinute, type Sample, sampleOf, sizeOf } from './samples.ts';
@@ -74,7 +74,7 @@ export async function soak({ forMs, seed, onProgress = () => undefined }: SoakOp
   const shaken = { ledgerd, machines, watchers };
   const telling = (said: string): void =>
     onProgress(`${said}, ${watchers[0]?.seen} events, ${ledgerd.lives} lives`);
-  const { faults, samples } = await shakenFor(shaken, { forMs, chance, onProgress: telling });
+  const { struck, samples } = await shakenFor(shaken, { forMs, chance, onProgress: telling });
   work.abort();
   await Promise.all(working);
   const { wrong, events } = await settled(shaken, callers, async () => {
@@ -84,13 +84,13 @@ export async function soak({ forMs, seed, onProgress = () => undefined }: SoakOp
   const grown = growthOf(samples);
   const bytesPerEvent = Math.round(sizeOf(join(ledgerd.data, 'ledger.sqlite')) / events);
   const report = {
-    ...{ seed, events, lives: ledgerd.lives, faults, growth: grown, bytesPerEvent },
+    ...{ seed, events, lives: ledgerd.lives, faults: counted(struck), growth: grown, bytesPerEvent },
     ends: Object.fromEntries(summed(callers.map(({ ends }) => ends))),
     last: [...Map.groupBy(samples, ({ life }) => life).values()].flatMap((those) => those.at(-1) ?? []),
     walMaxBytes: Math.max(0, ...samples.map(({ walBytes }) => walBytes)),
   };
   const tooMuch = bytesPerEvent > EVENT_MAX_BYTES ? [`an event takes ${bytesPerEvent} bytes`] : [];
-  return { ...report, wrong: [...wrong, ...grew(grown), ...tooMuch] };
+  return { ...report, wrong: [...struck.flatMap((one) => one.wrong), ...wrong, ...grew(grown), ...tooMuch] };
 }
 
 interface Shaking {
@@ -102,11 +102,11 @@ interface Shaking {
 async function shakenFor(
   shaken: Shaken,
   { forMs, chance, onProgress }: Shaking,
-): Promise<{ faults: Record<string, number>; samples: Sample[] }> {
+): Promise<{ struck: Struck[]; samples: Sample[] }> {
   const beganMs = performance.now();
   const elapsedMs = (): number => performance.now() - beganMs;
   const samples: Sample[] = [];
-  const striking: Promise<string>[] = [];
+  const striking: Promise<Struck>[] = [];
   let diesAtMs = LEDGERD_DIES_FIRST_MS;
   for (let tick = 1; elapsedMs() < forMs; tick += 1) {
     const sample = await sampleOf(shaken.ledgerd, elapsedMs());
@@ -115,13 +115,17 @@ async function shakenFor(
       const isDue = elapsedMs() > diesAtMs && elapsedMs() < forMs / 2;
       if (isDue) diesAtMs = elapsedMs() + LEDGERD_DIES_EVERY_MS;
       const fault: Fault = isDue ? 'ledgerd dies' : (chance.pick(FAULTS.slice(1)) ?? 'a QEMU dies');
-      striking.push(strike(shaken, fault, chance).then((isDone) => (isDone ? fault : `${fault}, in vain`)));
+      striking.push(strike(shaken, fault, chance));
     }
     if (tick % 10 === 0) onProgress(`${Math.round(elapsedMs() / 1_000)} s of ${Math.round(forMs / 1_000)}`);
     await setTimeout(Math.max(0, tick * SAMPLE_EVERY_MS - elapsedMs()));
   }
-  const struck = Map.groupBy(await Promise.all(striking), (name) => name);
-  return { faults: Object.fromEntries([...struck].map(([name, those]) => [name, those.length])), samples };
+  return { struck: await Promise.all(striking), samples };
+}
+
+function counted(struck: readonly Struck[]): Record<string, number> {
+  const kinds = Map.groupBy(struck, ({ fault, isDone }) => (isDone ? fault : `${fault}, in vain`));
+  return Object.fromEntries([...kinds].map(([name, those]) => [name, those.length]));
 }
 
 function growthOf(samples: readonly Sample[]): Record<Measured, number> | null {
