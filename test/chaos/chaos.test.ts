@@ -2,11 +2,11 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { cleanUp, needsQemu } from '../qemu/rig.ts';
 import { Chance } from '../simulation/chance.ts';
-import { deathsOf, drawn } from './deaths.ts';
+import { deathsOf, drawn, randomDeaths } from './deaths.ts';
 import { type ChaosKind, KINDS } from './kinds.ts';
 import { closeStage, type Death, die, openStage, rehearse } from './round.ts';
 
-/** Of each kind, by chance; `npm run chaos` takes all. */
+/** Of each kind, by chance: at a fault point, of which `npm run chaos` takes all, and of QEMU at a random moment. */
 const DEATHS = 2;
 /** Of the control: a create on two disks is half-done at some points only. */
 const CONTROL_DEATHS_MAX = 12;
@@ -25,9 +25,13 @@ async function deathsIn(kind: ChaosKind): Promise<Death[]> {
 describe.runIf(needsQemu())('whoever dies, the disks are what the ledger says afterwards, after', () => {
   test.each(KINDS)('a $name', { timeout: 300_000 }, async (kind) => {
     const stage = await openStage(kind.disksCount);
-    const all = deathsOf(kind, await rehearse(kind, stage));
+    const rehearsed = await rehearse(kind, stage);
+    const all = deathsOf(kind, rehearsed);
     expect(all.length).toBeGreaterThan(40);
-    for (const death of drawn(all, DEATHS, chance)) {
+    for (const death of [
+      ...drawn(all, DEATHS, chance),
+      ...randomDeaths([[kind, rehearsed]], DEATHS, chance),
+    ]) {
       const { ended, wrong } = await die(stage, death);
       expect(wrong, `${death.victim} at ${JSON.stringify(death.when)}, ${ended}`).toEqual([]);
     }
@@ -39,7 +43,9 @@ describe.runIf(needsQemu())('who looks for what a death leaves', () => {
   test('finds it when nobody recovers what was half-done', { timeout: 300_000 }, async () => {
     const [kind] = KINDS;
     if (!kind) throw new Error('there are no requests');
-    const half = (await deathsIn(kind)).filter(({ when }) => 'point' in when && /QMP/.test(when.point));
+    const half = (await deathsIn(kind)).filter(
+      ({ when }) => 'point' in when && /transaction|act/.test(when.point),
+    );
     const found: string[] = [];
     for (const death of drawn(half, CONTROL_DEATHS_MAX, chance)) {
       if (found.length > 0) break;

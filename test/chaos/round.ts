@@ -7,7 +7,7 @@ import { guestWrite } from '../qemu/rig.ts';
 import { ask, type ChaosKind, endIn, prepare } from './kinds.ts';
 import { as, KEPT, PRESENT, type Wrong, wrongWith } from './verdict.ts';
 
-/** From the last restart until nothing is under way any more. */
+/** From the moment at which ledgerd is there until nothing is under way any more, with the restart of the machine. */
 const CONVERGED_WITHIN_MS = 10_000;
 
 export interface Death {
@@ -96,8 +96,8 @@ async function converged(
   kind: ChaosKind,
   hasQemuDied: boolean,
 ): Promise<Aftermath> {
-  if (hasQemuDied) await startAsTold(subject, daemon);
   const beganMs = performance.now();
+  if (hasQemuDied) await startAsTold(subject, daemon);
   const unended = await daemon.quiet(subject.vmId).then(
     () => [],
     (error: unknown) => [String(error)],

@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { v7 } from 'uuid';
 import { killedByCleanUp } from '../qemu/rig.ts';
+import { SWEPT_ON_SIGNAL } from './samples.ts';
 
 /** npm runs every script at the top of the checkout. */
 const program = (name: 'ledgerd' | 'ledgerctl'): string => join(process.cwd(), `dist/apps/${name}/main.js`);
@@ -53,8 +54,9 @@ export class Ledgerd {
     return join(this.directory, 'data');
   }
 
-  get pid(): number {
-    return this.#child?.pid ?? 0;
+  /** Null while it is being started. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
   }
 
   async #start(): Promise<void> {
@@ -62,7 +64,7 @@ export class Ledgerd {
     if (!existsSync(file)) throw new Error('ledgerd is not built: run `deploy/built`');
     const place = ['--data', this.data, '--listen', '127.0.0.1:0', '--host', HOST];
     const args = [file, ...place, '--monitor-root', this.directory, '--reconcile-every', '10'];
-    const mortal = ['--pdeathsig', 'KILL', process.execPath, ...args]; // It dies with us, however we die.
+    const mortal = ['--pdeathsig', 'KILL', process.execPath, ...SWEPT_ON_SIGNAL, ...args]; // It dies with us, however we die.
     const child = killedByCleanUp(spawn('setpriv', mortal, { stdio: ['ignore', 'pipe', 'inherit'] }));
     const lines = createInterface({ input: child.stdout });
     const address = new Promise<string>((found) => {
@@ -88,6 +90,7 @@ export class Ledgerd {
   async die(): Promise<void> {
     const child = this.#child;
     if (!child) return;
+    this.#child = null;
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     await gone;

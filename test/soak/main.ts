@@ -35,7 +35,6 @@ function told(): string[] {
         `RSS ${mb(growth.rssBytes)} (at most ${mb(GROWTH_MAX.rssBytes)})`,
         `heap ${mb(growth.heapBytes)} (${mb(GROWTH_MAX.heapBytes)})`,
         `descriptors ${growth.descriptors.toFixed(2)} (${GROWTH_MAX.descriptors})`,
-        `WAL ${mb(growth.walBytes)} (${mb(GROWTH_MAX.walBytes)})`,
       ].join(', ')
     : 'the last life was too short to tell';
   return [

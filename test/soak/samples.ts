@@ -1,6 +1,7 @@
 /* What ledgerd takes up while it works, and whether that grows. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Ledgerd } from './ledgerd.ts';
 
 export interface Sample {
@@ -14,7 +15,21 @@ export interface Sample {
   readonly walBytes: number;
 }
 
-export type Measured = 'rssBytes' | 'heapBytes' | 'descriptors' | 'walBytes';
+export type Measured = 'rssBytes' | 'heapBytes' | 'descriptors';
+
+/** What Node is told besides, so that the heap can be swept whenever somebody asks: it grows by laziness as well. */
+export const SWEPT_ON_SIGNAL = [
+  '--expose-gc',
+  '--import',
+  'data:text/javascript,process.on("SIGUSR2", () => globalThis.gc())',
+];
+const SWEPT_MS = 300;
+
+/** Has it let go of what nobody needs any more. */
+export async function sweep({ pid }: Pick<Ledgerd, 'pid'>): Promise<void> {
+  if (pid !== null) process.kill(pid, 'SIGUSR2');
+  await setTimeout(SWEPT_MS);
+}
 
 /** Null while it is being killed. */
 export async function sampleOf(ledgerd: Ledgerd, atMs: number): Promise<Sample | null> {
@@ -36,8 +51,8 @@ export async function sampleOf(ledgerd: Ledgerd, atMs: number): Promise<Sample |
 
 export const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
-/** Between two collections the heap only grows: what counts is what is left after them. */
-const WINDOW_MS = 10_000;
+/** Each holds a sample after a sweep: what counts is what is left then. */
+const WINDOW_MS = 15_000;
 
 /** The least of each window. */
 function floors(samples: readonly Sample[], what: Measured): { atMs: number; value: number }[] {
