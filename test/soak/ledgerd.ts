@@ -8,7 +8,6 @@ import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { v7 } from 'uuid';
 import { killedByCleanUp } from '../qemu/rig.ts';
-import { SWEPT_ON_SIGNAL } from './samples.ts';
 
 /** npm runs every script at the top of the checkout. */
 const program = (name: 'ledgerd' | 'ledgerctl'): string => join(process.cwd(), `dist/apps/${name}/main.js`);
@@ -19,6 +18,14 @@ const ATTEMPT_MS = 20;
 const PATIENCE_MS = 60_000;
 const AGAIN_MS = 100;
 const HOST = 'soak';
+
+/** What Node is told besides: the heap grows by laziness as well, and is swept whenever somebody asks. */
+const SWEPT_ON_SIGNAL = [
+  '--expose-gc',
+  '--import',
+  'data:text/javascript,process.on("SIGUSR2", () => globalThis.gc())',
+];
+const SWEPT_MS = 300;
 
 export interface Answer<T = Record<string, unknown>> {
   readonly status: number;
@@ -95,6 +102,12 @@ export class Ledgerd {
     child.kill('SIGKILL');
     await gone;
     await this.#start();
+  }
+
+  /** Has it let go of what nobody needs any more. */
+  async sweep(): Promise<void> {
+    this.#child?.kill('SIGUSR2');
+    await setTimeout(SWEPT_MS);
   }
 
   /** As a service is stopped. */

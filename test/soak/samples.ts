@@ -1,7 +1,6 @@
 /* What ledgerd takes up while it works, and whether that grows. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import type { Ledgerd } from './ledgerd.ts';
 
 export interface Sample {
@@ -16,20 +15,6 @@ export interface Sample {
 }
 
 export type Measured = 'rssBytes' | 'heapBytes' | 'descriptors';
-
-/** What Node is told besides, so that the heap can be swept whenever somebody asks: it grows by laziness as well. */
-export const SWEPT_ON_SIGNAL = [
-  '--expose-gc',
-  '--import',
-  'data:text/javascript,process.on("SIGUSR2", () => globalThis.gc())',
-];
-const SWEPT_MS = 300;
-
-/** Has it let go of what nobody needs any more. */
-export async function sweep({ pid }: Pick<Ledgerd, 'pid'>): Promise<void> {
-  if (pid !== null) process.kill(pid, 'SIGUSR2');
-  await setTimeout(SWEPT_MS);
-}
 
 /** Null while it is being killed. */
 export async function sampleOf(ledgerd: Ledgerd, atMs: number): Promise<Sample | null> {

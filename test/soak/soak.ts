@@ -7,7 +7,7 @@ import { Caller } from './caller.ts';
 import { type Fault, FAULTS, type Shaken, strike, type Struck } from './faults.ts';
 import { Ledgerd } from './ledgerd.ts';
 import { SoakMachine } from './machine.ts';
-import { type Measured, growthPerMinute, type Sample, sampleOf, sizeOf, sweep } from './samples.ts';
+import { type Measured, growthPerMinute, type Sample, sampleOf, sizeOf } from './samples.ts';
 import { readAllTheTime } from './reader.ts';
 import { settled } from './settle.ts';
 import { Watcher } from './watcher.ts';
@@ -115,7 +115,7 @@ async function shakenFor(
   const striking: Promise<Struck>[] = [];
   let diesAtMs = LEDGERD_DIES_FIRST_MS;
   for (let tick = 1; elapsedMs() < forMs; tick += 1) {
-    if (tick % SWEEP_TICKS === 0) await sweep(shaken.ledgerd);
+    if (tick % SWEEP_TICKS === 0) await shaken.ledgerd.sweep();
     const sample = await sampleOf(shaken.ledgerd, elapsedMs());
     if (sample) samples.push(sample);
     if (tick % (FAULT_EVERY_MS / SAMPLE_EVERY_MS) === 0) {
