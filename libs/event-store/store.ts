@@ -34,7 +34,7 @@ export interface EventStore {
   append(stream: string, expectedVersion: number, events: readonly SealedEvent[]): Promise<string[]>;
 
   /**
-   * Every event after `position` (null: from the beginning) in the one global order, in batches of at most
+   * Every event after `position` (null or `0`: from the beginning) in the one global order, in batches of at most
    * `PAGE_EVENTS_MAX`; then waits for more until `signal` aborts or the store is closed.
    * Throws a `StoreTrouble` of kind `foreign` when the position lies beyond the end: it is of another log.
    */

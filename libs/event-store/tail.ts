@@ -62,12 +62,15 @@ export async function* tail(
   }
 }
 
+/** Before every event, in a log without any as well. */
+const BEGINNING = '0';
+
 /** Waiting there would skip what is going to be recorded up to that position. */
 function requireWithin(log: Log, position: string | null): void {
   if (position === null) return;
   if (!isPosition(position)) throw new RangeError(`${position} is not a position`);
   const last = log.last();
-  if (last !== null && comparePositions(position, last) <= 0) return;
+  if (comparePositions(position, last ?? BEGINNING) <= 0) return;
   throw new StoreTrouble(
     'foreign',
     `position ${position} lies beyond the end of this log (${last ?? 'empty'}): the log is another one, or was ` +

@@ -1,28 +1,20 @@
 /* Somebody dies in the middle of a request: what has become of it, and of the machine? */
-import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { type Bomb, DaemonProcess } from '../crash/daemon-process.ts';
-import type { Subject } from '../crash/machine.ts';
-import {
-  DiskLocked,
-  guestWrite,
-  type RigDisk,
-  type RigMachine,
-  type RigOptions,
-  startQemu,
-} from '../qemu/rig.ts';
-import { endOf, KEPT, PRESENT, shown, wrongWith } from './aftermath.ts';
-import { ask, type ChaosKind, prepare } from './kinds.ts';
+import { DaemonProcess, type Recovery } from '../crash/daemon-process.ts';
+import { bootSubject, type Subject } from '../crash/machine.ts';
+import { startAsTold } from '../crash/owner.ts';
+import { guestWrite } from '../qemu/rig.ts';
+import { ask, type ChaosKind, endIn, prepare } from './kinds.ts';
+import { as, KEPT, PRESENT, type Wrong, wrongWith } from './verdict.ts';
 
-/** From the last restart until nothing is under way any more. */
-export const CONVERGED_WITHIN_MS = 10_000;
+/** From the moment at which ledgerd is there until nothing is under way any more, with the restart of the machine. */
+const CONVERGED_WITHIN_MS = 10_000;
 
 export interface Death {
   readonly kind: ChaosKind;
   readonly victim: 'ledgerd' | 'qemu';
-  readonly point: string;
-  readonly nth: number;
+  /** At a fault point, or so long after the request. */
+  readonly when: { readonly point: string; readonly nth: number } | { readonly afterMs: number };
 }
 
 export interface Outcome {
@@ -32,54 +24,113 @@ export interface Outcome {
   /** How the request ended; `not recorded` when it never was. */
   readonly ended: string;
   readonly convergedMs: number;
-  /** In words; empty when all is as it must be. */
-  readonly wrong: readonly string[];
+  /** Empty when all is as it must be. */
+  readonly wrong: readonly Wrong[];
 }
 
-/** Which points are passed when nobody dies, each as often as it is. */
-export async function rehearse(kind: ChaosKind, subject: Subject): Promise<ReadonlyMap<string, number>> {
-  const daemon = await DaemonProcess.start(subject.directory);
+/** A machine, and the ledgerd that works on it. Whoever is killed has a successor. */
+export interface Stage {
+  readonly subject: Subject;
+  readonly recovery: Recovery;
+  daemon: DaemonProcess;
+}
+
+/** What happens in a request when nobody dies. */
+export interface Rehearsed {
+  /** Which points are passed, each as often as it is. */
+  readonly passed: ReadonlyMap<string, number>;
+  readonly tookMs: number;
+}
+
+export async function openStage(disksCount: number, recovery: Recovery = 'recovering'): Promise<Stage> {
+  const subject = await bootSubject(disksCount);
+  const daemon = await DaemonProcess.start(subject.directory, { recovery });
+  const asked = { name: 'chaos', monitor: subject.qemu.monitorPath };
+  subject.vmId = (await daemon.ask<{ id: string }>('POST', '/vms', asked)).id;
+  return { subject, recovery, daemon };
+}
+
+export async function closeStage({ subject, daemon }: Stage): Promise<void> {
+  await daemon.kill();
+  await subject.qemu.kill();
+}
+
+export async function rehearse(kind: ChaosKind, { subject, daemon }: Stage): Promise<Rehearsed> {
   const before = await ready(kind, subject, daemon);
-  daemon.arm();
+  await daemon.lay();
+  const beganMs = performance.now();
   await ask(kind, subject, daemon, before);
   await daemon.quiet(subject.vmId);
-  const passed = daemon.passed();
+  const tookMs = performance.now() - beganMs;
+  const passed = new Map<string, number>();
+  for (const point of (await daemon.defuse()).passed) passed.set(point, (passed.get(point) ?? 0) + 1);
   await cleared(subject, daemon);
-  await daemon.kill();
-  const counts = new Map<string, number>();
-  for (const point of passed) counts.set(point, (counts.get(point) ?? 0) + 1);
-  return counts;
+  return { passed, tookMs };
 }
 
 /** One death, and what it leaves when everybody is back. The machine is as it was before, and without snapshots. */
-export async function die(subject: Subject, death: Death): Promise<Outcome> {
-  const { kind, victim, point, nth } = death;
-  rmSync(join(subject.directory, 'passed.txt'), { force: true });
-  const bomb: Bomb = { point, nth, ...(victim === 'qemu' && { victim: subject.qemu.pid }) };
-  const mortal = await DaemonProcess.start(subject.directory, bomb);
+export async function die(stage: Stage, death: Death): Promise<Outcome> {
+  const { kind, victim } = death;
+  const { subject, daemon: mortal, recovery } = stage;
   const before = await ready(kind, subject, mortal);
-  mortal.arm();
-  await ask(kind, subject, mortal, before);
-  const isQuiet = mortal.quiet(subject.vmId).then(
-    () => false,
-    () => true, // It died, or waits for a machine that did.
-  );
-  await Promise.race([mortal.gone, isQuiet, whenDead(subject.qemu.pid)]);
-  if (!mortal.isGone) await mortal.disarm();
+  await until(stage, death, before);
   const hasQemuDied = isDead(subject.qemu.pid);
   const hasDied = victim === 'qemu' ? hasQemuDied : mortal.isGone;
-  if (victim === 'ledgerd') await mortal.kill();
-  const next = victim === 'ledgerd' ? await DaemonProcess.start(subject.directory) : mortal;
-  if (hasQemuDied) await startAsTold(subject, next);
+  if (mortal.isGone) stage.daemon = await DaemonProcess.start(subject.directory, { recovery });
+  return { death, hasDied, ...(await afterwards(stage, kind, hasQemuDied)) };
+}
+
+type Aftermath = Pick<Outcome, 'ended' | 'convergedMs' | 'wrong'>;
+
+/** Somebody who cannot come back, or cannot be asked any more, is the worst that a death can leave. */
+async function afterwards(stage: Stage, kind: ChaosKind, hasQemuDied: boolean): Promise<Aftermath> {
+  try {
+    return await converged(stage, kind, hasQemuDied);
+  } catch (error) {
+    return { ended: 'unknown', convergedMs: 0, wrong: as('wrong otherwise', [String(error)]) };
+  }
+}
+
+async function converged(
+  { subject, daemon }: Stage,
+  kind: ChaosKind,
+  hasQemuDied: boolean,
+): Promise<Aftermath> {
   const beganMs = performance.now();
-  const wrong: string[] = [];
-  await next.quiet(subject.vmId).catch((error: unknown) => wrong.push(String(error)));
+  if (hasQemuDied) await startAsTold(subject, daemon);
+  const unended = await daemon.quiet(subject.vmId).then(
+    () => [],
+    (error: unknown) => [String(error)],
+  );
   const convergedMs = performance.now() - beganMs;
-  const ended = await endOf(subject, next, kind);
-  wrong.push(...(await wrongWith(subject, next, { kind, ended, hasQemuDied })));
-  await cleared(subject, next);
-  await next.kill();
-  return { death, hasDied, ended, convergedMs, wrong };
+  const late = convergedMs > CONVERGED_WITHIN_MS ? [`it took ${(convergedMs / 1_000).toFixed(1)} s`] : [];
+  const ended = await endOf(subject, daemon, kind);
+  const wrong = [
+    ...as('not exactly one terminal event', unended),
+    ...as('later than 10 s', late),
+    ...(await wrongWith(subject, daemon, { kind, ended, hasQemuDied })),
+  ];
+  if (wrong.length === 0) await cleared(subject, daemon);
+  return { ended, convergedMs, wrong };
+}
+
+/** Asks, and waits until somebody has died of it or it has ended. */
+async function until(
+  { subject, daemon }: Stage,
+  { kind, victim, when }: Death,
+  before: string,
+): Promise<void> {
+  const mortal = victim === 'qemu' ? { victim: subject.qemu.pid } : {};
+  const isTimed = 'afterMs' in when;
+  if (!isTimed) await daemon.lay({ ...when, ...mortal });
+  const killed = isTimed && setTimeout(when.afterMs).then(() => subject.qemu.kill());
+  await ask(kind, subject, daemon, before);
+  await killed;
+  if (isTimed) return;
+  const isQuiet = daemon.quiet(subject.vmId).catch(() => undefined); // It died, or waits for a machine that did.
+  await Promise.race([daemon.gone, isQuiet, whenDead(subject.qemu.pid)]);
+  const { hasExploded } = await daemon.defuse();
+  if (hasExploded && victim === 'qemu') await whenDead(subject.qemu.pid);
 }
 
 /** Somebody of this host by its process id. */
@@ -93,16 +144,16 @@ function isDead(pid: number): boolean {
   }
 }
 
+const DEAD_POLL_MS = 10;
+const DEAD_WITHIN_MS = 60_000;
+
 async function whenDead(pid: number): Promise<void> {
-  while (!isDead(pid)) await setTimeout(10);
+  for (let waitedMs = 0; waitedMs < DEAD_WITHIN_MS && !isDead(pid); waitedMs += DEAD_POLL_MS)
+    await setTimeout(DEAD_POLL_MS);
 }
 
 /** What the request works on, and contents that tell before from after. */
 export async function ready(kind: ChaosKind, subject: Subject, daemon: DaemonProcess): Promise<string> {
-  if (subject.vmId === '') {
-    const asked = { name: 'chaos', monitor: subject.qemu.monitorPath };
-    subject.vmId = (await daemon.ask<{ id: string }>('POST', '/vms', asked)).id;
-  }
   await writeAll(subject, KEPT);
   const before = await prepare(kind, subject, daemon);
   await writeAll(subject, PRESENT);
@@ -119,41 +170,17 @@ export async function cleared(subject: Subject, daemon: DaemonProcess): Promise<
   await daemon.quiet(subject.vmId);
 }
 
-/**
- * From the disks that the ledger names, as `ledgerctl vm launch` prints them. A layer that a delete or a load has left is
- * gone a moment before the log names the next one.
- */
-export async function startAsTold(subject: Subject, daemon: DaemonProcess): Promise<void> {
-  await subject.qemu.kill();
-  for (let waitedMs = 0; waitedMs < CONVERGED_WITHIN_MS; waitedMs += AGAIN_MS) {
-    const disks = await disksTold(subject, daemon);
-    if (disks.every(({ file }) => existsSync(file))) {
-      const qemu = await startUnlessLocked({ disks, dir: subject.directory, memoryMb: 32 });
-      if (qemu) {
-        subject.qemu = qemu;
-        return;
-      }
-    }
-    await setTimeout(AGAIN_MS);
-  }
-  throw new Error('the ledger names a file that is not there, or that stays locked');
-}
-
-const AGAIN_MS = 50;
-
-async function startUnlessLocked(options: RigOptions): Promise<RigMachine | null> {
-  try {
-    return await startQemu(options);
-  } catch (error) {
-    if (error instanceof DiskLocked) return null;
-    throw error;
-  }
-}
-
-async function disksTold(subject: Subject, daemon: DaemonProcess): Promise<RigDisk[]> {
-  const { disks } = await shown(subject, daemon);
-  return subject.disks.map((disk) => {
-    const told = disks.find(({ device }) => device === `dev-${disk.node}`);
-    return told ? { node: disk.node, file: told.file, format: told.format } : disk;
-  });
+/** How the request of this kind that came last ended; `not recorded` when it never was. */
+export async function endOf({ vmId }: Subject, daemon: DaemonProcess, kind: ChaosKind): Promise<string> {
+  const events = await daemon.events(vmId);
+  const asked =
+    kind.method === 'DELETE'
+      ? 'DeleteRequested'
+      : kind.leaves === 'snapshot'
+        ? 'LoadRequested'
+        : 'SnapshotRequested';
+  const last = events.filter(({ type }) => type.endsWith('Requested')).at(-1);
+  if (last?.type !== asked || last.data.operationId === undefined) return 'not recorded';
+  if (kind.before && last.type === 'SnapshotRequested') return 'not recorded';
+  return endIn(await daemon.operation(last.data.operationId));
 }

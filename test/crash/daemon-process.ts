@@ -1,17 +1,16 @@
 /* A ledgerd of its own process, for tests that kill it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { killedByCleanUp } from '../qemu/rig.ts';
+import { killedByCleanUp, makeDirectory } from '../qemu/rig.ts';
 
 /** npm runs every script at the top of the checkout. */
 const built = join(process.cwd(), 'dist/test/crash/bombed-ledgerd.js');
 const START_MS = 20_000;
-/** Until a signal has been heard. */
-const DISARMED_MS = 50;
 
+/** Explodes when a fault point is passed for the n-th time since it was laid. */
 export interface Bomb {
   readonly point: string;
   readonly nth: number;
@@ -33,10 +32,29 @@ export interface EventAnswer {
   readonly data: { readonly operationId?: string };
 }
 
-const wordsOf = (bomb: Bomb | null): string[] =>
-  bomb ? [bomb.point, `${bomb.nth}`, `${bomb.victim ?? 'self'}`] : ['none', '1', 'self'];
+/** Never explodes; the points passed are counted all the same. */
+const NEVER: Bomb = { point: '', nth: 1 };
 
-const passedFileIn = (directory: string): string => join(directory, 'passed.txt');
+export interface Defused {
+  /** The fault points that were passed since the bomb was laid, in order. */
+  readonly passed: readonly string[];
+  readonly hasExploded: boolean;
+}
+
+/** Of a ledgerd that has died. */
+const DIED: Defused = { passed: [], hasExploded: true };
+
+/** What ledgerd finds half-done it brings to its end, or, for a control, gives up unseen. */
+export type Recovery = 'recovering' | 'forgetful';
+
+/** Where those that are started one after the other find each other's code compiled. */
+let compiledDirectory = '';
+
+interface Wanted {
+  readonly recovery?: Recovery;
+  /** More options of ledgerd's. */
+  readonly args?: readonly string[];
+}
 
 /** A ledgerd whose data and machines lie in a directory. */
 export const optionsIn = (directory: string): string[] => [
@@ -48,26 +66,30 @@ export class DaemonProcess {
   readonly url: string;
   /** Where its data directory lies, and all that it may touch. */
   readonly directory: string;
+  readonly pid: number;
   readonly #child: ChildProcess;
-  readonly #passedFile: string;
   readonly gone: Promise<unknown>;
 
   private constructor(url: string, child: ChildProcess, directory: string) {
     this.url = url;
     this.directory = directory;
+    this.pid = child.pid ?? 0;
     this.#child = child;
-    this.#passedFile = passedFileIn(directory);
     this.gone = once(child, 'exit');
   }
 
   /** Starts it on a data directory and waits until it would accept commands. */
-  static async start(directory: string, bomb: Bomb | null = null): Promise<DaemonProcess> {
+  static async start(
+    directory: string,
+    { recovery = 'recovering', args = [] }: Wanted = {},
+  ): Promise<DaemonProcess> {
     if (!existsSync(built)) throw new Error('the tests are not built: run `npm test`, or `deploy/built`');
-    const args = [built, ...wordsOf(bomb), passedFileIn(directory), ...optionsIn(directory)];
-    return DaemonProcess.of(
-      spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }),
-      directory,
-    );
+    compiledDirectory ||= makeDirectory();
+    const child = spawn(process.execPath, [built, recovery, ...optionsIn(directory), ...args], {
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+      env: { ...process.env, NODE_COMPILE_CACHE: compiledDirectory },
+    });
+    return DaemonProcess.of(child, directory);
   }
 
   /** One that was started with `optionsIn(directory)`, and says first where it answers. */
@@ -89,23 +111,21 @@ export class DaemonProcess {
     throw new Error('ledgerd did not become ready');
   }
 
-  /** From now on fault points count. */
-  arm(): void {
-    this.#child.kill('SIGUSR2');
+  /** From now on fault points count. Without a bomb nobody dies of them. */
+  async lay(bomb: Bomb = NEVER): Promise<void> {
+    await this.#say(bomb);
   }
 
-  /** They count no more, from a moment later on. */
-  async disarm(): Promise<void> {
-    this.#child.kill('SIGUSR2');
-    await setTimeout(DISARMED_MS);
+  /** From now on they do not. */
+  async defuse(): Promise<Defused> {
+    return this.isGone ? DIED : this.#say(null);
   }
 
-  /** The fault points passed since it was armed, in order. */
-  passed(): string[] {
-    if (!existsSync(this.#passedFile)) return [];
-    return readFileSync(this.#passedFile, 'utf8')
-      .split('\n')
-      .filter((line) => line !== '');
+  async #say(bomb: Bomb | null): Promise<Defused> {
+    const answer = once(this.#child, 'message') as Promise<[Defused]>;
+    this.#child.send({ bomb }, () => undefined); // Who dies meanwhile does not answer.
+    const [defused] = await Promise.race([answer, this.gone.then((): [Defused] => [DIED])]);
+    return defused;
   }
 
   get isGone(): boolean {
@@ -129,7 +149,9 @@ export class DaemonProcess {
 
   /** Asks, and minds no loss of the answer: the daemon may die while it answers. */
   async try(method: string, path: string, body?: object): Promise<void> {
-    await this.#fetched(method, path, body).catch(() => undefined); // That is what is tested.
+    await this.#fetched(method, path, body)
+      .then((answer) => answer.text()) // Read to its end: what is left unread keeps the connection.
+      .catch(() => undefined); // That is what is tested.
   }
 
   #fetched(method: string, path: string, body?: object): Promise<Response> {

@@ -62,7 +62,7 @@ async function traced({ directory }: Subject, work: (ask: Ask) => Promise<void>)
   const trace = join(directory, `trace-${process.hrtime.bigint()}`);
   const watch = ['-f', '-qq', '-s', '120', '-e', 'trace=fsync,fdatasync,read,write,writev', '-o', trace];
   const options = ['--data', join(directory, 'data'), '--listen', '127.0.0.1:0', '--monitor-root', directory];
-  const child = spawn('strace', [...watch, process.execPath, built, 'none', '1', 'self', '', ...options], {
+  const child = spawn('strace', [...watch, process.execPath, built, 'recovering', ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [started] = await once(child.stdout.setEncoding('utf8'), 'data');

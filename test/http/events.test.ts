@@ -77,9 +77,9 @@ test('a place that is not in this log is refused', async () => {
 });
 
 /** Watches from this moment on, when it resolves. `until` reads as far as it takes, and hangs up. */
-async function watch({ url }: Ledgerd, headers: Record<string, string> = {}) {
+async function watch({ url }: Ledgerd, headers: Record<string, string> = {}, query = '') {
   const hangUp = new AbortController();
-  const answer = await fetch(`${url}/v1/watch`, { headers, signal: hangUp.signal });
+  const answer = await fetch(`${url}/v1/watch${query}`, { headers, signal: hangUp.signal });
   expect(answer.headers.get('content-type')).toBe('text/event-stream');
   return {
     until: async (isEnough: (text: string) => boolean): Promise<string> => {
@@ -110,6 +110,17 @@ test('a watcher hears what happens from now on, and goes on where it was', async
   const again = await watch(daemon, { 'last-event-id': '1' });
   const resumed = await again.until((text) => text.includes('SnapshotCreated'));
   expect(idsIn(resumed)).toEqual(['2', '3', '4', '5']);
+});
+
+test('a watcher from 0 on hears the first event of a log that is empty when it comes', async () => {
+  const daemon = await ledgerd();
+  const watchers = await Promise.all([
+    watch(daemon, {}, '?afterPosition=0'),
+    watch(daemon, { 'last-event-id': '0' }),
+  ]);
+  await vmOn(daemon);
+  for (const watcher of watchers)
+    expect(idsIn(await watcher.until((text) => text.includes('VmRegistered')))).toEqual(['1', '2']);
 });
 
 test('a watcher to whom nothing happens hears that we are still there', async () => {

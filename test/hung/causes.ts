@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseBlocks } from '#qmp';
 import type { DaemonProcess } from '../crash/daemon-process.ts';
 import type { Subject } from '../crash/machine.ts';
-import { startAsTold } from '../chaos/round.ts';
+import { startAsTold } from '../crash/owner.ts';
 import type { SmallDisk } from '../qemu/small-disk.ts';
 
 export interface Cause {

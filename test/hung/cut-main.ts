@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { breaches } from '../chaos/aftermath.ts';
+import { breaches, inWords } from '../chaos/verdict.ts';
 import { DaemonProcess } from '../crash/daemon-process.ts';
 import { cleanUp, makeDirectory } from '../qemu/rig.ts';
 import { type Cut, cut, cutsOf, lengthOf, wiredIn, wrongAtLast } from './cuts.ts';
@@ -52,7 +52,7 @@ const wrong = done.flatMap(({ direction, bytes, ended, wrong: words }) =>
   words.map((why) => `${direction}, ${bytes} bytes, ${ended}: ${why}`),
 );
 for (const machine of wired) wrong.push(...(await wrongAtLast(machine, daemon)));
-wrong.push(...(await breaches(daemon)));
+wrong.push(...inWords(await breaches(daemon.directory)));
 console.log(values.json ? JSON.stringify({ length, cuts: done, wrong }) : cutTable(done, wrong));
 for (const { wire } of wired) wire.close();
 await daemon.kill();

@@ -1,7 +1,8 @@
 /* The connection to QEMU breaks after each byte of a create: what is said of the create, and what is on the disks? */
 import { join } from 'node:path';
 import type { DaemonProcess, OperationAnswer } from '../crash/daemon-process.ts';
-import { bootSubject, differences, type Subject, unanswered } from '../crash/machine.ts';
+import { snapshotTags } from '../qemu/rig.ts';
+import { bootSubject, type Subject, unanswered } from '../crash/machine.ts';
 import { DIRECTIONS, type Direction, Wire } from './wire.ts';
 
 /** From the break on until the create has ended. */
@@ -97,4 +98,21 @@ async function created({ vmId }: Subject, daemon: DaemonProcess): Promise<Operat
 async function emptied({ vmId }: Subject, daemon: DaemonProcess): Promise<void> {
   await daemon.try('DELETE', `/vms/${vmId}/snapshots`);
   await daemon.quiet(vmId, ENDED_AT_LAST_MS);
+}
+
+interface ShownSnapshot {
+  readonly id: string;
+}
+
+/** How each disk differs from what the ledger says; empty when it does not. */
+async function differences({ disks, vmId }: Subject, daemon: DaemonProcess): Promise<string[]> {
+  const { snapshots } = await daemon.ask<{ snapshots: ShownSnapshot[] }>(
+    'GET',
+    `/vms/${vmId}/snapshots?pageSize=1000&implicit=true`,
+  );
+  const said = snapshots.map(({ id }) => `sl-${id}`).sort();
+  return disks.flatMap(({ node, file }) => {
+    const found = snapshotTags(file).sort();
+    return String(found) === String(said) ? [] : [`${node} holds [${found}], the ledger says [${said}]`];
+  });
 }

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { breaches } from '../chaos/aftermath.ts';
+import { breaches } from '../chaos/verdict.ts';
 import { type ChaosKind, KINDS } from '../chaos/kinds.ts';
 import { DaemonProcess } from '../crash/daemon-process.ts';
 import { cleanUp, makeDirectory, needsQemu } from '../qemu/rig.ts';
@@ -138,7 +138,7 @@ describe.runIf(hasQemu)('a connection to QEMU', () => {
         machine.wire.close();
       }),
     );
-    expect(await breaches(daemon)).toEqual([]);
+    expect(await breaches(daemon.directory)).toEqual([]);
     await daemon.kill();
   });
 });

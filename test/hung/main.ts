@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { drawn } from '../chaos/deaths.ts';
+import { Chance } from '../simulation/chance.ts';
 import { cleanUp } from '../qemu/rig.ts';
 import { type Chapter, chapters } from './chapters.ts';
 import { endure, type Ordeal, placesOf } from './ordeal.ts';
@@ -22,9 +23,13 @@ const { values } = parseArgs({
     lasts: { type: 'string', default: '1500' },
     /** How many times as fast ledgerd's clock runs. */
     haste: { type: 'string', default: '1' },
+    /** Draws the same places as another run. */
+    seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
     json: { type: 'boolean', default: false },
   },
 });
+const chance = new Chance(Number(values.seed));
+console.error(`seed ${values.seed}`);
 const lasts = values.lasts.split(',').map(Number);
 const ordeals: Ordeal[] = [];
 
@@ -32,7 +37,7 @@ async function enact(chapter: Chapter): Promise<void> {
   for (const kind of chapter.kinds.filter(({ name }) => name.startsWith(values.kinds))) {
     let scene = await chapter.open(kind, Number(values.haste));
     const all = await placesOf(kind, scene);
-    const places = values.places === undefined ? all : drawn(all, Number(values.places));
+    const places = values.places === undefined ? all : drawn(all, Number(values.places), chance);
     console.error(`${chapter.cause.name}, ${kind.name}: ${places.length} places of ${all.length}`);
     for (const [index, place] of places.entries()) {
       const lastsMs = lasts[index % lasts.length] ?? 0;

@@ -1,8 +1,8 @@
 /* A machine comes into trouble in the middle of a request: what is told meanwhile, and what has become of it afterwards? */
 import { setTimeout } from 'node:timers/promises';
-import { breaches, endOf, wrongWith } from '../chaos/aftermath.ts';
+import { breaches, inWords, wrongWith } from '../chaos/verdict.ts';
 import { ask, type ChaosKind } from '../chaos/kinds.ts';
-import { cleared } from '../chaos/round.ts';
+import { cleared, endOf } from '../chaos/round.ts';
 import { forgotten, type Inquiry, inquire, whyBad } from './answers.ts';
 import type { Cause } from './causes.ts';
 import type { Place } from './held.ts';
@@ -75,7 +75,10 @@ export async function endure(scene: Scene, { kind, cause, place, lastsMs }: Tria
   await asked;
   const ended = await endOf(ailing, daemon, kind);
   const after = { kind, ended, hasQemuDied: isReached && cause.isDeadly };
-  wrong.push(...(await wrongWith(ailing, daemon, after)), ...(await forgotten(daemon, meanwhile.answers)));
+  wrong.push(
+    ...inWords(await wrongWith(ailing, daemon, after)),
+    ...(await forgotten(daemon, meanwhile.answers)),
+  );
   await cleared(ailing, daemon);
   await cleared(neighbour, daemon);
   const at = isReached ? `${place.point} ${place.nth}` : 'never reached';
@@ -113,7 +116,9 @@ async function endureThat(
 /** What is said to be done must be on the disks, while the machine that did it may still die. */
 async function falselyDone({ held, ailing }: Scene): Promise<string[]> {
   const { operationId } = await held.daemon.ask<{ operationId: string | null }>('GET', `/vms/${ailing.vmId}`);
-  return operationId === null ? (await breaches(held.daemon)).map((why) => `while it lasted: ${why}`) : [];
+  return operationId === null
+    ? inWords(await breaches(held.daemon.directory)).map((why) => `while it lasted: ${why}`)
+    : [];
 }
 
 /** When it can be seen that nothing is under way any more. */

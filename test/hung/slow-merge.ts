@@ -1,8 +1,9 @@
 /* A merge whose copying takes longer than anybody waits for. */
 import { setTimeout } from 'node:timers/promises';
-import { endOf, shown, wrongWith } from '../chaos/aftermath.ts';
+import { shown } from '../crash/owner.ts';
+import { inWords, wrongWith } from '../chaos/verdict.ts';
 import { ask, type ChaosKind, KINDS } from '../chaos/kinds.ts';
-import { cleared } from '../chaos/round.ts';
+import { cleared, endOf } from '../chaos/round.ts';
 import type { Subject } from '../crash/machine.ts';
 import { forgotten, inquire, whyBad } from './answers.ts';
 import { pulse } from './neighbour.ts';
@@ -41,7 +42,7 @@ export async function outlast(scene: Scene): Promise<Ordeal> {
   await daemon.quiet(ailing.vmId);
   const recoveredMs = performance.now() - endedMs;
   const ended = await endOf(ailing, daemon, kind);
-  wrong.push(...(await wrongWith(ailing, daemon, { kind, ended, hasQemuDied: false })));
+  wrong.push(...inWords(await wrongWith(ailing, daemon, { kind, ended, hasQemuDied: false })));
   wrong.push(...(await forgotten(daemon, answers)));
   await cleared(ailing, daemon);
   await cleared(neighbour, daemon);

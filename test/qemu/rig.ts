@@ -246,7 +246,7 @@ function printedBy(child: ChildProcess): Printed {
 async function firstSession(path: string, child: ChildProcess, printed: Printed): Promise<Monitor> {
   for (let attempt = 0; attempt < START_ATTEMPTS_MAX; attempt++) {
     if (child.exitCode !== null) {
-      if (/Failed to get ".*" lock/.test(printed.stderr)) throw new DiskLocked(printed.stderr);
+      if (/Failed to get (shared )?".*" lock/.test(printed.stderr)) throw new DiskLocked(printed.stderr);
       throw new Error(`QEMU ended at once: ${printed.stderr}`);
     }
     const monitor = existsSync(path) ? await openOrWait(path) : null;

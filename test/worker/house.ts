@@ -90,7 +90,8 @@ export async function house(
     removeLeftovers: () => Promise.resolve([]),
     expect: ({ monitor }: Vm) => void expected.push(monitor),
   } as unknown as Hypervisor;
-  const log = { told: () => undefined, trouble: () => undefined };
+  const troubles: string[] = [];
+  const log = { told: () => undefined, trouble: (words: string) => void troubles.push(words) };
   const start = (reconcileEveryMs = 0): Worker =>
     startWorker({ world, store, ledgers, hypervisor, host: 'here', log, reconcileEveryMs });
   const ask = (command: Command) => ledgers.vms.handle(streamOf(VM), command, asked());
@@ -98,7 +99,7 @@ export async function house(
     (await store.read(streamOf(VM))).events.map(
       ({ record }) => (JSON.parse(record) as { type: string }).type,
     );
-  return { world, start, ask, types, expected };
+  return { world, start, ask, types, expected, troubles };
 }
 
 export const create = (n: number): Command => ({

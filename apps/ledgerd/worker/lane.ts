@@ -242,8 +242,11 @@ export class Lane {
 
   /** What an operation found wrong is recorded with all else that a look finds. */
   #suspect(): void {
+    const { log } = this.#options;
     this.reconcile(this.#asked(this.vmId, '')).catch((error: unknown) => {
-      this.#options.log.trouble('a VM could not be looked at', error, { vmId: this.vmId });
+      const said = 'a VM could not be looked at';
+      if (error instanceof Refusal) log.told(said, { vmId: this.vmId, why: error.message });
+      else log.trouble(said, error, { vmId: this.vmId });
     });
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Finding } from '#ledger';
+import { type Finding, Refusal } from '#ledger';
 import { asked, create, failedBecause, handWorld, house, settled, VM } from '../../../test/worker/house.ts';
 import { WISHES_MAX } from './wishes.ts';
 
@@ -15,6 +15,28 @@ test('an operation that finds a wrong chain is followed by a look that is record
   await ask(create(1));
   await settled(world);
   expect(await types()).toEqual(['VmRegistered', 'SnapshotRequested', 'CreateFailed', 'DriftFound']);
+  await worker.stop();
+});
+
+test('a look after a failure that cannot be had now is no trouble of ours', async () => {
+  const gone = {
+    findings: [],
+    stopped: false,
+    looks: 0,
+    wait: Promise.reject<void>(new Refusal('vm-busy', 'at work')),
+  };
+  gone.wait.catch(() => undefined); // The look hears of it later.
+  const { world, start, ask, troubles } = await house(
+    async (_vm, { id }) => failedBecause(id, 'vm-held'),
+    handWorld(),
+    gone,
+  );
+  const worker = start();
+  await worker.ready;
+  await ask(create(1));
+  await settled(world);
+  expect(gone.looks).toBe(1);
+  expect(troubles).toEqual([]);
   await worker.stop();
 });
 
