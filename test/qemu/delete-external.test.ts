@@ -163,6 +163,22 @@ describe.runIf(needsQemu())('a delete', () => {
     await expectWhole(home, contents(home));
   });
 
+  test('takes a buried tag off a layer that a branch which was left holds open', async () => {
+    const home = await house();
+    const { snapshotId: inside } = await home.book.create({ diskOnly: true });
+    const { snapshotId: outside } = await capture(home);
+    const [left = ''] = home.book.vm.disks.map(({ file }) => file);
+    const pin = { snapshotId: v7(), what: 'disks' } as const;
+    expect((await home.book.load(outside, { pin })).end).toBe('loaded');
+    // As a QEMU has it that came back, under names of its own, after the load had begun.
+    const file = { driver: 'file', filename: left };
+    await home.vm.monitor.execute('blockdev-add', { driver: 'qcow2', 'node-name': 'd0', file });
+    const before = contents(home);
+    expect((await home.book.delete(inside, 'merge')).end).toBe('deleted');
+    await expectWhole(home, before);
+    expect(home.tags()).toEqual(['', '']);
+  });
+
   test('unlinks the file that holds the memory', async () => {
     const home = await house();
     const { snapshotId } = await home.book.create({ memory: 'external', disks: external('a', 'b') });

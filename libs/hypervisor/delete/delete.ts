@@ -157,10 +157,11 @@ async function act(errand: Errand, start: Start, deletion: Deletion, sight: Sigh
 async function fold(
   errand: Errand,
   start: Start,
-  { vm, plan }: Deletion,
+  deletion: Deletion,
   sight: Sight,
 ): Promise<{ readonly seen: Sight } | { readonly stop: FoldStop }> {
-  if (plan.folds.length + plan.unlinks.length > 0) await closeIdle(errand.place, vm, sight.power);
+  const { vm, plan } = deletion;
+  if (!isNothingElse(deletion, sight)) await closeIdle(errand.place, vm, sight.power);
   if (plan.folds.length === 0) return { seen: sight };
   const stop = await foldAll(errand, plan, sight.power);
   if (stop) return { stop };
