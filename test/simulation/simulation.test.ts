@@ -99,7 +99,7 @@ describe('it is noticed when the hypervisor', () => {
 describe('it is noticed when the views', () => {
   test.each(Object.entries(MISLEADS))('%s', async (_name, mislead) => {
     const found: string[] = [];
-    for (let seed = VIEWS_EVERY; seed <= 2 * SEEDS && found.length === 0; seed += VIEWS_EVERY) {
+    for (let seed = VIEWS_EVERY; seed <= 4 * SEEDS && found.length === 0; seed += VIEWS_EVERY) {
       const { violation } = await simulate(seed, { mislead });
       if (violation) found.push(`${violation.name} ${violation.message}`);
     }
