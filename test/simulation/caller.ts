@@ -1,5 +1,6 @@
 import type { Book } from './book.ts';
 import type { Chance } from './chance.ts';
+import type { History } from './history.ts';
 import type { LedgerdService } from './ledgerd-service.ts';
 import type { Reference } from './reference.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -21,6 +22,7 @@ export interface CallerSetup {
   readonly host: SimulatedHost;
   readonly service: LedgerdService;
   readonly reference: Reference;
+  readonly history: History;
   readonly vm: SimulatedVm;
   readonly vmId: string;
   readonly name: string;
@@ -48,12 +50,13 @@ export class Caller {
   }
 
   async live(): Promise<void> {
-    const { wishesCount, name } = this.#setup;
+    const { wishesCount, name, history } = this.#setup;
     await this.#register();
     for (let serial = 1; serial <= wishesCount; serial += 1) {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
       const book = this.#book;
-      if (book) await this.#insist(nextWish(this.#chance, book, `${name}-${serial}`), `${name}-${serial}`);
+      const wish = book && nextWish(this.#chance, book, `${name}-${serial}`);
+      if (wish && history.has(`${name}#${serial}`)) await this.#insist(wish, `${name}-${serial}`);
       if (this.#chance.happens(0.8)) await this.#untilIdle();
     }
     this.isDone = true;

@@ -1,4 +1,5 @@
 import type { Chance } from './chance.ts';
+import { History } from './history.ts';
 
 /** Everything that can go wrong by itself in a simulated world: how likely it is at each chance it gets. */
 const RATES = {
@@ -73,10 +74,12 @@ export class Faults implements Fate {
   readonly #chance: Chance;
   readonly #rates = new Map<Fault, number>();
   readonly #happened = new Map<Fault, number>();
+  readonly #history: History;
   #isHealed = false;
 
-  constructor(chance: Chance) {
+  constructor(chance: Chance, history = new History()) {
     this.#chance = chance;
+    this.#history = history;
     for (const fault of FAULTS) {
       if (chance.happens(ENABLED_SHARE)) this.#rates.set(fault, RATES[fault] * chance.betweenLog(0.3, 5));
     }
@@ -88,7 +91,7 @@ export class Faults implements Fate {
     const times = this.#happened.get(fault) ?? 0;
     if (times === EACH_MAX) return false;
     this.#happened.set(fault, times + 1);
-    return true;
+    return this.#history.has(`${fault}#${times + 1}`);
   }
 
   /** From now on nothing goes wrong any more: what is half-done must come to an end. */

@@ -8,6 +8,7 @@ import { type Fault, Faults } from './faults.ts';
 import type { Open } from './known.ts';
 import { LedgerdService, type PointCount } from './ledgerd-service.ts';
 import { Owner } from './owner.ts';
+import { History } from './history.ts';
 import { Image } from './qemu/image.ts';
 import { Reference } from './reference.ts';
 import { Scheduler } from './scheduler.ts';
@@ -34,6 +35,8 @@ export interface SimulateOptions {
   readonly isTraced?: boolean;
   readonly meddle?: Meddle;
   readonly mislead?: Mislead;
+  /** Names of what was drawn and does not happen. */
+  readonly without?: ReadonlySet<string>;
 }
 
 export interface Simulated {
@@ -49,6 +52,8 @@ export interface Simulated {
   readonly points: ReadonlyMap<string, PointCount>;
   /** How requests were answered, and how operations ended. */
   readonly outcomes: ReadonlyMap<string, number>;
+  /** What was drawn and happened, by name, in order. */
+  readonly happened: readonly string[];
 }
 
 /** One world from its first event to its rest. The same seed gives the same world, to the letter of its trace. */
@@ -74,6 +79,7 @@ class Universe {
   readonly #scheduler: Scheduler;
   readonly #seed: number;
   readonly #trace: Trace;
+  readonly #history: History;
   readonly #faults: Faults;
   readonly #host: SimulatedHost;
   readonly #disk = new MemoryDisk();
@@ -92,7 +98,8 @@ class Universe {
     const chance = new Chance(seed);
     this.#seed = seed;
     this.#trace = new Trace(isTraced);
-    this.#faults = new Faults(chance.fork('faults'));
+    this.#history = new History(options.without);
+    this.#faults = new Faults(chance.fork('faults'), this.#history);
     this.#scheduler = new Scheduler(chance.fork('scheduler'), this.#trace);
     this.#host = new SimulatedHost(this.#scheduler, chance.fork('host'), this.#faults);
     const hasViews = seed % VIEWS_EVERY === 0;
@@ -145,13 +152,17 @@ class Universe {
       faults: this.#faults.happened,
       points: this.#service.points,
       outcomes: this.#outcomes,
+      happened: this.#history.happened,
     };
   }
 
   #populate(chance: Chance): void {
     for (let stops = chance.below(3); stops > 0; stops -= 1) {
       const atMs = chance.betweenLog(100, 60_000);
-      this.#scheduler.after(atMs, 'ledgerd is to end', () => this.#service.stop().catch(this.fail));
+      const name = `ledgerd-stop#${stops}`;
+      this.#scheduler.after(atMs, 'ledgerd is to end', () => {
+        if (this.#history.has(name)) this.#service.stop().catch(this.fail);
+      });
     }
     const vmsCount = chance.happens(0.15) ? 2 : 1;
     for (let n = 1; n <= vmsCount; n += 1) this.#addVm(chance, n);
@@ -160,7 +171,7 @@ class Universe {
   /** A machine of two disks or three, on or off, with an owner who meddles and one or two callers. */
   #addVm(chance: Chance, n: number): void {
     const host = this.#host;
-    const reference = this.#reference;
+    const [reference, history] = [this.#reference, this.#history];
     const nodes = chance.happens(0.2) ? ['da', 'db', 'dc'] : ['da', 'db'];
     const disks = nodes.map((node) => ({
       node,
@@ -171,14 +182,24 @@ class Universe {
     const vmId = `00000000-0000-4000-8000-00000000000${n}`;
     this.#vms.set(vmId, vm);
     if (chance.happens(0.85)) vm.powerOn(chance.happens(0.25));
-    new Owner(host, vm, { reference, vmId }).plan(chance.below(6));
+    new Owner(host, vm, { reference, vmId, history }).plan(chance.below(6));
     const hasAgent = chance.happens(0.7);
     const callersCount = chance.happens(0.3) ? 2 : 1;
     for (let c = 1; c <= callersCount; c += 1) {
       const name = `vm${n}-caller${c}`;
       const wishesCount = 1 + chance.below(5);
       this.#callers.push(
-        new Caller({ host, service: this.#service, reference, vm, vmId, name, wishesCount, hasAgent }),
+        new Caller({
+          host,
+          service: this.#service,
+          reference,
+          history,
+          vm,
+          vmId,
+          name,
+          wishesCount,
+          hasAgent,
+        }),
       );
     }
   }
