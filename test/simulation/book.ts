@@ -259,6 +259,7 @@ export class Book {
 
   /** What a failure may have left that no event tells. */
   #lookBehind(open: Open): void {
+    if (open.kind === 'create') this.#disks.forgiveReaders(open);
     const { faded } = this.#disks.limits;
     if (open.pinId !== null && !this.snapshots.has(open.pinId)) faded.add(tagOf(open.pinId));
   }
