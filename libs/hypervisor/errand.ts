@@ -42,6 +42,8 @@ export interface Memory {
   readonly strange: Map<string, readonly string[]>;
   /** All copies that they make of disks are whole and on disk. */
   readonly copied: Set<string>;
+  /** What machines had written into their overlays is on its way down: whatever is below was written by us. */
+  readonly pushed: Set<string>;
   /** The memory that was received as a stream. */
   readonly streamed: Map<string, Measure>;
   /** Whether their machine has been told to stand still for them, and not to run since. */

@@ -225,6 +225,7 @@ const nothingKnown = (): Memory => ({
   frozen: new Map(),
   strange: new Map(),
   copied: new Set(),
+  pushed: new Set(),
   streamed: new Map(),
   stopped: new Map(),
   launched: new Map(),

@@ -260,6 +260,7 @@ export class Book {
 
   /** What a failure may have left that no event tells. */
   #lookBehind(open: Open): void {
+    if (open.kind === 'create') this.#disks.forgiveReaders(open);
     const { pinId } = open;
     if (pinId !== null && !this.snapshots.has(pinId)) this.#disks.limits.faded.add(tagOf(pinId));
   }

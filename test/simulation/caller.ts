@@ -1,5 +1,6 @@
 import type { Book } from './book.ts';
 import type { Chance } from './chance.ts';
+import type { History } from './history.ts';
 import type { LedgerdService } from './ledgerd-service.ts';
 import type { Reference } from './reference.ts';
 import type { Script } from './script.ts';
@@ -24,6 +25,7 @@ export interface CallerSetup {
   readonly host: SimulatedHost;
   readonly service: LedgerdService;
   readonly reference: Reference;
+  readonly history: History;
   readonly vm: SimulatedVm;
   readonly vmId: string;
   readonly name: string;
@@ -58,7 +60,7 @@ export class Caller {
   }
 
   async live(): Promise<void> {
-    const { wishesCount, name, script } = this.#setup;
+    const { wishesCount, name, script, history } = this.#setup;
     await this.#register();
     if (script) return this.#follow(script);
     for (let serial = 1; serial <= wishesCount; serial += 1) {
@@ -67,7 +69,8 @@ export class Caller {
       const expectedVersion = this.#chance.happens(VERSION_SHARE) ? this.#seenVersion : undefined;
       const wish = book && nextWish(this.#chance, book, { serial: `${name}-${serial}`, taste: this.#taste });
       if (this.#chance.happens(0.5)) await this.#sleep(this.#chance.betweenLog(1, 3_000), 'hesitates');
-      if (wish) await this.#insist(wish, `${name}-${serial}`, expectedVersion);
+      if (wish && history.has(`${name}#${serial}`))
+        await this.#insist(wish, `${name}-${serial}`, expectedVersion);
       if (this.#chance.happens(0.8)) await this.#untilIdle();
     }
     this.isDone = true;

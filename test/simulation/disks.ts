@@ -60,6 +60,16 @@ export class Disks {
     return new Capture(this.#vm, this.#found, open).check(known, memory);
   }
 
+  /**
+   * A machine that was started from below the overlays and died again before it wrote anything: no file tells of it, and
+   * nothing of it is lost when what is in the overlays goes down again.
+   */
+  forgiveReaders({ atMs }: Pick<Open, 'atMs'>): void {
+    const { guest, lastTouchedMs } = this.#vm;
+    if (lastTouchedMs < atMs || guest.hasWritten) return;
+    for (const device of this.#layers.devices) guest.forgiven.add(device);
+  }
+
   /** What was forgiven is over: whatever is there now counts. */
   forgive(): void {
     must(this.#untold.size === 0, 'I15', () => `let go, and still there: ${[...this.#untold].join(', ')}`);

@@ -1,4 +1,5 @@
 import type { Chance } from './chance.ts';
+import { History } from './history.ts';
 import { type Coming, type Hands, PointFaults } from './point-faults.ts';
 import type { Kind } from './point-kinds.ts';
 
@@ -92,11 +93,13 @@ export class Faults implements Luck {
   readonly #chance: Chance;
   readonly #rates = new Map<Fault, number>();
   readonly #happened = new Map<Fault, number>();
+  readonly #history: History;
   #isHealed = false;
 
-  constructor(chance: Chance) {
+  constructor(chance: Chance, history = new History()) {
     this.#chance = chance;
     this.points = new PointFaults(chance.fork('points'));
+    this.#history = history;
     for (const fault of FAULTS) {
       if (chance.happens(ENABLED_SHARE)) this.#rates.set(fault, RATES[fault] * chance.betweenLog(0.3, 5));
     }
@@ -108,7 +111,7 @@ export class Faults implements Luck {
     const times = this.#happened.get(fault) ?? 0;
     if (times === EACH_MAX) return false;
     this.#happened.set(fault, times + 1);
-    return true;
+    return this.#history.has(`${fault}#${times + 1}`);
   }
 
   /** From now on nothing goes wrong any more: what is half-done must come to an end. */

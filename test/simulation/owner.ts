@@ -1,5 +1,6 @@
 import { ConnectTrouble } from '#world';
 import type { Chance } from './chance.ts';
+import type { History } from './history.ts';
 import type { Reference } from './reference.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
@@ -22,12 +23,14 @@ export class Owner {
   readonly #vm: SimulatedVm;
   readonly #chance: Chance;
   readonly #isBusy: () => boolean;
+  readonly #history: History;
 
   constructor(
     host: SimulatedHost,
     vm: SimulatedVm,
-    { reference, vmId }: { reference: Reference; vmId: string },
+    { reference, vmId, history }: { reference: Reference; vmId: string; history: History },
   ) {
+    this.#history = history;
     this.#host = host;
     this.#vm = vm;
     this.#chance = host.chance.fork(`owner of ${vm.name}`);
@@ -37,9 +40,11 @@ export class Owner {
   /** Does `actionsCount` things, at times of its own. */
   plan(actionsCount: number): void {
     let atMs = 0;
-    for (let action = 0; action < actionsCount; action += 1) {
+    for (let action = 1; action <= actionsCount; action += 1) {
       atMs += this.#chance.betweenLog(REST_LEAST_MS, REST_MOST_MS);
-      this.#host.scheduler.after(atMs, `owner of ${this.#vm.name}`, () => this.#act());
+      this.#host.scheduler.after(atMs, `owner of ${this.#vm.name}`, () => {
+        if (this.#history.has(`${this.#vm.name}-owner#${action}`)) this.#act();
+      });
     }
   }
 

@@ -1,10 +1,17 @@
-/* Simulated worlds by hand: `--seeds 1000 --from 1`, on `--workers` threads; or one in full: `--seed 7 --trace`. */
+/*
+ * Simulated worlds by hand: `--seeds 1000 --from 1`, on `--workers` threads; or one in full: `--seed 7 --trace`,
+ * `--without` what its shortest history does without. `--mutant` puts something broken in, to see what is said of it.
+ */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type FaultRow, faultRows, faultTable, seldomHit } from './fault-table.ts';
-import { reportOf, simulate, type Simulated } from './simulate.ts';
+import { MUTANTS } from './mutants.ts';
+import { historyOf, shrunk } from './shrink.ts';
+import { simulate } from './simulate.ts';
+import { reportOf, type Simulated, type SimulateOptions } from './simulated.ts';
 import { Tally } from './tally.ts';
 
 const { values } = parseArgs({
@@ -14,6 +21,8 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    without: { type: 'string', default: '' },
+    mutant: { type: 'string', default: '' },
     workers: { type: 'string', default: String(availableParallelism()) },
   },
 });
@@ -24,11 +33,40 @@ const REPORTS_MAX = 3;
 const LINES_SHOWN = 60;
 const SELDOM_SHOWN = 40;
 
+const isMutant = values.mutant !== '';
+/** What all worlds of this run have in common. */
+const common: SimulateOptions = isMutant ? { meddle: mutantNamed(values.mutant) } : {};
+const command = `npm run sim --${isMutant ? ` --mutant '${values.mutant}'` : ''}`;
+
+function mutantNamed(name: string): NonNullable<SimulateOptions['meddle']> {
+  const found = MUTANTS[name];
+  if (found) return found;
+  throw new Error(`there is no mutant "${name}", but: ${Object.keys(MUTANTS).join(', ')}`);
+}
+
+const git = (...args: string[]): string =>
+  spawnSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).stdout?.trim() ?? '';
+
+/** Which program this was: a seed is worth nothing without it. */
+function commit(): string {
+  const isDirty = git('status', '--porcelain') !== '';
+  return `${git('rev-parse', '--short=12', 'HEAD') || 'unknown'}${isDirty ? ' and what is not committed' : ''}`;
+}
+
+/** How it ended, and how little of it would have been enough. */
+async function told(result: Simulated, linesMax: number): Promise<string> {
+  const report = `${reportOf(result, linesMax)}\nat commit ${commit()}`;
+  if (values.without !== '') return report;
+  return `${report}\n${historyOf(await shrunk(result, common), command)}`;
+}
+
 async function one(seed: number): Promise<boolean> {
-  const result = await simulate(seed, { isTraced: values.trace });
+  const without = new Set(values.without.split(','));
+  const result = await simulate(seed, { ...common, isTraced: values.trace, without });
   if (values.trace) console.log(result.trace.join('\n'));
   console.log(`${result.traceHash}  ${result.traceLines} lines, ${result.eventsRecorded} events recorded`);
-  console.log(reportOf(result, values.trace ? 0 : LINES_SHOWN));
+  const linesMax = values.trace ? 0 : LINES_SHOWN;
+  console.log(result.violation ? await told(result, linesMax) : reportOf(result, linesMax));
   return result.violation === null;
 }
 
@@ -42,7 +80,7 @@ interface Share {
 async function work({ from, until, step }: Share): Promise<void> {
   Error.stackTraceLimit = 0; // Many errors are thrown, and few are looked at: `--seed` shows where from.
   for (let seed = from; seed < until; seed += step) {
-    const result = await simulate(seed);
+    const result = await simulate(seed, common);
     // oxlint-disable-next-line require-post-message-target-origin -- a thread, no window
     parentPort?.postMessage(result.violation ? result : { ...result, trace: [] });
   }
@@ -55,6 +93,7 @@ async function many(from: number, count: number, workersCount: number): Promise<
   const add = (result: Simulated): void => {
     tally.add(result);
     worlds += 1;
+    if (result.violation) console.error(`seed ${result.seed}: ${result.violation.message}`);
     if (worlds % PROGRESS_EVERY === 0) console.error(tally.summary());
   };
   const shares = Array.from({ length: workersCount }, (_, at): Share => ({
@@ -62,14 +101,20 @@ async function many(from: number, count: number, workersCount: number): Promise<
   }));
   await Promise.all(
     shares.map((share) =>
-      once(new Worker(new URL(import.meta.url), { workerData: share }).on('message', add), 'exit'),
+      once(
+        new Worker(new URL(import.meta.url), { workerData: share, argv: process.argv.slice(2) }).on(
+          'message',
+          add,
+        ),
+        'exit',
+      ),
     ),
   );
   if (worlds !== count) throw new Error(`${count - worlds} worlds are missing: a thread has died`);
   const seconds = Number(process.hrtime.bigint() - beganNs) / 1e9;
   const rows = faultRows(tally.begun, tally.struck);
   const seldom = seldomHit(rows, tally.worldsCount);
-  if (values.json) return told(tally, rows, seconds);
+  if (values.json) return inJson(tally, rows, seconds);
   console.log(tally.tables());
   console.log(`\n${faultTable(rows)}`);
   console.log(`\n${seldom.length} cells of it would be hit less than 100 times in 100,000 worlds`);
@@ -82,12 +127,12 @@ async function many(from: number, count: number, workersCount: number): Promise<
     );
   const failed = tally.failed.toSorted((one, other) => one.seed - other.seed);
   for (const { seed, violation } of failed) console.log(`seed ${seed}: ${violation?.message}`);
-  for (const result of failed.slice(0, REPORTS_MAX)) console.log(`\n${reportOf(result, LINES_SHOWN)}`);
+  for (const result of failed.slice(0, REPORTS_MAX)) console.log(`\n${await told(result, LINES_SHOWN)}`);
   console.log(`\n${tally.summary()}, ${seconds.toFixed(1)} s`);
   return failed.length === 0;
 }
 
-function told(tally: Tally, points: readonly FaultRow[], seconds: number): boolean {
+function inJson(tally: Tally, points: readonly FaultRow[], seconds: number): boolean {
   const violations = tally.failed.map(({ seed, violation }) => ({ seed, why: violation?.message }));
   const faults = Object.fromEntries(tally.faults);
   console.log(JSON.stringify({ worlds: tally.worldsCount, seconds, violations, faults, points }));

@@ -1,7 +1,8 @@
 import type { Book } from './book.ts';
 import { isWhole } from './known.ts';
 import { type Script, type ScriptedCommand, ScriptedFate, type Strike } from './script.ts';
-import { simulate, type Simulated } from './simulate.ts';
+import { simulate } from './simulate.ts';
+import type { Simulated } from './simulated.ts';
 import type { CreateWish } from './wish.ts';
 
 const everywhere = (mode: 'internal' | 'external') => (book: Book) =>

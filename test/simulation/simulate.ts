@@ -5,23 +5,23 @@ import type { Book } from './book.ts';
 import { requireStanding, type Standing } from './standing.ts';
 import { Caller } from './caller.ts';
 import { Chance } from './chance.ts';
-import { type Fault, Faults, type Luck } from './faults.ts';
+import { Faults, type Luck } from './faults.ts';
 import type { Open } from './known.ts';
-import { FIRST_VM, LedgerdService, type PointCount } from './ledgerd-service.ts';
+import { FIRST_VM, LedgerdService } from './ledgerd-service.ts';
 import { Owner } from './owner.ts';
-import type { Kind } from './point-kinds.ts';
+import { History } from './history.ts';
 import { Image } from './qemu/image.ts';
 import { Reference } from './reference.ts';
 import type { Script } from './script.ts';
 import { Scheduler } from './scheduler.ts';
+import type { Simulated, SimulateOptions } from './simulated.ts';
 import { SimulatedHost } from './simulated-host.ts';
 import { checkShown, standingShown } from './shown.ts';
-import type { Meddle } from './simulated-ledgerd.ts';
 import { addLauncher } from './launcher.ts';
 import { SimulatedVm } from './simulated-vm.ts';
 import { Trace } from './trace.ts';
-import { type Mislead, ViewsOnDisk } from './views-on-disk.ts';
-import { must, Violation } from './violation.ts';
+import { ViewsOnDisk } from './views-on-disk.ts';
+import { must } from './violation.ts';
 
 /** Events while things go wrong, and until all has come to an end afterwards. */
 const EVENTS_MAX = 200_000;
@@ -31,33 +31,6 @@ const QUIET_MS = 15_000;
 const PATIENCE_MS = 60_000;
 /** One world in so many has views, which are on a real disk and cost more than all else in it. */
 export const VIEWS_EVERY = 25;
-
-export interface SimulateOptions {
-  /** Keep every line of the trace. */
-  readonly isTraced?: boolean;
-  readonly meddle?: Meddle;
-  readonly mislead?: Mislead;
-  /** What is asked, and the one thing that goes wrong; absent: all by chance. */
-  readonly script?: Script;
-}
-
-export interface Simulated {
-  readonly seed: number;
-  readonly violation: Error | null;
-  readonly traceHash: string;
-  readonly traceLines: number;
-  /** The newest lines of the trace. */
-  readonly trace: readonly string[];
-  readonly eventsRecorded: number;
-  readonly simulatedMs: number;
-  readonly faults: ReadonlyMap<Fault, number>;
-  readonly points: ReadonlyMap<string, PointCount>;
-  /** How often each touch of the world was begun, and which kinds of fault have struck it. */
-  readonly begun: ReadonlyMap<string, number>;
-  readonly struck: ReadonlyMap<string, ReadonlyMap<Kind, number>>;
-  /** How requests were answered, and how operations ended. */
-  readonly outcomes: ReadonlyMap<string, number>;
-}
 
 /** One world from its first event to its rest. The same seed gives the same world, to the letter of its trace. */
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Simulated> {
@@ -82,6 +55,7 @@ class Universe {
   readonly #scheduler: Scheduler;
   readonly #seed: number;
   readonly #trace: Trace;
+  readonly #history: History;
   readonly #faults: Luck;
   readonly #host: SimulatedHost;
   readonly #disk = new MemoryDisk();
@@ -100,7 +74,8 @@ class Universe {
     const chance = new Chance(seed);
     this.#seed = seed;
     this.#trace = new Trace(isTraced);
-    this.#faults = script?.fate ?? new Faults(chance.fork('faults'));
+    this.#history = new History(options.without);
+    this.#faults = script?.fate ?? new Faults(chance.fork('faults'), this.#history);
     this.#scheduler = new Scheduler(chance.fork('scheduler'), this.#trace);
     this.#host = new SimulatedHost(this.#scheduler, chance.fork('host'), this.#faults);
     const hasViews = !script && seed % VIEWS_EVERY === 0;
@@ -158,13 +133,17 @@ class Universe {
       begun: this.#faults.points.begun,
       struck: this.#faults.points.struck,
       outcomes: this.#outcomes,
+      happened: this.#history.happened,
     };
   }
 
   #populate(chance: Chance): void {
     for (let stops = chance.below(3); stops > 0; stops -= 1) {
       const atMs = chance.betweenLog(100, 60_000);
-      this.#scheduler.after(atMs, 'ledgerd is to end', () => this.#service.stop().catch(this.fail));
+      const name = `ledgerd-stop#${stops}`;
+      this.#scheduler.after(atMs, 'ledgerd is to end', () => {
+        if (this.#history.has(name)) this.#service.stop().catch(this.fail);
+      });
     }
     const vmsCount = chance.happens(0.15) ? 2 : 1;
     for (let n = 1; n <= vmsCount; n += 1) this.#addVm(chance, n);
@@ -173,7 +152,7 @@ class Universe {
   /** A machine of two disks or three, on or off, with an owner who meddles and one or two callers. */
   #addVm(chance: Chance, n: number): void {
     const host = this.#host;
-    const reference = this.#reference;
+    const [reference, history] = [this.#reference, this.#history];
     const nodes = chance.happens(0.2) ? ['da', 'db', 'dc'] : ['da', 'db'];
     const disks = nodes.map((node) => ({
       node,
@@ -184,14 +163,24 @@ class Universe {
     const vmId = `00000000-0000-4000-8000-00000000000${n}`;
     this.#vms.set(vmId, vm);
     if (chance.happens(0.85)) vm.powerOn(chance.happens(0.25));
-    new Owner(host, vm, { reference, vmId }).plan(chance.below(6));
+    new Owner(host, vm, { reference, vmId, history }).plan(chance.below(6));
     const hasAgent = chance.happens(0.7);
     const callersCount = chance.happens(0.3) ? 2 : 1;
     for (let c = 1; c <= callersCount; c += 1) {
       const name = `vm${n}-caller${c}`;
       const wishesCount = 1 + chance.below(5);
       this.#callers.push(
-        new Caller({ host, service: this.#service, reference, vm, vmId, name, wishesCount, hasAgent }),
+        new Caller({
+          host,
+          service: this.#service,
+          reference,
+          history,
+          vm,
+          vmId,
+          name,
+          wishesCount,
+          hasAgent,
+        }),
       );
     }
   }
@@ -206,8 +195,8 @@ class Universe {
     this.#vms.set(vmId, vm);
     if (script.isOn) vm.powerOn(false);
     const named = { name: 'vm1-caller1', wishesCount: 0, hasAgent: false };
-    const setup = { host: this.#host, service: this.#service, reference: this.#reference, vm, vmId };
-    this.#callers.push(new Caller({ ...setup, ...named, script }));
+    const around = { host: this.#host, service: this.#service, reference: this.#reference };
+    this.#callers.push(new Caller({ ...around, history: this.#history, vm, vmId, ...named, script }));
   }
 
   async #until(isReached: () => boolean, what: string, invariant = 'I3'): Promise<void> {
@@ -288,15 +277,4 @@ const watchesForEver = ({ started }: Open): boolean =>
 function outcomeOf({ type, data }: { type: string; data: object }): string {
   if (!('outcome' in data && 'reason' in data)) return type;
   return `${type} ${String(data.outcome)} ${String(data.reason)}`;
-}
-
-/** What to print of a world in which something went wrong. */
-export function reportOf({ seed, violation, trace }: Simulated, linesMax = 60): string {
-  if (!violation) return `seed ${seed}: no violation`;
-  return [
-    ...trace.slice(-linesMax),
-    '',
-    `seed ${seed}: ${violation instanceof Violation ? violation.message : (violation.stack ?? violation.message)}`,
-    `replay it: npm run sim -- --seed ${seed} --trace`,
-  ].join('\n');
 }

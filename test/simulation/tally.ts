@@ -1,4 +1,4 @@
-import type { Simulated } from './simulate.ts';
+import type { Simulated } from './simulated.ts';
 import type { PointCount } from './ledgerd-service.ts';
 import { touchFamily } from './point-faults.ts';
 import type { Kind } from './point-kinds.ts';

@@ -165,7 +165,8 @@ async function conclude(
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);
-  const hasTops = sight.power === 'off' && found.tops.length > 0;
+  const isPushed = errand.memory.pushed.has(errand.operationId);
+  const hasTops = sight.power === 'off' && found.tops.length > 0 && !isPushed;
   const why = hasTops ? await whyRewritten(errand, start, times) : null;
   // The overlays are left to whoever can tell which data is to be kept, and nothing of them goes down.
   if (why) return undo(errand, start, { sight, found: { ...found, tops: [] } }, why);

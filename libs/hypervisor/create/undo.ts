@@ -49,6 +49,7 @@ export async function undo(
   // What a caller has made for a machine that is off nobody stands on before the ledger says so.
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
+  if (tops.length > 0) errand.memory.pushed.add(errand.operationId);
   const kept = await pushAllBack(errand, tops, sight);
   await pass(world, 'hypervisor.after-undo');
   const layers = kept.length === 0 ? undefined : layersWith(kept, null);

@@ -12,6 +12,8 @@ export interface GuestDisk {
 export class Guest {
   /** Grows whenever the guest had time to do something. */
   instant = 1;
+  /** Whether it has written anything since it was started. */
+  hasWritten = false;
   /** Nothing is written while its file systems are frozen. */
   isFrozen = false;
   /** What it remembers of its disks. As long as it runs, they hold just that. */
@@ -29,6 +31,7 @@ export class Guest {
       const block = below(2 * BLOCKS);
       if (disk.isReadOnly || this.isFrozen || block >= BLOCKS) continue;
       disk.write(block, this.instant);
+      this.hasWritten = true;
       this.view.set(disk.device, disk.read());
     }
   }
@@ -36,6 +39,7 @@ export class Guest {
   /** Begins anew and reads its disks as they are. */
   boot(disks: readonly GuestDisk[]): void {
     this.isFrozen = false;
+    this.hasWritten = false;
     this.view = new Map(disks.map((disk) => [disk.device, disk.read()]));
   }
 

@@ -1,0 +1,17 @@
+/* Simulated worlds in which something was once wrong with the product. */
+import { expect, test } from 'vitest';
+import { simulate } from '../simulation/simulate.ts';
+import { reportOf } from '../simulation/simulated.ts';
+
+test.each<[number, string, readonly string[]]>([
+  [884, 'a machine ran from below its overlays, and its disks counted as captured while it was off', []],
+  [1246, 'the clock was put back, and so nobody saw what was written below overlays in use', []],
+  [
+    5852,
+    'QEMU died while data went down again, and its overlays were left alone for it',
+    ['reply-twice#1', 'copy-no-space#1'],
+  ],
+])('seed %i: %s', async (seed, _, without) => {
+  const result = await simulate(seed, { without: new Set(without) });
+  expect(result.violation && reportOf(result)).toBeNull();
+});
