@@ -111,20 +111,7 @@ export function startWorker(options: WorkerOptions): Worker {
       onTrouble: (error) => log.trouble('the worker cannot follow the log', error),
     });
   };
-  /** Tried until it works: a process whose worker has given up would take requests that nobody carries out. */
-  const untilStarted = async (): Promise<Followed | null> => {
-    const backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
-    while (!stopping.signal.aborted) {
-      try {
-        return await start();
-      } catch (error) {
-        log.trouble('the worker could not start and tries again', error);
-        await world.clock.sleep(backoff.nextMs(), stopping.signal);
-      }
-    }
-    return null;
-  };
-  const started = untilStarted();
+  const started = untilStarted(options, stopping.signal, start);
   const visit = (vmId: string): Promise<Handled<VmEvent>> => laneOf(vmId).reconcile(byPatrol(options));
   const patrolled = started.then(() =>
     patrol({ ...options, everyMs: options.reconcileEveryMs, signal: stopping.signal, visit }),
@@ -144,6 +131,24 @@ export function startWorker(options: WorkerOptions): Worker {
       await Promise.all([...lanes.values()].map((lane) => lane.idle()));
     },
   };
+}
+
+/** Tried until it works: a process whose worker has given up would take requests that nobody carries out. */
+async function untilStarted(
+  { world, log }: Pick<WorkerOptions, 'world' | 'log'>,
+  signal: AbortSignal,
+  start: () => Promise<Followed>,
+): Promise<Followed | null> {
+  const backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS);
+  while (!signal.aborted) {
+    try {
+      return await start();
+    } catch (error) {
+      log.trouble('the worker could not start and tries again', error);
+      await world.clock.sleep(backoff.nextMs(), signal);
+    }
+  }
+  return null;
 }
 
 /** Whether it is likely to capture or load memory. */
