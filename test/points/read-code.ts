@@ -108,14 +108,18 @@ function* callsIn(path: string, tree: ts.SourceFile): Generator<[string, What]> 
   for (const node of nodesOf(tree)) {
     if (ts.isArrayLiteralExpression(node) && path === QEMU_IMG) yield* verbsIn(node);
     if (!ts.isCallExpression(node)) continue;
-    const [verb = '', port = ''] = node.expression.getText().split('.').toReversed();
-    const isPort = port === 'files' || port === 'streams';
-    if (isPort && VERBS[port].has(verb)) yield [`${port}.${verb}`, 'a file'];
-    if (verb === 'connect' && port === 'world')
-      yield ['connect', path === AGENT ? 'the guest agent' : 'QEMU'];
-    if (verb === 'run' && path === LAUNCHER) yield ['run.LAUNCHER', 'a child process'];
     if (path === QEMU_IMG) yield* programsIn(node);
+    const [verb = '', port = ''] = node.expression.getText().split('.').toReversed();
+    const touch = touchOf(path, port, verb);
+    if (touch) yield touch;
   }
+}
+
+function touchOf(path: string, port: string, verb: string): [string, What] | null {
+  if (port === 'files' || port === 'streams')
+    return VERBS[port].has(verb) ? [`${port}.${verb}`, 'a file'] : null;
+  if (verb === 'connect' && port === 'world') return ['connect', path === AGENT ? 'the guest agent' : 'QEMU'];
+  return verb === 'run' && path === LAUNCHER ? ['run.LAUNCHER', 'a child process'] : null;
 }
 
 /** The verb of qemu-img that begins a list of arguments. */

@@ -33,14 +33,15 @@ export const seldomHit = (rows: readonly FaultRow[], worlds: number, leastOf1000
 const TOUCH_WIDTH = 46;
 const WIDTH = 8;
 
+const lineOf = (first: string, cells: readonly (string | number | undefined)[]): string =>
+  first.padEnd(TOUCH_WIDTH) + cells.map((cell) => String(cell ?? '').padStart(WIDTH + 1)).join('');
+
 /** The table of touches by kinds of faults, and under it the rule for every place where nothing can stand. */
 export function faultTable(rows: readonly FaultRow[]): string {
   const words = KINDS.map((kind) => kind.split(' '));
   const heads = [0, 1].map((line) =>
     words.map((word) => (word.length === 1 && line === 1 ? word[0] : word.length === 1 ? '' : word[line])),
   );
-  const lineOf = (first: string, cells: readonly (string | number | undefined)[]): string =>
-    first.padEnd(TOUCH_WIDTH) + cells.map((cell) => String(cell ?? '').padStart(WIDTH + 1)).join('');
   const cellsOf = ({ begun, struck }: FaultRow) => [begun, ...KINDS.map((kind) => struck[kind] ?? '—')];
   const rules = KINDS.flatMap((kind) => {
     const { elsewhere } = KIND_RULES[kind];

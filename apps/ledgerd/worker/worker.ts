@@ -138,7 +138,7 @@ export function startWorker(options: WorkerOptions): Worker {
  * is stopped before.
  */
 async function untilStarted(
-  { world, log }: WorkerOptions,
+  { world, log }: Pick<WorkerOptions, 'world' | 'log'>,
   signal: AbortSignal,
   start: () => Promise<Followed>,
 ): Promise<Followed | null> {
