@@ -102,6 +102,7 @@ export class FileTree {
     this.#change(from);
     this.#nodes.delete(from);
     this.#nodes.set(to, node);
+    if (node.image) node.image.path = to;
   }
 
   text(path: string): string {
@@ -137,6 +138,7 @@ export class FileTree {
   }
 
   #undo(path: string, before: Node | undefined): void {
+    if (before?.image) before.image.path = path;
     if (before) this.#nodes.set(path, before);
     else this.#nodes.delete(path);
   }

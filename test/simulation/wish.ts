@@ -53,6 +53,8 @@ export interface LoadWish {
 
 /** Of those who meet a held machine, those who know what is good for it. */
 const HELD_SHARE = 0.8;
+/** Of the overlays, those that a caller has named. */
+const NAMED_SHARE = 0.3;
 const STRATEGIES = ['retire', 'merge', 'merge', 'merge-force', 'discard', 'discard-force'] as const;
 const RESUMES = ['as-captured', 'running', 'paused'] as const;
 const SAFETIES = ['none', 'disks', 'disks', 'memory'] as const;
@@ -96,7 +98,9 @@ const holdsDisks = (known: Known | undefined): boolean =>
 
 function create(chance: Chance, book: Book, serial: string): CreateWish {
   const name = chance.happens(0.2) ? { name: `name ${serial}` } : {};
-  return { what: 'create', ...name, ...capture(chance, book), ...copies(chance, book, serial) };
+  const captured = capture(chance, book);
+  const disks = captured.disks?.map((disk) => namedByCaller(chance, book, disk, serial));
+  return { what: 'create', ...name, ...captured, ...(disks && { disks }), ...copies(chance, book, serial) };
 }
 
 /** Disks in every mix of modes, with memory of every kind or none. */
@@ -115,6 +119,12 @@ function capture(chance: Chance, { devices }: Book): Omit<CreateWish, 'what' | '
 function disksOf(chance: Chance, devices: readonly string[]): DiskCapture[] {
   if (chance.happens(0.5)) return devices.map((device) => ({ device, mode: 'external' }));
   return devices.map((device) => ({ device, mode: chance.pick(MODES) }));
+}
+
+/** Some say where the machine is to go on. */
+function namedByCaller(chance: Chance, { vm }: Book, disk: DiskCapture, serial: string): DiskCapture {
+  if (disk.mode !== 'external' || !chance.happens(NAMED_SHARE)) return disk;
+  return { ...disk, file: `${vm.directory}/overlay-${serial}-${disk.device}.qcow2` };
 }
 
 function quiesce(chance: Chance): Pick<CreateWish, 'quiesce'> {

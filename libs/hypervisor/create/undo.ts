@@ -13,7 +13,7 @@ import { letRunOn } from '../qemu/power.ts';
 import { pushBack } from '../delete/push.ts';
 import { removeTags, standing } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
-import type { Power, Sight } from '../look/sight.ts';
+import { diskOf, type Power, type Sight } from '../look/sight.ts';
 import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { thawAgain } from './quiesce.ts';
@@ -41,6 +41,7 @@ export async function undo(
   await pass(world, 'hypervisor.before-undo');
   // First of all: whoever goes on after a death learns from what is open that the machine may stand, and that is closed.
   const stands = sight.power !== 'off' && (await mayStandStill(errand, start));
+  if (stands) await dropPushedBack(errand, start, sight);
   const runsOn = !stands || (await letRunOn(errand));
   errand.journal.progress({ phase: 'undoing', percent: null });
   const files = await removeFiles(errand, start, { sight, found }); // What was captured tells that they are ours.
@@ -67,6 +68,21 @@ async function thawed(errand: Errand, start: Start, message: string): Promise<st
 /** Pushing an overlay back stops the machine for its end: whoever dies there leaves it so, and the job, to the next. */
 const mayStandStill = async (errand: Errand, start: Start): Promise<boolean> =>
   errand.memory.stopped.get(errand.operationId) === true || mayHaveStopped(errand, start);
+
+/**
+ * Who died may have pushed an overlay back, and not unlinked it. The machine stands still in what it was pushed into; once
+ * it has run on there the overlay is old, and whoever pushes it back again takes back what the guest has written.
+ */
+export async function dropPushedBack(errand: Errand, { overlays = [] }: Start, sight: Sight): Promise<void> {
+  const { place, vm } = errand;
+  if (sight.power !== 'paused') return;
+  for (const overlay of overlays.filter(({ by }) => by === 'create')) {
+    const base = vm.layers.get(overlay.backing ?? '');
+    if (!base || diskOf(sight, overlay.device)?.file !== base.file) continue;
+    if ((await headerBacking(place, overlay)) !== base.file) continue; // Gone already, or somebody else's.
+    if ((await place.images.isSame(overlay, base)) === true) await unlink(errand, overlay); // What is left is found.
+  }
+}
 
 /**
  * Returns the overlays that stay under the machine, as nobody's snapshot: those that a caller has made, and those that
