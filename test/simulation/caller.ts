@@ -6,7 +6,7 @@ import type { SimulatedHost } from './simulated-host.ts';
 import type { Answer } from './simulated-ledgerd.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
-import { nextWish, type Wish } from './wish.ts';
+import { nextWish, type Taste, TASTES, type Wish } from './wish.ts';
 
 const RETRY_LEAST_MS = 100;
 const RETRY_MOST_MS = 10_000;
@@ -44,12 +44,14 @@ export class Caller {
   readonly #chance: Chance;
   /** Waits for as long as it takes. */
   readonly #isPatient: boolean;
+  readonly #taste: Taste;
   #cancels = 1;
 
   constructor(setup: CallerSetup) {
     this.#setup = setup;
     this.#chance = setup.host.chance.fork(setup.name);
     this.#isPatient = this.#chance.happens(0.5);
+    this.#taste = this.#chance.pick(TASTES) ?? 'anything';
   }
 
   async live(): Promise<void> {
@@ -59,7 +61,7 @@ export class Caller {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
       const book = this.#book;
       const expectedVersion = this.#chance.happens(VERSION_SHARE) ? this.#seenVersion : undefined;
-      const wish = book && nextWish(this.#chance, book, `${name}-${serial}`);
+      const wish = book && nextWish(this.#chance, book, `${name}-${serial}`, this.#taste);
       if (this.#chance.happens(0.5)) await this.#sleep(this.#chance.betweenLog(1, 3_000), 'hesitates');
       if (wish) await this.#insist(wish, `${name}-${serial}`, expectedVersion);
       if (this.#chance.happens(0.8)) await this.#untilIdle();

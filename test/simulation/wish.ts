@@ -51,6 +51,10 @@ export interface LoadWish {
   readonly safety: 'none' | 'disks' | 'memory';
 }
 
+/** What somebody likes best: without it few worlds would ever have three layers. */
+export const TASTES = ['anything', 'anything', 'layers'] as const;
+export type Taste = (typeof TASTES)[number];
+const TASTE_SHARE = 0.8;
 /** Of those who meet a held machine, those who know what is good for it. */
 const HELD_SHARE = 0.8;
 /** Of the overlays, those that a caller has named. */
@@ -62,16 +66,17 @@ const SYNCS = ['full', 'top', 'none'] as const;
 const MODES = ['internal', 'external', 'external', 'none'] as const;
 
 /** What a caller comes up with next. `serial` makes it unlike all others of the VM. */
-export function nextWish(chance: Chance, book: Book, serial: string): Wish {
-  if (!book.hold || !chance.happens(HELD_SHARE)) return anyWish(chance, book, serial);
+export function nextWish(chance: Chance, book: Book, serial: string, taste: Taste): Wish {
+  if (!book.hold || !chance.happens(HELD_SHARE)) return anyWish(chance, book, serial, taste);
   return book.snapshots.size > 0 && chance.happens(0.5) ? load(chance, book) : { what: 'release' };
 }
 
-function anyWish(chance: Chance, book: Book, serial: string): Wish {
+function anyWish(chance: Chance, book: Book, serial: string, taste: Taste): Wish {
   const snapshotId = chance.pick([...book.snapshots.keys()]);
   const isPlanned = chance.happens(0.1) ? { isPlanned: true } : {};
   const roll = chance.next();
-  if (snapshotId === undefined || roll < 0.42) return { ...create(chance, book, serial), ...isPlanned };
+  if (snapshotId === undefined || roll < 0.42)
+    return { ...create(chance, book, serial, taste), ...isPlanned };
   if (roll < 0.66) return { ...load(chance, book), ...isPlanned };
   if (roll < 0.88) return { what: 'delete', snapshotId, strategy: chance.pick(STRATEGIES), ...isPlanned };
   if (roll < 0.91) return { what: 'delete-all', ...isPlanned };
@@ -96,9 +101,10 @@ function load(chance: Chance, { vm, snapshots }: Book): LoadWish {
 const holdsDisks = (known: Known | undefined): boolean =>
   known !== undefined && [...known.disks.values()].some(({ mode }) => mode !== 'none');
 
-function create(chance: Chance, book: Book, serial: string): CreateWish {
+function create(chance: Chance, book: Book, serial: string, taste: Taste): CreateWish {
   const name = chance.happens(0.2) ? { name: `name ${serial}` } : {};
-  const captured = capture(chance, book);
+  const isLayered = taste === 'layers' && chance.happens(TASTE_SHARE);
+  const captured = isLayered ? layered(chance, book) : capture(chance, book);
   const disks = captured.disks?.map((disk) => namedByCaller(chance, book, disk, serial));
   return { what: 'create', ...name, ...captured, ...(disks && { disks }), ...copies(chance, book, serial) };
 }
@@ -119,6 +125,12 @@ function capture(chance: Chance, { devices }: Book): Omit<CreateWish, 'what' | '
 function disksOf(chance: Chance, devices: readonly string[]): DiskCapture[] {
   if (chance.happens(0.5)) return devices.map((device) => ({ device, mode: 'external' }));
   return devices.map((device) => ({ device, mode: chance.pick(MODES) }));
+}
+
+/** A layer more on every disk: what merges, loads and copies of layers need several of. */
+function layered(chance: Chance, { devices }: Book): Omit<CreateWish, 'what' | 'name' | 'backups'> {
+  const disks = devices.map((device): DiskCapture => ({ device, mode: 'external' }));
+  return chance.happens(0.8) ? { diskOnly: true, disks } : { memory: 'external', disks };
 }
 
 /** Some say where the machine is to go on. */
