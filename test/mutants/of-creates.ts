@@ -135,4 +135,16 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
     find: '  await thawAgain(errand, start);\n  await awaitFoldJobs(errand, start);\n',
     replace: '  await awaitFoldJobs(errand, start);\n',
   },
+  {
+    name: 'the machine runs on before an overlay is gone that was pushed back',
+    file: 'libs/hypervisor/create/create.ts',
+    find: "  await dropPushedBack(errand, start, await look(errand.place, 'alone'));\n",
+    replace: '',
+  },
+  {
+    name: 'the job is dismissed that tells who stopped the machine',
+    file: 'libs/hypervisor/create/create.ts',
+    find: '  await goOnBelow(errand, start);\n',
+    replace: '',
+  },
 ];

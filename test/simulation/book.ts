@@ -1,6 +1,6 @@
 import type { DataOf, VmEvent } from '#ledger';
 import { Disks } from './disks.ts';
-import { type EventOf, type Known, type Open, requireOpen, tagOf } from './known.ts';
+import { type EventOf, type Known, leftAlone, type Open, requireOpen, tagOf } from './known.ts';
 import { type Change, Layers } from './layers.ts';
 import type { LoggedEvent } from './logged-event.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
@@ -245,7 +245,7 @@ export class Book {
     for (const known of this.snapshots.values())
       if (known.status === 'deleting') known.status = isHeld ? 'suspect' : known.before;
     const leftovers = data.leftovers.map(({ file, tag }) => `${file} ${tag}`);
-    this.#disks.expect(leftovers);
+    this.#disks.expect([...leftovers, ...leftAlone(data.steps)]);
     this.#relayer(data.layers);
     if (isHeld) {
       this.hold = heldBy(leftovers, type === 'LoadFailed', this.hold);

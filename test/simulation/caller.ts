@@ -67,7 +67,7 @@ export class Caller {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
       const book = this.#book;
       const expectedVersion = this.#chance.happens(VERSION_SHARE) ? this.#seenVersion : undefined;
-      const wish = book && nextWish(this.#chance, book, { serial: `${name}-${serial}`, taste: this.#taste });
+      const wish = book && nextWish(this.#chance, book, `${name}-${serial}`, this.#taste);
       if (this.#chance.happens(0.5)) await this.#sleep(this.#chance.betweenLog(1, 3_000), 'hesitates');
       if (wish && history.has(`${name}#${serial}`))
         await this.#insist(wish, `${name}-${serial}`, expectedVersion);

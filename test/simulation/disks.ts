@@ -57,6 +57,8 @@ export class Disks {
 
   /** A capture that is complete: what it must hold for ever. */
   checkCaptured(known: Known, memory: Memory, open: Open): Pick<Known, 'disks' | 'memory'> {
+    // It was started between the look at a machine that was off, and the word that its present is saved.
+    if (open.kind === 'load' && this.#vm.machine && this.#vm.lastTouchedMs >= open.atMs) this.isThawed(known);
     return new Capture(this.#vm, this.#found, open).check(known, memory);
   }
 

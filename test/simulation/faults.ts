@@ -21,7 +21,7 @@ const RATES = {
   /** What a failed transaction made cannot be taken back: the snapshot stays in the file, and QEMU forgets it. */
   'rollback-failed': 0.9,
   'delete-io-error': 0.05,
-  'load-io-error': 0.03,
+  'load-io-error': 0.08,
   'vm-state-lost': 0.15,
   /** A copy between images finds no space in the middle. */
   'copy-no-space': 0.03,

@@ -73,3 +73,9 @@ export function requireOpen(
   const isDone = type.startsWith('Snapshot') || type === 'ContentLoaded';
   must(open.started !== null || !isDone, 'I19', () => `${type}, but the log has no word of its start`);
 }
+
+/** Files of which a failure says that nobody can tell whose they are, as leftovers are called. */
+export const leftAlone = (steps: DataOf<'CreateFailed'>['steps']): string[] =>
+  steps.flatMap(({ name }) =>
+    (/^leave (.*): nobody can tell/.exec(name) ?? []).slice(1).map((file) => `${file} `),
+  );

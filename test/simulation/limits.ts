@@ -21,7 +21,10 @@ export class Limits {
 
   /** What an operation is about to make. */
   make({ overlays = [], backups = [] }: DataOf<'OperationStarted'>): void {
-    for (const { file, by } of overlays) if (by === 'copy') this.layerCopies.add(file);
+    for (const { file, by } of overlays) {
+      if (by === 'copy') this.layerCopies.add(file);
+      this.named.add(file);
+    }
     for (const { target } of backups) this.named.add(target);
   }
 

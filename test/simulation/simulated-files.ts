@@ -130,6 +130,7 @@ export class FileTree {
     this.#nodes.delete(from);
     this.#nodes.set(to, node);
     node.changedMs = this.#tick();
+    if (node.image) node.image.path = to;
   }
 
   text(path: string): string {
@@ -165,6 +166,7 @@ export class FileTree {
   }
 
   #undo(path: string, before: Node | undefined): void {
+    if (before?.image) before.image.path = path;
     if (before) this.#nodes.set(path, before);
     else this.#nodes.delete(path);
   }

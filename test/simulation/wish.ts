@@ -51,43 +51,32 @@ export interface LoadWish {
   readonly safety: 'none' | 'disks' | 'memory';
 }
 
+/** What somebody asks for most: what is seldom asked for by everybody is to go wrong often enough as well. */
+export const TASTES = ['anything', 'anything', 'anything', 'layers', 'layers', 'streams'] as const;
+export type Taste = (typeof TASTES)[number];
+const TASTE_SHARE = 0.8;
 /** Of those who meet a held machine, those who know what is good for it. */
 const HELD_SHARE = 0.8;
+/** Of the overlays, those that a caller has named. */
+const NAMED_SHARE = 0.3;
 const STRATEGIES = ['retire', 'merge', 'merge', 'merge-force', 'discard', 'discard-force'] as const;
 const RESUMES = ['as-captured', 'running', 'paused'] as const;
 const SAFETIES = ['none', 'disks', 'disks', 'memory'] as const;
 const SYNCS = ['full', 'top', 'none'] as const;
 const MODES = ['internal', 'external', 'external', 'none'] as const;
 
-/** What somebody asks for most: what is seldom asked for by everybody is to go wrong often enough as well. */
-export type Taste = 'anything' | 'streams' | 'layers';
-
-export const TASTES = ['anything', 'anything', 'anything', 'anything', 'streams', 'layers'] as const;
-
-const CAPTURES = {
-  streams: { memory: 'external', memoryFormat: 'stream' },
-  layers: { diskOnly: true },
-} as const;
-
 /** What a caller comes up with next. `serial` makes it unlike all others of the VM. */
-export function nextWish(
-  chance: Chance,
-  book: Book,
-  { serial, taste }: { readonly serial: string; readonly taste: Taste },
-): Wish {
-  if (book.hold && chance.happens(HELD_SHARE))
-    return book.snapshots.size > 0 && chance.happens(0.5) ? load(chance, book) : { what: 'release' };
-  const wish = anyWish(chance, book, serial);
-  if (taste === 'anything' || wish.what !== 'create' || chance.happens(0.3)) return wish;
-  const disks = book.devices.map((device): DiskCapture => ({ device, mode: 'external' }));
-  return { what: 'create', ...CAPTURES[taste], disks };
+export function nextWish(chance: Chance, book: Book, serial: string, taste: Taste): Wish {
+  if (!book.hold || !chance.happens(HELD_SHARE)) return anyWish(chance, book, serial, taste);
+  return book.snapshots.size > 0 && chance.happens(0.5) ? load(chance, book) : { what: 'release' };
 }
 
-function anyWish(chance: Chance, book: Book, serial: string): Wish {
+function anyWish(chance: Chance, book: Book, serial: string, taste: Taste): Wish {
   const snapshotId = chance.pick([...book.snapshots.keys()]);
   const isPlanned = chance.happens(0.1) ? { isPlanned: true } : {};
   const roll = chance.next();
-  if (snapshotId === undefined || roll < 0.42) return { ...create(chance, book, serial), ...isPlanned };
+  if (snapshotId === undefined || roll < 0.42)
+    return { ...create(chance, book, serial, taste), ...isPlanned };
   if (roll < 0.66) return { ...load(chance, book), ...isPlanned };
   if (roll < 0.88) return { what: 'delete', snapshotId, strategy: chance.pick(STRATEGIES), ...isPlanned };
   if (roll < 0.91) return { what: 'delete-all', ...isPlanned };
@@ -112,9 +101,11 @@ function load(chance: Chance, { vm, snapshots }: Book): LoadWish {
 const holdsDisks = (known: Known | undefined): boolean =>
   known !== undefined && [...known.disks.values()].some(({ mode }) => mode !== 'none');
 
-function create(chance: Chance, book: Book, serial: string): CreateWish {
+function create(chance: Chance, book: Book, serial: string, taste: Taste): CreateWish {
   const name = chance.happens(0.2) ? { name: `name ${serial}` } : {};
-  return { what: 'create', ...name, ...capture(chance, book), ...copies(chance, book, serial) };
+  const captured = chance.happens(TASTE_SHARE) ? liked(chance, book, taste) : capture(chance, book);
+  const disks = captured.disks?.map((disk) => namedByCaller(chance, book, disk, serial));
+  return { what: 'create', ...name, ...captured, ...(disks && { disks }), ...copies(chance, book, serial) };
 }
 
 /** Disks in every mix of modes, with memory of every kind or none. */
@@ -133,6 +124,20 @@ function capture(chance: Chance, { devices }: Book): Omit<CreateWish, 'what' | '
 function disksOf(chance: Chance, devices: readonly string[]): DiskCapture[] {
   if (chance.happens(0.5)) return devices.map((device) => ({ device, mode: 'external' }));
   return devices.map((device) => ({ device, mode: chance.pick(MODES) }));
+}
+
+/** A layer more on every disk is what merges, loads and copies of layers need several of. */
+function liked(chance: Chance, book: Book, taste: Taste): Omit<CreateWish, 'what' | 'name' | 'backups'> {
+  if (taste === 'anything') return capture(chance, book);
+  const disks = book.devices.map((device): DiskCapture => ({ device, mode: 'external' }));
+  if (taste === 'streams') return { memory: 'external', memoryFormat: 'stream', disks };
+  return chance.happens(0.8) ? { diskOnly: true, disks } : { memory: 'external', disks };
+}
+
+/** Some say where the machine is to go on. */
+function namedByCaller(chance: Chance, { vm }: Book, disk: DiskCapture, serial: string): DiskCapture {
+  if (disk.mode !== 'external' || !chance.happens(NAMED_SHARE)) return disk;
+  return { ...disk, file: `${vm.directory}/overlay-${serial}-${disk.device}.qcow2` };
 }
 
 function quiesce(chance: Chance): Pick<CreateWish, 'quiesce'> {

@@ -25,7 +25,7 @@ import { letRunOn } from '../qemu/power.ts';
 import { endMigration } from './memory-stream.ts';
 import { requireApart } from '../qemu/named-files.ts';
 import { isQuietEnough, planQuiesce, quiescedOf, thawAgain } from './quiesce.ts';
-import { finishPushedBack, undo } from './undo.ts';
+import { dropPushedBack, undo } from './undo.ts';
 import { type Times, timesOf, whyRewritten } from './written-below.ts';
 import { requireAtRest, requireWhole } from '../look/run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from '../look/sight.ts';
@@ -43,8 +43,8 @@ export const creating = (errand: Errand, operation: Create, snapshot: Readonly<S
 /** The guest goes on first, whatever else has to be waited for. */
 async function recover(errand: Errand, start: Start): Promise<Report> {
   await thawAgain(errand, start);
-  const hasPushed = await awaitFoldJobs(errand, start);
-  const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start, hasPushed)) : null;
+  await awaitFoldJobs(errand, start);
+  const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start)) : null;
   const looked = await lookAfter(errand, start);
   const known =
     troubleOfJob(looked.sight, errand.operationId) ?? errand.memory.troubles.get(errand.operationId);
@@ -52,13 +52,20 @@ async function recover(errand: Errand, start: Start): Promise<Report> {
 }
 
 /** Over a living QEMU: the machine runs again if somebody was about to let it, and the copies come to their end. */
-async function goOn(errand: Errand, start: Start, hasPushed: boolean): Promise<void> {
+async function goOn(errand: Errand, start: Start): Promise<void> {
   await endMigration(errand, start);
-  if (hasPushed) await finishPushedBack(errand, start);
+  await goOnBelow(errand, start);
   if (await mayHaveStopped(errand, start)) await letRunOn(errand); // What comes of it is looked at in the end.
   const isRefused = errand.memory.troubles.get(errand.operationId)?.kind === 'refused';
   if (isRefused || !(await isWorthCopying(errand, start))) await stopBackups(errand, start);
   else await finishBackups(errand, start);
+}
+
+/** Before the job is dismissed in which an overlay was pushed back: it is what tells that it was us who stopped the machine. */
+async function goOnBelow(errand: Errand, start: Start): Promise<void> {
+  if (errand.memory.stopped.get(errand.operationId) !== true) return;
+  await dropPushedBack(errand, start, await look(errand.place, 'alone'));
+  await letRunOn(errand);
 }
 
 /** Copies of what was not captured are not waited for, and get no name: nothing would tell that they are ours. */

@@ -7,14 +7,13 @@ import { removeNode } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
 import { NotNow } from '../not-now.ts';
 import { headerBacking } from '../look/chain-check.ts';
-import { look } from '../look/look.ts';
 import { bearsName, draftOf, isStrange, type NamedFile } from '../qemu/named-files.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { letRunOn } from '../qemu/power.ts';
 import { pushBack } from '../delete/push.ts';
 import { removeTags, standing } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
-import type { Power, Sight } from '../look/sight.ts';
+import { diskOf, type Power, type Sight } from '../look/sight.ts';
 import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { thawAgain } from './quiesce.ts';
@@ -42,6 +41,7 @@ export async function undo(
   await pass(world, 'hypervisor.before-undo');
   // First of all: whoever goes on after a death learns from what is open that the machine may stand, and that is closed.
   const stands = sight.power !== 'off' && (await mayStandStill(errand, start));
+  if (stands) await dropPushedBack(errand, start, sight);
   const runsOn = !stands || (await letRunOn(errand));
   errand.journal.progress({ phase: 'undoing', percent: null });
   const files = await removeFiles(errand, start, { sight, found }); // What was captured tells that they are ours.
@@ -71,6 +71,21 @@ const mayStandStill = async (errand: Errand, start: Start): Promise<boolean> =>
   errand.memory.stopped.get(errand.operationId) === true || mayHaveStopped(errand, start);
 
 /**
+ * Who died may have pushed an overlay back, and not unlinked it. The machine stands still in what it was pushed into; once
+ * it has run on there the overlay is old, and whoever pushes it back again takes back what the guest has written.
+ */
+export async function dropPushedBack(errand: Errand, { overlays = [] }: Start, sight: Sight): Promise<void> {
+  const { place, vm } = errand;
+  if (sight.power !== 'paused') return;
+  for (const overlay of overlays.filter(({ by }) => by === 'create')) {
+    const base = vm.layers.get(overlay.backing ?? '');
+    if (!base || diskOf(sight, overlay.device)?.file !== base.file) continue;
+    if ((await headerBacking(place, overlay)) !== base.file) continue; // Gone already, or somebody else's.
+    if ((await place.images.isSame(overlay, base)) === true) await unlink(errand, overlay); // What is left is found.
+  }
+}
+
+/**
  * Returns the overlays that stay under the machine, as nobody's snapshot: those that a caller has made, and those that
  * QEMU or qemu-img would not take back.
  *
@@ -79,7 +94,7 @@ const mayStandStill = async (errand: Errand, start: Start): Promise<boolean> =>
 async function pushAllBack(
   errand: Errand,
   tops: readonly PlannedLayer[],
-  { power }: Pick<Sight, 'power'>,
+  { power }: Sight,
 ): Promise<PlannedLayer[]> {
   const kept: PlannedLayer[] = [];
   for (const [index, top] of tops.entries()) {
@@ -220,21 +235,6 @@ async function unlink(
     steps.take('unlink the new file', device || null, () => unlinkForGood(place.world, file)),
   );
   return trouble ? [{ device, file, tag: '', why: trouble.words }] : [];
-}
-
-/**
- * Whoever died right after QEMU had gone on below an overlay has left the overlay and the machine standing. The overlay
- * goes before the machine runs: of two that differ nobody could tell any more which the machine goes by.
- *
- * @throws {NotNow} when nobody knows how it went
- */
-export async function finishPushedBack(errand: Errand, { overlays = [] }: Start): Promise<void> {
-  const { power, disks } = await look(errand.place, 'alone');
-  if (power !== 'paused') return;
-  const left = overlays.filter(({ device, file }) =>
-    disks.some((disk) => disk.device === device && disk.file !== file),
-  );
-  await pushAllBack(errand, left, { power });
 }
 
 interface Why {

@@ -51,24 +51,21 @@ async function goOn(errand: Errand, before: Power): Promise<void> {
 }
 
 /**
- * Waits for the jobs of an earlier try that QEMU still works on; tells whether there were any, over or not. How they ended
- * a look tells, and the next try. Throws as `look` does.
+ * Waits for the jobs of an earlier try that QEMU still works on. How they ended a look tells, and the next try.
+ * Throws as `look` does.
  */
-export async function awaitFoldJobs(errand: Errand, start: Start): Promise<boolean> {
+export async function awaitFoldJobs(errand: Errand, start: Start): Promise<void> {
   const monitor = await reach(errand.place);
-  if (!monitor) return false;
-  let hasFolded = false;
+  if (!monitor) return;
   const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
   const whenReady = async () => standStill(errand, await powerNow(errand));
   for (const { id, type, status } of jobs) {
     if (!isJobOf(errand.operationId, id) || !FOLDING.has(type)) continue;
-    hasFolded = true;
     if (STOPPED_FOR.has(status) && mayRun(start)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
     if (status === 'concluded') continue;
     const trouble = await troubleIn(() => monitor.awaitJob(id, { ...optionsFor(errand), whenReady }));
-    if (trouble?.kind === 'unknown') break; // Whoever looks next finds it as it is.
+    if (trouble?.kind === 'unknown') return; // Whoever looks next finds it as it is.
   }
-  return hasFolded;
 }
 
 /** Whether the machine ran when the operation began, or has been started since: then nobody but us has stopped it. */

@@ -42,7 +42,8 @@ export interface Backing {
 
 /** An image file with its table of internal snapshots. Survives whoever has it open. */
 export class Image {
-  readonly path: string;
+  /** Another one when it is renamed. */
+  path: string;
   readonly format: Format;
   readonly virtualSizeBytes: number;
   /** What the file itself holds. */
