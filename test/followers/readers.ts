@@ -6,6 +6,8 @@ import { setTimeout } from 'node:timers/promises';
 import { killedByCleanUp } from '../qemu/rig.ts';
 
 const AGAIN_MS = 20;
+/** As a supervisor does it. */
+const RESTARTED_AFTER_MS = 500;
 
 export interface Seen {
   readonly position: string;
@@ -50,12 +52,13 @@ export function watchingCtl(url: string, signal: AbortSignal): Reader {
   return again('ledgerctl', signal, async (seen) => {
     const words = ['--url', url, 'watch', '--json', '--after', seen.at(-1)?.position ?? '0'];
     const child = killedByCleanUp(
-      spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'pipe', 'inherit'] }),
+      spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'pipe', 'ignore'] }),
     );
     const stop = (): void => void child.kill('SIGINT');
     signal.addEventListener('abort', stop, { once: true });
     for await (const line of createInterface({ input: child.stdout })) seen.push(seenIn(line));
     signal.removeEventListener('abort', stop);
+    await setTimeout(RESTARTED_AFTER_MS);
   });
 }
 
