@@ -1,12 +1,13 @@
 /* Those who read along: each begins at the beginning, and goes on where it was when ledgerd comes back. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { killedByCleanUp } from '../qemu/rig.ts';
 
 const AGAIN_MS = 20;
+/** As a supervisor does it. */
+const RESTARTED_AFTER_MS = 500;
 
 export interface Seen {
   readonly position: string;
@@ -45,18 +46,20 @@ export function poller(url: string, signal: AbortSignal): Reader {
   });
 }
 
-/** `ledgerctl watch`, which minds by itself that ledgerd goes away. */
+/** `ledgerctl watch`, which goes on by itself; when it has given up, somebody starts it where it was. */
 export function watchingCtl(url: string, signal: AbortSignal): Reader {
   const main = join(process.cwd(), 'dist/apps/ledgerctl/main.js');
-  const words = ['--url', url, 'watch', '--json', '--after', '0'];
-  const child = killedByCleanUp(
-    spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'pipe', 'inherit'] }),
-  );
-  const gone = once(child, 'exit');
-  const seen: Seen[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => seen.push(seenIn(line)));
-  signal.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
-  return { name: 'ledgerctl', seen, connections: () => 1, stopped: gone.then(() => undefined) };
+  return again('ledgerctl', signal, async (seen) => {
+    const words = ['--url', url, 'watch', '--json', '--after', seen.at(-1)?.position ?? '0'];
+    const child = killedByCleanUp(
+      spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'pipe', 'ignore'] }),
+    );
+    const stop = (): void => void child.kill('SIGINT');
+    signal.addEventListener('abort', stop, { once: true });
+    for await (const line of createInterface({ input: child.stdout })) seen.push(seenIn(line));
+    signal.removeEventListener('abort', stop);
+    await setTimeout(RESTARTED_AFTER_MS);
+  });
 }
 
 /** Until the signal aborts. A connection that breaks is nothing that a reader would be surprised at. */

@@ -32,6 +32,7 @@ export interface FollowersEnd {
 
 const CAUGHT_UP_WITHIN_MS = 90_000; // ledgerctl tries ever more seldom, for about a minute.
 const POLL_MS = 50;
+const EVENTS_PER_LIFE_MIN = 20;
 
 export async function followersRun(plan: FollowersPlan): Promise<FollowersEnd> {
   const directory = makeDirectory();
@@ -40,11 +41,11 @@ export async function followersRun(plan: FollowersPlan): Promise<FollowersEnd> {
   const vmIds = await fleet(url, directory, plan.machines);
   const [writing, reading] = [new AbortController(), new AbortController()];
   const readers = [watcher, poller, watchingCtl].map((open) => open(url, reading.signal));
-  await caughtUp(readers, 1); // ledgerctl minds when ledgerd is not there to begin with.
+  await caughtUp(readers, 1);
   const writers = Array.from({ length: plan.writers }, (_, index) =>
     writer(url, { name: `w${index}`, vmIds }, writing.signal),
   );
-  const wrong = await killedOften(service, plan);
+  const wrong = await killedOften(service, plan, () => Math.max(...readers.map(({ seen }) => seen.length)));
   writing.abort();
   const written = await Promise.all(writers);
   await quiet(url, vmIds);
@@ -67,11 +68,20 @@ export async function followersRun(plan: FollowersPlan): Promise<FollowersEnd> {
 }
 
 /** After each death the log and the views that lie there are held beside each other. */
-async function killedOften(service: Service, { kills, lives, onKill }: FollowersPlan): Promise<string[]> {
+async function killedOften(
+  service: Service,
+  { kills, lives, onKill }: FollowersPlan,
+  seenSoFar: () => number,
+): Promise<string[]> {
   const [leastMs, mostMs] = lives;
   const wrong: string[] = [];
   for (let kill = 1; kill <= kills; kill += 1) {
+    const before = seenSoFar();
     await setTimeout(leastMs + Math.random() * (mostMs - leastMs));
+    for (let waited = 0; waited < CAUGHT_UP_WITHIN_MS; waited += POLL_MS) {
+      if (seenSoFar() >= before + EVENTS_PER_LIFE_MIN) break; // A busy host gets to nothing in so short a life.
+      await setTimeout(POLL_MS);
+    }
     await service.kill();
     const { events, breaches } = await audited(service);
     wrong.push(...breaches.map((words) => `after death ${kill}: ${words}`));

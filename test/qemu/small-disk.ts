@@ -1,6 +1,15 @@
 /* A file system that is soon full. Nobody but root may have one: a laptop skips, and says so. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readdirSync, rmdirSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -19,7 +28,9 @@ export class SmallDisk {
     const directory = mkdtempSync(join(tmpdir(), 'snapledger-full-'));
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMb}m`, 'none', directory], { stdio: 'ignore' });
-      return new SmallDisk(directory);
+      const disk = new SmallDisk(directory);
+      process.once('exit', () => disk.unmount()); // For a test that failed before it could.
+      return disk;
     } catch (error) {
       rmdirSync(directory);
       if (process.env['CI'] === 'true') throw new Error('CI must mount a small disk', { cause: error });
@@ -50,6 +61,7 @@ export class SmallDisk {
   }
 
   unmount(): void {
+    if (!existsSync(this.directory)) return;
     execFileSync('umount', ['--lazy', this.directory]);
     rmdirSync(this.directory);
   }
