@@ -51,15 +51,10 @@ export interface Dying {
   readonly lanes: number;
   readonly recovery: Recovery;
   readonly onOutcome: (outcome: Outcome, index: number) => void;
-  /** No more deaths are begun. */
-  readonly signal: AbortSignal;
 }
 
 /** Has all of them die. Nothing follows from what comes after something wrong: a machine that shows it is not used again. */
-export async function dieAll(
-  deaths: readonly Death[],
-  { lanes, recovery, onOutcome, signal }: Dying,
-): Promise<void> {
+export async function dieAll(deaths: readonly Death[], { lanes, recovery, onOutcome }: Dying): Promise<void> {
   const stages = new Set<Stage>();
   await inLanes(lanes, deaths.entries(), () => {
     let open: { readonly stage: Stage; readonly kind: ChaosKind; deaths: number } | null = null;
@@ -68,7 +63,6 @@ export async function dieAll(
       open = null;
     };
     return async ([index, death]) => {
-      if (signal.aborted) return;
       if (open && (open.kind !== death.kind || open.deaths >= DEATHS_PER_STAGE)) await close();
       open ??= { stage: await openStage(death.kind.disksCount, recovery), kind: death.kind, deaths: 0 };
       stages.add(open.stage);
