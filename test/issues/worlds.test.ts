@@ -4,6 +4,11 @@ import { simulate } from '../simulation/simulate.ts';
 import { reportOf } from '../simulation/simulated.ts';
 
 test.each<[number, string, readonly string[]]>([
+  [
+    248,
+    'a create was told as done by who found it whole, and the host went down before its files had names',
+    [],
+  ],
   [884, 'a machine ran from below its overlays, and its disks counted as captured while it was off', []],
   [1246, 'the clock was put back, and so nobody saw what was written below overlays in use', []],
   [

@@ -100,8 +100,8 @@ async function makeFiles(errand: Errand, start: Start, sight: Sight): Promise<st
   return made;
 }
 
-/** Each file is in its directory for good before anything is written into it. */
-async function keepNames({ place }: Errand, made: readonly string[]): Promise<void> {
+/** Each file is in its directory for good. Throws what the file system refuses. */
+export async function keepNames({ place }: Errand, made: readonly string[]): Promise<void> {
   const directories = new Set(made.map((file) => posix.dirname(file)));
   await together([...directories].map((directory) => () => place.world.files.syncDirectory(directory)));
 }
@@ -140,6 +140,7 @@ async function captureAll(errand: Errand, start: Start, subjects: Subjects): Pro
   const { place, journal } = errand;
   const memoryFile = stream ? undefined : start.memoryFile;
   journal.progress({ phase: 'capturing', percent: null });
+  // Before anything is written into them.
   await together([() => keepNames(errand, made), () => openFiles(errand, start, subjects)]);
   if (standsStill(start)) await power(errand, 'stop');
   const actions = [

@@ -11,12 +11,13 @@ import {
 } from '#ledger';
 import { finishBackups, stopBackups } from './backup.ts';
 import { planBackups } from './backup-plan.ts';
-import { capture, mayHaveStopped } from './capture.ts';
+import { capture, keepNames, mayHaveStopped } from './capture.ts';
 import { awaitFoldJobs } from '../delete/fold-job.ts';
 import { planMemoryFile, planOverlays, requireSpace, wordsFor } from './create-plan.ts';
 import type { Errand, OperationOf, Way } from '../errand.ts';
 import { findCapture, type Found, reportCreated } from './evidence.ts';
 import type { Start } from '../journal.ts';
+import { NotNow } from '../not-now.ts';
 import { look, reach } from '../look/look.ts';
 import { machineFor } from '../look/machine-config.ts';
 import { glance, observeTrouble, withUnplugged } from '../look/observe.ts';
@@ -182,14 +183,27 @@ async function conclude(
   return undo(errand, start, { sight, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
 }
 
-/** Somebody may have died in its middle: the machine runs on, and nothing of the capture stays open. */
+/**
+ * Somebody may have died in its middle: the machine runs on, nothing of the capture stays open, and the host may go down
+ * now without that a file of it is lost.
+ *
+ * @throws {NotNow} when the names of the files cannot be kept for good
+ */
 async function whole(errand: Errand, start: Start, found: Found, { power }: Sight): Promise<Report> {
+  const trouble = await troubleIn(() => keepNames(errand, filesOf(start)));
+  if (trouble) throw new NotNow('host-unreachable', trouble.words);
   if (power === 'off') return reportCreated(errand, start, found);
   const runs = !(await mayHaveStopped(errand, start)) || (await letRunOn(errand));
   const { memoryFile } = start;
   if (memoryFile?.format === 'state') await troubleIn(() => removeNode(errand.place, memoryFile.node));
   return reportCreated(errand, start, found, runs);
 }
+
+const filesOf = ({ overlays = [], memoryFile, backups = [] }: Start): string[] => [
+  ...overlays.map(({ file }) => file),
+  ...(memoryFile ? [memoryFile.file] : []),
+  ...backups.map(({ target }) => target),
+];
 
 /** Of a capture that is there, and whose worker died before it could tell the rest. */
 function whyNotEnough(errand: Errand, start: Start): Trouble | null {
