@@ -7,6 +7,7 @@ import { claimWhatItIs } from '../registration.ts';
 import { Backoff } from './backoff.ts';
 import { expired, START_DEADLINE_MS } from './expired.ts';
 import type { WorkerLog } from './log.ts';
+import { Nap } from './nap.ts';
 import type { Places } from '../places.ts';
 import { busyWith, reconcile, type Reconciling } from './reconcile.ts';
 import { type AskedRepair, repair, type Repaired } from './repair.ts';
@@ -20,6 +21,7 @@ const RETRY_MAX_MS = 2_000;
 /** What a held operation left behind is tried again ever more seldom, for as long as the hold lasts. */
 const LEFTOVER_FIRST_MS = 5_000;
 const LEFTOVER_MAX_MS = 600_000;
+
 export interface LaneOptions {
   readonly vmId: string;
   readonly world: World;
@@ -47,7 +49,7 @@ export class Lane {
   readonly #options: LaneOptions;
   #running: Promise<void> | null = null;
   #isWoken = false;
-  #nap: AbortController | null = null;
+  readonly #nap: Nap;
   /** When this worker first met the open operation, on the monotonic clock, and whether that has begun by now. */
   #met: { readonly operationId: string; readonly at: number; hasBegun: boolean } | null = null;
   /** What the last look found the machine to read below what it writes. */
@@ -61,6 +63,7 @@ export class Lane {
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#nap = new Nap(options);
     this.vmId = options.vmId;
   }
 
@@ -73,7 +76,7 @@ export class Lane {
   wake(): void {
     if (this.#options.signal.aborted) return;
     this.#isWoken = true;
-    this.#nap?.abort('woken');
+    this.#nap.end();
     this.#running ??= this.#run();
   }
 
@@ -104,7 +107,7 @@ export class Lane {
 
   /** Resolves when nothing is being carried out. */
   async idle(): Promise<void> {
-    this.#nap?.abort('woken');
+    this.#nap.end();
     await this.#running;
   }
 
@@ -117,11 +120,11 @@ export class Lane {
         const next = await this.#round(backoff);
         if (next === 'rest') continue; // Unless somebody woke us meanwhile, the loop ends here.
         this.#isWoken = true;
-        if (next !== 'again') await this.#sleep(next.afterMs);
+        if (next !== 'again') await this.#nap.take(next.afterMs);
       } catch (error) {
         log.trouble('the worker could not finish a round and tries again', error, { vmId: this.vmId });
         this.#isWoken = true;
-        await this.#sleep(backoff.nextMs());
+        await this.#nap.take(backoff.nextMs());
       }
     }
     this.#running = null;
@@ -289,15 +292,5 @@ export class Lane {
   #forget(): void {
     this.#met = null;
     this.progress = null;
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    const nap = new AbortController();
-    this.#nap = nap;
-    const stop = (): void => nap.abort();
-    this.#options.signal.addEventListener('abort', stop, { once: true });
-    await this.#options.world.clock.sleep(ms, nap.signal);
-    this.#options.signal.removeEventListener('abort', stop);
-    this.#nap = null;
   }
 }
