@@ -56,7 +56,7 @@ export async function wrongWith(subject: Subject, daemon: DaemonProcess, ended: 
     ),
     ...(await wrongInMachine(subject, ended)),
     ...as('wrong otherwise', wrongEnd(ended)),
-    ...(await breaches(subject.directory)),
+    ...(await breaches(daemon.directory)),
   ];
 }
 

@@ -51,7 +51,7 @@ export function copies(directory: string): ChaosKind {
 
 /** In what is done at once, and in what is done later. */
 const STORED = KINDS.filter(({ name }) =>
-  /^(create|load|merge) (of disks )?(inside|outside)(, 2 disks)?$/.test(name),
+  /^(create|load|merge) (of disks )?(inside|outside), 2 disks$/.test(name),
 );
 
 const ofStore = (cause: Cause): Chapter => ofMachines(cause, STORED);

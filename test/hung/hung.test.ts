@@ -61,8 +61,8 @@ describe.runIf(hasQemu)('a machine', () => {
 
   test.each([
     ['create inside, 2 disks', 'say.before-transaction'],
-    ['load of memory', 'say.before-snapshot-load'],
-    ['merge outside', 'say.after-block-commit'],
+    ['load of memory, 2 disks', 'say.before-snapshot-load'],
+    ['merge outside, 2 disks', 'say.after-block-commit'],
   ])('that stands still in a %s holds nobody up, and goes on', async (name, point) => {
     await expectUnharmed(scene, stopped, kindOf(name), point);
   });
@@ -98,11 +98,11 @@ describe.runIf(imagesDisk)('images without room', () => {
     if (!imagesDisk) return;
     const scene = await openScene({ images: imagesDisk.directory });
     const cause = full(imagesDisk);
-    await expectUnharmed(scene, cause, kindOf('create outside'), 'run.before-qemu-img-create');
+    await expectUnharmed(scene, cause, kindOf('create outside, 2 disks'), 'files.before-fill');
     await expectUnharmed(
       scene,
       cause,
-      kindOf('create outside, memory in a file'),
+      kindOf('create outside, memory in a file, 2 disks'),
       'say.before-snapshot-save',
     );
     await expectUnharmed(scene, cause, copies(imagesDisk.directory), 'say.before-transaction');

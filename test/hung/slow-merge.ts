@@ -53,7 +53,7 @@ export async function outlast(scene: Scene): Promise<Ordeal> {
 }
 
 function mergeOutside(): ChaosKind {
-  const kind = KINDS.find(({ name }) => name === 'merge outside');
+  const kind = KINDS.find(({ name }) => name === 'merge outside, 2 disks');
   if (!kind) throw new Error('there is no merge outside among the kinds of request');
   return kind;
 }
