@@ -28,9 +28,9 @@ export async function whyRewritten(errand: Errand, start: Start, times: Times): 
   const { overlays = [], vmState } = start;
   const isOff = vmState === 'shutoff';
   const wentOnAt = isOff ? 0 : await firstEnd(errand, overlays, times);
-  const below = overlays.find(({ backing, backingModifiedAt: beganAt }) => {
+  const below = overlays.find(({ file, backing, backingModifiedAt: beganAt }) => {
     const at = times.get(backing ?? '');
-    if (at === undefined) return false;
+    if (at === undefined || !times.has(file)) return false; // What went down by an undo was written by that.
     return isOff ? beganAt !== undefined && at !== beganAt : isLater(at, { beganAt, wentOnAt });
   });
   if (!below) return null;
