@@ -54,7 +54,7 @@ export interface LoadWish {
 /** What somebody likes best: without it few worlds would ever have three layers. */
 export const TASTES = ['anything', 'anything', 'layers'] as const;
 export type Taste = (typeof TASTES)[number];
-const TASTE_SHARE = 0.8;
+const TASTE_SHARE = 0.85;
 /** Of those who meet a held machine, those who know what is good for it. */
 const HELD_SHARE = 0.8;
 /** Of the overlays, those that a caller has named. */
@@ -130,6 +130,7 @@ function disksOf(chance: Chance, devices: readonly string[]): DiskCapture[] {
 /** A layer more on every disk: what merges, loads and copies of layers need several of. */
 function layered(chance: Chance, { devices }: Book): Omit<CreateWish, 'what' | 'name' | 'backups'> {
   const disks = devices.map((device): DiskCapture => ({ device, mode: 'external' }));
+  if (chance.happens(0.25)) return { diskOnly: true }; // Inside the newest layer.
   return chance.happens(0.8) ? { diskOnly: true, disks } : { memory: 'external', disks };
 }
 
