@@ -42,12 +42,6 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
     replace: 'const isOnEveryDisk = Object.keys(start.files).some(',
   },
   {
-    name: 'what QEMU has forgotten counts as there for good',
-    file: 'libs/hypervisor/look/sight.ts',
-    find: 'seen.tag === tag && seen.isListed)',
-    replace: 'seen.tag === tag)',
-  },
-  {
     name: 'a capture is whole without its copies',
     file: 'libs/hypervisor/create/evidence.ts',
     find: 'const isWhole = isTaken && isCopied && isQuietEnough(errand, start);',

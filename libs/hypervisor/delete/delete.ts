@@ -160,7 +160,9 @@ async function fold(
   { vm, plan }: Deletion,
   sight: Sight,
 ): Promise<{ readonly seen: Sight } | { readonly stop: FoldStop }> {
-  if (plan.folds.length + plan.unlinks.length > 0) await closeIdle(errand.place, vm, sight.power);
+  const buried = buriedAmong(plan.tags, sight); // What is open above them holds on to their files.
+  if (plan.folds.length + plan.unlinks.length + buried.length > 0)
+    await closeIdle(errand.place, vm, sight.power);
   if (plan.folds.length === 0) return { seen: sight };
   const stop = await foldAll(errand, plan, sight.power);
   if (stop) return { stop };
