@@ -1,6 +1,6 @@
 import type { DataOf, VmEvent } from '#ledger';
 import { Disks } from './disks.ts';
-import { type EventOf, type Known, leftAlone, type Open, requireOpen, tagOf } from './known.ts';
+import { type EventOf, isBlurred, type Known, leftAlone, type Open, requireOpen, tagOf } from './known.ts';
 import { type Change, Layers } from './layers.ts';
 import type { LoggedEvent } from './logged-event.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
@@ -157,7 +157,7 @@ export class Book {
     const known = this.#known.of(data.snapshotId);
     rules.requireLoad(data, known, this.#believed);
     const kept = (device: string) => (known.disks.get(device)?.mode ?? 'none') !== 'none';
-    const isThawed = this.#disks.isThawed(known) || known.memory?.serial === null;
+    const isThawed = this.#disks.isThawed(known) || isBlurred(known);
     for (const device of isThawed || (known.memory && !data.disksOnly) ? this.devices : [])
       if (isThawed || !kept(device)) this.vm.guest.forgiven.add(device);
     if (data.pin) this.#disks.limits.pins.add(tagOf(data.pin.snapshotId));
