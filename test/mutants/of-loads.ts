@@ -46,12 +46,6 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
     replace: 'const replaced = older;',
   },
   {
-    name: 'a pin that could not be removed is let go in silence',
-    file: 'libs/hypervisor/load/clear-away.ts',
-    find: '  return { replaced, orphans: replaced.flatMap((pin) => tagsLeft(pin, after)) };',
-    replace: '  return { replaced: pins, orphans: [] };',
-  },
-  {
     name: 'what a load leaves is cleared away although somebody reads it',
     file: 'libs/hypervisor/load/load-aftermath.ts',
     find: 'const staying = [...vm.snapshots.values()].filter((snapshot) => !going.includes(snapshot));',
