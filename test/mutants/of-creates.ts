@@ -42,12 +42,6 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
     replace: 'const isOnEveryDisk = Object.keys(start.files).some(',
   },
   {
-    name: 'what QEMU has forgotten counts as there for good',
-    file: 'libs/hypervisor/look/sight.ts',
-    find: 'seen.tag === tag && seen.isListed)',
-    replace: 'seen.tag === tag)',
-  },
-  {
     name: 'a capture is whole without its copies',
     file: 'libs/hypervisor/create/evidence.ts',
     find: 'const isWhole = isTaken && isCopied && isQuietEnough(errand, start);',
@@ -117,12 +111,6 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
       "  await publish(errand, start.snapshotId ?? '', targetsOf(start));\n  await steps.take('copy the disks', null, () => jobsEnd(errand, backups));\n",
   },
   {
-    name: 'copies go on when the capture has failed',
-    file: 'libs/hypervisor/create/create.ts',
-    find: "  if (trouble?.kind === 'refused') await stopBackups(errand, start);\n",
-    replace: '',
-  },
-  {
     name: 'a guest is not thawed when its capture fails',
     file: 'libs/hypervisor/create/quiesce.ts',
     find: '  } finally {\n    const thawed',
@@ -139,12 +127,6 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
     name: 'the machine runs on before an overlay is gone that was pushed back',
     file: 'libs/hypervisor/create/create.ts',
     find: "  await dropPushedBack(errand, start, await look(errand.place, 'alone'));\n",
-    replace: '',
-  },
-  {
-    name: 'the job is dismissed that tells who stopped the machine',
-    file: 'libs/hypervisor/create/create.ts',
-    find: '  await goOnBelow(errand, start);\n',
     replace: '',
   },
 ];

@@ -9,12 +9,6 @@ export const DELETE_MUTANTS: readonly Mutant[] = [
     replace: '  (await headerBacking(place, into)) !== undefined || base === null;',
   },
   {
-    name: 'what is below a layer is believed to hold the same',
-    file: 'libs/hypervisor/delete/push.ts',
-    find: '  if (isSame !== true) {\n',
-    replace: '  if (isSame === null) {\n',
-  },
-  {
     name: 'those that stood on a layer are left standing on it',
     file: 'libs/hypervisor/delete/push.ts',
     find: '  for (const heir of heirs) await standOn(errand, heir, { base: fold.base, open });\n',
@@ -57,12 +51,6 @@ export const DELETE_MUTANTS: readonly Mutant[] = [
     replace: 'return { rest, leftovers: [...buried, ...files] };',
   },
   {
-    name: 'a file is unlinked although the log does not name it',
-    file: 'libs/hypervisor/load/clear-away.ts',
-    find: 'const named = files.filter((file) => unlinks.includes(file));',
-    replace: 'const named = files.filter((file) => unlinks.includes(file) || vm.layers.has(file));',
-  },
-  {
     name: 'what is unlinked may come back when the host dies',
     file: 'libs/hypervisor/unlink-for-good.ts',
     find: '  await files.syncDirectory(posix.dirname(file));\n',
@@ -73,5 +61,11 @@ export const DELETE_MUTANTS: readonly Mutant[] = [
     file: 'libs/hypervisor/delete/leftovers.ts',
     find: '  if (tag !== IMAGE_DAMAGED) return countOf(disk, tag) === 0;\n',
     replace: "  if (tag !== IMAGE_DAMAGED) return countOf(disk, tag) === 0 || power !== 'off';\n",
+  },
+  {
+    name: 'what is open above a buried tag is not closed, and its file is waited for for ever',
+    file: 'libs/hypervisor/delete/delete.ts',
+    find: '  if (plan.folds.length + plan.unlinks.length + buried.length > 0)',
+    replace: '  if (plan.folds.length + plan.unlinks.length > buried.length)',
   },
 ];

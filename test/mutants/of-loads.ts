@@ -34,34 +34,16 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
     replace: "  const power = hasStopped ? 'running' : await powerNow(errand);\n",
   },
   {
-    name: 'nobody notices that somebody has let the machine run in the middle of a load',
-    file: 'libs/hypervisor/load/load-live.ts',
-    find: '    if (hasRun)\n',
-    replace: '    if (hasRun && power === null)\n',
-  },
-  {
     name: 'half of what was to be saved of the present stays',
     file: 'libs/hypervisor/load/load.ts',
     find: "  if (report.type !== 'ReportFailed' || !load.pin.isDue) return report;\n",
     replace: "  if (report.type !== 'ReportFailed' || load.pin.isSaved || load.pin.isDue) return report;\n",
   },
   {
-    name: 'the present is saved in part',
-    file: 'libs/hypervisor/load/load-pin.ts',
-    find: '    if (!found.isWhole) throw',
-    replace: '    if (found.evidence.length === 0 && !found.isWhole) throw',
-  },
-  {
     name: 'the newest pin is let go although no other replaces it',
     file: 'libs/hypervisor/load/load-aftermath.ts',
     find: 'const replaced = request.pin ? older : older.slice(0, -1);',
     replace: 'const replaced = older;',
-  },
-  {
-    name: 'a pin that could not be removed is let go in silence',
-    file: 'libs/hypervisor/load/clear-away.ts',
-    find: '  return { replaced, orphans: replaced.flatMap((pin) => tagsLeft(pin, after)) };',
-    replace: '  return { replaced: pins, orphans: [] };',
   },
   {
     name: 'what a load leaves is cleared away although somebody reads it',

@@ -28,10 +28,10 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'a delete that failed leaves a retired snapshot as complete',
+    name: 'a delete that failed leaves a complete snapshot as retired',
     file: 'libs/ledger/evolve.ts',
     find: "status: isHeld ? 'suspect' : status }",
-    replace: "status: isHeld ? 'suspect' : 'complete' }",
+    replace: "status: isHeld ? 'suspect' : status === 'complete' ? 'retired' : status }",
   },
   {
     name: 'what the machine stands on may be discarded',
@@ -88,22 +88,9 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
     replace: ';',
   },
   {
-    name: 'what is pushed down goes before what is pulled up',
-    file: 'libs/ledger/layers.ts',
-    find: "const folds = [...found.filter(({ how }) => how === 'pull'), ...found.filter(({ how }) => how === 'push')];",
-    replace:
-      "const folds = [...found.filter(({ how }) => how === 'push'), ...found.filter(({ how }) => how === 'pull')];",
-  },
-  {
     name: 'nobody is told where the content went that was pushed down',
     file: 'libs/ledger/layers.ts',
     find: 'return base === undefined ? [] : [{ snapshotId: id, device, file: base }];',
     replace: 'return base === undefined ? [] : [{ snapshotId: id, device, file: file ?? base }];',
-  },
-  {
-    name: 'a second failure makes forget what the first one left',
-    file: 'libs/ledger/hold.ts',
-    find: '[...(earlier?.leftovers ?? []), ...failure.leftovers]',
-    replace: '[...failure.leftovers]',
   },
 ];

@@ -21,18 +21,6 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     replace: '{ vmId: this.vmId });\n',
   },
   {
-    name: 'who is woken in the middle of a round forgets it',
-    file: 'apps/ledgerd/worker/lane.ts',
-    find: "        if (next === 'rest') continue;",
-    replace: "        this.#isWoken = false;\n        if (next === 'rest') continue;",
-  },
-  {
-    name: 'an operation that cannot begin never expires',
-    file: 'apps/ledgerd/worker/lane.ts',
-    find: 'if (operation.started === null && waitedMs > START_DEADLINE_MS) {',
-    replace: 'if (operation.started === null && waitedMs > 1e9 * START_DEADLINE_MS) {',
-  },
-  {
     name: 'nobody wakes the worker for a load',
     file: 'apps/ledgerd/worker/worker.ts',
     find: "  'LoadRequested',\n",
@@ -43,11 +31,5 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     file: 'apps/ledgerd/worker/worker.ts',
     find: 'if (vm.operation || vm.hold) wake(vmId);',
     replace: 'if (vm.hold) wake(vmId);',
-  },
-  {
-    name: 'what a held operation has left is never removed',
-    file: 'apps/ledgerd/worker/lane.ts',
-    find: '    if (state.hold && state.hold.leftovers.length > 0) return this.#removeLeftovers(frozen(state));\n',
-    replace: '',
   },
 ];

@@ -1,10 +1,10 @@
 import type { DataOf, VmEvent } from '#ledger';
 import { Disks } from './disks.ts';
-import { type EventOf, type Known, leftAlone, type Open, requireOpen, tagOf } from './known.ts';
+import { type EventOf, isBlurred, type Known, leftAlone, type Open, requireOpen, tagOf } from './known.ts';
 import { type Change, Layers } from './layers.ts';
 import type { LoggedEvent } from './logged-event.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
-import { type Believed, requireCreate, requireDelete, requireLoad, requireParent } from './rules.ts';
+import * as rules from './rules.ts';
 import { Snapshots } from './snapshots.ts';
 import { heldAfterLoad, heldBy, heldWithout, type Hold } from './standing.ts';
 import { must } from './violation.ts';
@@ -80,7 +80,7 @@ export class Book {
     return [...(this.hold?.leftovers ?? [])].some((left) => this.#disks.isRemovable(left));
   }
 
-  get #believed(): Believed {
+  get #believed(): rules.Believed {
     const { current, hold, snapshots } = this;
     return { current, hold, snapshots, stoodOn: this.#layers.stoodOn, pins: this.#disks.limits.pins };
   }
@@ -145,7 +145,7 @@ export class Book {
 
   #requested(data: DataOf<'SnapshotRequested'>, atMs: number): void {
     const { snapshotId, parentId, disks } = data;
-    requireCreate(data, this.#believed);
+    rules.requireCreate(data, this.#believed);
     this.#known.add(snapshotId, parentId, { status: 'pending', tag: tagOf(snapshotId) });
     const kept = this.#known.of(snapshotId).disks;
     for (const { device, mode } of disks) kept.set(device, { mode, file: null, truth: null });
@@ -155,9 +155,9 @@ export class Book {
   /** Memory that comes back to disks that were never captured with it is what its owner wanted. */
   #toLoad(data: DataOf<'LoadRequested'>, atMs: number): void {
     const known = this.#known.of(data.snapshotId);
-    requireLoad(data, known, this.#believed);
+    rules.requireLoad(data, known, this.#believed);
     const kept = (device: string) => (known.disks.get(device)?.mode ?? 'none') !== 'none';
-    const isThawed = this.#disks.isThawed(known);
+    const isThawed = this.#disks.isThawed(known) || isBlurred(known);
     for (const device of isThawed || (known.memory && !data.disksOnly) ? this.devices : [])
       if (isThawed || !kept(device)) this.vm.guest.forgiven.add(device);
     if (data.pin) this.#disks.limits.pins.add(tagOf(data.pin.snapshotId));
@@ -165,7 +165,7 @@ export class Book {
   }
 
   #doomed(data: DataOf<'DeleteRequested'>, atMs: number): void {
-    requireDelete(data, this.#believed);
+    rules.requireDelete(data, this.#believed);
     for (const id of data.targets) {
       const known = this.#known.of(id);
       known.before = known.status;
@@ -204,7 +204,7 @@ export class Book {
   }
 
   #pinned(data: DataOf<'SnapshotPinned'>): void {
-    requireParent(data.parentId, this.#believed);
+    rules.requireParent(data.parentId, this.#believed);
     this.#known.add(data.snapshotId, data.parentId, { status: 'pending', tag: tagOf(data.snapshotId) });
     const known = this.#known.of(data.snapshotId);
     for (const { device, mode } of data.disks) known.disks.set(device, { mode, file: null, truth: null });
@@ -258,11 +258,10 @@ export class Book {
     this.#end();
   }
 
-  /** What a failure may have left that no event tells. */
   #lookBehind(open: Open): void {
     if (open.kind === 'create') this.#disks.forgiveReaders(open);
     const { pinId } = open;
-    if (pinId !== null && !this.snapshots.has(pinId)) this.#disks.limits.faded.add(tagOf(pinId));
+    if (pinId !== null && !this.snapshots.has(pinId)) this.#disks.checkUndone(tagOf(pinId));
   }
 
   #leftoverRemoved({ file, tag }: DataOf<'LeftoverRemoved'>): void {
@@ -278,6 +277,7 @@ export class Book {
   }
 
   #forget(id: string): void {
+    rules.requireReplaced(id, this.open, this.#believed);
     const known = this.#known.forget(id);
     this.#disks.letGo(known, this.open?.kind === 'load');
     if (this.current === id) this.current = known.parentId;

@@ -16,6 +16,8 @@ const RETRY_MOST_MS = 10_000;
 const TRIES_MAX = 2_000;
 /** Of the requests, those that say which version they were decided on. */
 const VERSION_SHARE = 0.15;
+/** How much more somebody wants who likes layers: three of them come first. */
+const LAYERS_TAKE = 3;
 /** How often whoever waits loses patience. */
 const CANCEL_SHARE = 0.05;
 /** A caller who meets a busy machine comes back that often. */
@@ -63,7 +65,8 @@ export class Caller {
     const { wishesCount, name, script, history } = this.#setup;
     await this.#register();
     if (script) return this.#follow(script);
-    for (let serial = 1; serial <= wishesCount; serial += 1) {
+    const more = this.#taste === 'layers' ? LAYERS_TAKE : 0;
+    for (let serial = 1; serial <= wishesCount + more; serial += 1) {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
       const book = this.#book;
       const expectedVersion = this.#chance.happens(VERSION_SHARE) ? this.#seenVersion : undefined;

@@ -54,6 +54,8 @@ const RATES = {
   'answer-lost': 0.1,
   /** The host goes down at one of ledgerd's named points, and with it what no directory holds for good. */
   'power-lost': 0.01,
+  /** SIGKILL in the middle of a revert, where it leaves the image torn. */
+  'load-killed': 0.3,
 } as const;
 
 export type Fault = keyof typeof RATES;

@@ -35,6 +35,10 @@ export interface Known {
 /** Whether what it holds must be exactly there. */
 export const isWhole = ({ status }: Known): boolean => status === 'complete' || status === 'retired';
 
+/** Whether nobody knows what it holds: the machine was started from below it while it was captured. */
+export const isBlurred = ({ disks, memory }: Known): boolean =>
+  memory?.serial === null || [...disks.values()].some(({ mode, truth }) => mode !== 'none' && !truth);
+
 /** The one request that has not been answered yet. */
 export interface Open {
   readonly id: string;

@@ -60,3 +60,10 @@ export function requireDelete(data: DataOf<'DeleteRequested'>, believed: Believe
     must(isKept || !isStoodOn, 'delete', () => `${strategy} of ${id}, which the machine stands on`);
   }
 }
+
+/** Of what loads have saved the newest is kept, until another one takes its place. */
+export function requireReplaced(id: string, open: Open | null, { snapshots, pins }: Believed): void {
+  if (open?.kind !== 'load' || open.pinId !== null) return;
+  const newest = [...snapshots].findLast(([, { tag }]) => pins.has(tag))?.[0];
+  must(newest !== id, 'pin', () => `${id} is let go, and nothing else is saved of what loads have left`);
+}

@@ -35,6 +35,7 @@ export class FileTree {
   readonly #nodes = new Map<string, Node>();
   /** By directory, the oldest first. Directories themselves are there for good. */
   readonly #unsynced = new Map<string, Unsynced[]>();
+  readonly #renamers = new Map<string, (path: string, image: Image | undefined) => void>();
   readonly #unlinkers = new Map<string, (path: string) => void>();
   readonly #wallMs: () => number;
   #inodes = 0;
@@ -124,6 +125,7 @@ export class FileTree {
 
   rename(from: string, to: string): void {
     const node = this.#nodes.get(from);
+    this.#renamers.get(directoryOf(to))?.(to, node?.image);
     if (!node) throw new FileTrouble('ENOENT', from, `ENOENT: no such file or directory, rename '${from}'`);
     this.#change(to);
     this.#change(from);
@@ -137,6 +139,11 @@ export class FileTree {
     const node = this.#nodes.get(path);
     if (!node) throw new FileTrouble('ENOENT', path, `ENOENT: no such file or directory, open '${path}'`);
     return node.text;
+  }
+
+  /** Is told of what gets another name in a directory, and of the image that it is, right before it does. */
+  onRename(directory: string, listener: (path: string, image: Image | undefined) => void): void {
+    this.#renamers.set(directory, listener);
   }
 
   /** Is told of what is unlinked in a directory, right before it is. */

@@ -19,6 +19,7 @@ export class Watchman {
   standBeside({ host, directory }: SimulatedVm): void {
     host.watch(directory, (...change) => this.watch(...change));
     host.files.onUnlink(directory, (path) => this.watchUnlink(path));
+    host.files.onRename(directory, (...named) => this.watchName(...named));
   }
 
   /** Nothing of ours may move on a disk unless the log has said so before. */
@@ -42,6 +43,14 @@ export class Watchman {
     const { pins, faded } = this.#disks.limits;
     if (pins.has(name)) faded.add(name);
     return pins.has(name) || this.#disks.isExpected(path, name);
+  }
+
+  /** An image gets the name that its caller has chosen when it is one, and nobody writes it any more. */
+  watchName(path: string, image: Image | undefined): void {
+    const { overlays = [], backups = [] } = this.#open()?.started ?? {};
+    const named = [...overlays.map(({ file }) => file), ...backups.map(({ target }) => target)];
+    if (!named.includes(path)) return;
+    must(image?.writer === null, 'I2', () => `${path} gets its name before it is complete`);
   }
 
   /** Nothing is unlinked that the log does not name first. */

@@ -54,7 +54,7 @@ export interface LoadWish {
 /** What somebody asks for most: what is seldom asked for by everybody is to go wrong often enough as well. */
 export const TASTES = ['anything', 'anything', 'anything', 'layers', 'layers', 'streams'] as const;
 export type Taste = (typeof TASTES)[number];
-const TASTE_SHARE = 0.8;
+const TASTE_SHARE = 0.85;
 /** Of those who meet a held machine, those who know what is good for it. */
 const HELD_SHARE = 0.8;
 /** Of the overlays, those that a caller has named. */
@@ -131,6 +131,7 @@ function liked(chance: Chance, book: Book, taste: Taste): Omit<CreateWish, 'what
   if (taste === 'anything') return capture(chance, book);
   const disks = book.devices.map((device): DiskCapture => ({ device, mode: 'external' }));
   if (taste === 'streams') return { memory: 'external', memoryFormat: 'stream', disks };
+  if (chance.happens(0.25)) return { diskOnly: true }; // Inside the newest layer.
   return chance.happens(0.8) ? { diskOnly: true, disks } : { memory: 'external', disks };
 }
 

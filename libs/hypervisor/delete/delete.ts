@@ -157,11 +157,12 @@ async function act(errand: Errand, start: Start, deletion: Deletion, sight: Sigh
 async function fold(
   errand: Errand,
   start: Start,
-  deletion: Deletion,
+  { vm, plan }: Deletion,
   sight: Sight,
 ): Promise<{ readonly seen: Sight } | { readonly stop: FoldStop }> {
-  const { vm, plan } = deletion;
-  if (!isNothingElse(deletion, sight)) await closeIdle(errand.place, vm, sight.power);
+  const buried = buriedAmong(plan.tags, sight); // What is open above them holds on to their files.
+  if (plan.folds.length + plan.unlinks.length + buried.length > 0)
+    await closeIdle(errand.place, vm, sight.power);
   if (plan.folds.length === 0) return { seen: sight };
   const stop = await foldAll(errand, plan, sight.power);
   if (stop) return { stop };

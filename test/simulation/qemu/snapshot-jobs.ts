@@ -127,7 +127,10 @@ function* revert(machine: Machine, disk: Disk, tag: string): Work<void> {
       `Could not load snapshot '${tag}' on '${disk.name}': Failed to load snapshot: Input/output error`,
     );
   const wasTorn = image.health === 'torn';
-  if (chance.happens(TORN_SHARE)) tear(image, entry);
+  if (chance.happens(TORN_SHARE)) {
+    tear(image, entry);
+    if (faults.happens('load-killed')) machine.kill();
+  }
   yield* pause(chance, DISK_MS, `revert ${disk.name}`);
   image.revertTo(entry);
   if (wasTorn || image.health === 'torn') image.health = 'clean';
