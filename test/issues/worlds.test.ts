@@ -22,6 +22,11 @@ test.each<[number, string, readonly string[]]>([
     [],
   ],
   [
+    5361,
+    'the power went while data went down again, and the half of it was taken for what a machine had written below',
+    [],
+  ],
+  [
     5852,
     'QEMU died while data went down again, and its overlays were left alone for it',
     ['reply-twice#1', 'copy-no-space#1'],
