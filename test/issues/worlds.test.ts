@@ -9,8 +9,23 @@ test.each<[number, string, readonly string[]]>([
     'a create was told as done by who found it whole, and the host went down before its files had names',
     [],
   ],
+  [
+    524,
+    'QEMU had forgotten a half of what a load was to save, and the load tried for ever to remove it, its machine stopped',
+    [],
+  ],
   [884, 'a machine ran from below its overlays, and its disks counted as captured while it was off', []],
   [1246, 'the clock was put back, and so nobody saw what was written below overlays in use', []],
+  [
+    1639,
+    'a load of a machine that was off, and was started meanwhile, tried for ever to save memory it had no place for',
+    [],
+  ],
+  [
+    5361,
+    'the power went while data went down again, and the half of it was taken for what a machine had written below',
+    [],
+  ],
   [
     5852,
     'QEMU died while data went down again, and its overlays were left alone for it',

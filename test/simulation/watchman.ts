@@ -70,6 +70,7 @@ function isNamedBy({ started, snapshotId, pinId }: Open, path: string): boolean 
     [...unlinks, ...made.map(({ file }) => file)].includes(path) ||
     made.some((named) => draftOf(tagOf(snapshotId ?? ''), named) === path) ||
     path === `${memoryFile?.file}.part` ||
+    overlays.some(({ file }) => path === markBeside(file, tagOf(snapshotId ?? ''))) ||
     (pinId !== null && path.includes(tagOf(pinId)))
   );
 }
@@ -77,6 +78,9 @@ function isNamedBy({ started, snapshotId, pinId }: Open, path: string): boolean 
 /** What a file is called before it has the name that the log says. */
 const draftOf = (tag: string, { file, node }: { readonly file: string; readonly node: string }): string =>
   `${directoryOf(file)}/${tag}${node.slice(node.lastIndexOf('-'))}.part`;
+
+/** What tells that overlays are on their way down. */
+const markBeside = (file: string, tag: string): string => `${directoryOf(file)}/${tag}-going-down`;
 
 /** Whether an operation that has begun may touch what a snapshot has on the disks. */
 const isOwnOf = ({ snapshotId, pinId, targets, started }: Open, id: string): boolean =>

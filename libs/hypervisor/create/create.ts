@@ -27,7 +27,7 @@ import { endMigration } from './memory-stream.ts';
 import { requireApart } from '../qemu/named-files.ts';
 import { isQuietEnough, planQuiesce, quiescedOf, thawAgain } from './quiesce.ts';
 import { dropPushedBack, undo } from './undo.ts';
-import { type Times, timesOf, whyRewritten } from './written-below.ts';
+import { goesDown, type Times, timesOf, whyRewritten } from './written-below.ts';
 import { requireAtRest, requireWhole } from '../look/run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from '../look/sight.ts';
 import { attempt, type Trouble, troubleIn, troubleOfJob } from '../trouble.ts';
@@ -173,12 +173,12 @@ async function conclude(
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);
-  const isPushed = errand.memory.pushed.has(errand.operationId);
+  const isPushed = await goesDown(errand, start);
   const hasTops = sight.power === 'off' && found.tops.length > 0 && !isPushed;
   const why = hasTops ? await whyRewritten(errand, start, times) : null;
   // The overlays are left to whoever can tell which data is to be kept, and nothing of them goes down.
   if (why) return undo(errand, start, { sight, found: { ...found, tops: [] } }, why);
-  if (found.isWhole) return whole(errand, start, found, sight);
+  if (found.isWhole && !isPushed) return whole(errand, start, found, sight);
   const isThere = found.isTaken && sight.power !== 'off';
   return undo(errand, start, { sight, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
 }

@@ -18,6 +18,7 @@ import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { thawAgain } from './quiesce.ts';
 import { unfinishedOf } from './stream-files.ts';
+import { markGoingDown, unmarkGoingDown } from './written-below.ts';
 
 type MemoryFile = NonNullable<Start['memoryFile']>;
 
@@ -49,11 +50,12 @@ export async function undo(
   // What a caller has made for a machine that is off nobody stands on before the ledger says so.
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
-  if (tops.length > 0) errand.memory.pushed.add(errand.operationId);
+  if (tops.some(({ by }) => by === 'create')) await markGoingDown(errand, start);
   const kept = await pushAllBack(errand, tops, sight);
+  const mark = await unmarkGoingDown(errand, start);
   await pass(world, 'hypervisor.after-undo');
   const layers = kept.length === 0 ? undefined : layersWith(kept, null);
-  const left = { leftovers: [...leftovers, ...files], layers };
+  const left = { leftovers: [...leftovers, ...files, ...mark], layers };
   const message = sight.power === 'off' ? why.message : await thawed(errand, start, why.message);
   if (runsOn) return failed(errand, { ...why, ...left, message });
   return held(errand, why.reason, `${message}; and QEMU would not let the machine run on`, left);

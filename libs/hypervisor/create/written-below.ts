@@ -1,7 +1,9 @@
-import type { PlannedLayer } from '#ledger';
+import { posix } from 'node:path';
+import { type Leftover, type PlannedLayer, tagOf } from '#ledger';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
-import type { Trouble } from '../trouble.ts';
+import { type Trouble, troubleIn } from '../trouble.ts';
+import { unlinkForGood } from '../unlink-for-good.ts';
 import { contentOf } from './evidence.ts';
 
 /*
@@ -57,4 +59,40 @@ function isLater(
 ): boolean {
   if (beganAt === undefined) return at > wentOnAt;
   return at < beganAt || (at > wentOnAt && wentOnAt >= beganAt);
+}
+
+/**
+ * The file that lies beside the overlays while we write below them: once ledgerd and QEMU are both gone nothing else
+ * tells who did. Null when there are no overlays that anybody takes back.
+ */
+function markOf({ snapshotId, overlays = [] }: Start): string | null {
+  const first = overlays.find(({ by }) => by === 'create');
+  return first ? posix.join(posix.dirname(first.file), `${tagOf(snapshotId ?? '')}-going-down`) : null;
+}
+
+/** Tells whoever comes after us, before the first byte goes down. A directory that takes no file keeps nobody from it. */
+export async function markGoingDown({ place, memory, operationId }: Errand, start: Start): Promise<void> {
+  memory.pushed.add(operationId);
+  const mark = markOf(start);
+  if (mark === null) return;
+  const { files } = place.world;
+  await troubleIn(async () => {
+    await files.makeNew(mark);
+    await files.syncDirectory(posix.dirname(mark));
+  });
+}
+
+/** Whether what was written below the overlays may have been written by us, whoever of us it was. */
+export async function goesDown({ place, memory, operationId }: Errand, start: Start): Promise<boolean> {
+  if (memory.pushed.has(operationId)) return true;
+  const mark = markOf(start);
+  return mark !== null && (await place.world.files.stat(mark)) !== null;
+}
+
+/** Nothing goes down any more; tells what is left. */
+export async function unmarkGoingDown({ place }: Errand, start: Start): Promise<Leftover[]> {
+  const mark = markOf(start);
+  if (mark === null || (await place.world.files.stat(mark)) === null) return [];
+  const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
+  return trouble ? [{ device: '', file: mark, tag: '', why: trouble.words }] : [];
 }

@@ -1,6 +1,7 @@
 import { type Disk, type Report } from '#ledger';
 import { ConnectTrouble } from '#world';
 import { JOB_BYTES_PER_MS, JOB_TIMEOUT_MS, LAUNCH_ATTEMPTS_MAX, LAUNCH_TIMEOUT_MS } from '../bounds.ts';
+import { mayRun } from '../delete/fold-job.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { LaunchTrouble } from '../qemu/launcher.ts';
@@ -12,7 +13,7 @@ import { dropTops, layersOf, makeTops, topsOf } from './load-tops.ts';
 import { machineConfig, requireSameMachine } from '../look/machine-config.ts';
 import { NotNow } from '../not-now.ts';
 import { observe, observeTrouble, powerNow, powerStill } from '../look/observe.ts';
-import { setRunning } from '../qemu/power.ts';
+import { letRunOn, setRunning } from '../qemu/power.ts';
 import { endProcess, launch, launchesOf, until } from './relaunch.ts';
 import { failed, held } from '../report.ts';
 import type { Sight } from '../look/sight.ts';
@@ -64,7 +65,9 @@ async function leave(errand: Errand, loading: Loading, sight: Sight): Promise<Re
     await endProcess(errand);
   });
   if (!trouble) return null;
-  if (!errand.isFirst) throw new NotNow('host-unreachable', trouble.words);
+  // No disk is loaded before the present is saved. What is refused of that may be refused for ever.
+  const isUntouched = errand.isFirst || (trouble.kind === 'refused' && pin.isDue);
+  if (!isUntouched) throw new NotNow('host-unreachable', trouble.words);
   return giveBack(errand, loading, trouble);
 }
 
@@ -79,7 +82,8 @@ async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Troubl
     const words = `${message}; the machine stands still on what was to be saved of it`;
     return held(errand, reason, words, { leftovers });
   }
-  if (start.wasRunning) await setRunning(errand, sight.power, 'running');
+  if (mayRun(start) && !(await letRunOn(errand)))
+    return held(errand, reason, `${message}; and QEMU would not let the machine run on`, { leftovers });
   return failed(errand, { reason, message, leftovers });
 }
 
