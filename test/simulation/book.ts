@@ -191,13 +191,14 @@ export class Book {
 
   #captured(data: DataOf<'SnapshotCreated'> | DataOf<'SnapshotPinned'>): void {
     const known = this.#known.captured(data);
-    if (this.open)
-      Object.assign(known, this.#disks.checkCaptured(known, data.memory, this.open), { status: 'complete' });
+    if (!this.open) return;
+    Object.assign(known, this.#disks.checkCaptured(known, data.memory, this.open), { status: 'complete' });
   }
 
   #created(data: DataOf<'SnapshotCreated'>): void {
     this.#relayer(data.layers);
     this.#captured(data);
+    if (this.open && data.layers) this.#disks.forgiveReaders(this.open);
     for (const { target } of data.backups ?? []) this.copies.add(target);
     this.current = data.snapshotId;
     this.#end();
@@ -258,9 +259,8 @@ export class Book {
     this.#end();
   }
 
-  #lookBehind(open: Open): void {
-    if (open.kind === 'create') this.#disks.forgiveReaders(open);
-    const { pinId } = open;
+  #lookBehind({ kind, atMs, pinId }: Open): void {
+    if (kind === 'create') this.#disks.forgiveReaders({ atMs });
     if (pinId !== null && !this.snapshots.has(pinId)) this.#disks.checkUndone(tagOf(pinId));
   }
 

@@ -64,11 +64,11 @@ export class Disks {
 
   /**
    * A machine that was started from below the overlays and died again before it wrote anything: no file tells of it, and
-   * nothing of it is lost when what is in the overlays goes down again.
+   * nothing of it is lost when what is in the overlays goes down again, or is where the machine has gone on.
    */
   forgiveReaders({ atMs }: Pick<Open, 'atMs'>): void {
-    const { guest, lastTouchedMs } = this.#vm;
-    if (lastTouchedMs < atMs || guest.hasWritten) return;
+    const { guest, machine, lastTouchedMs } = this.#vm;
+    if (machine || lastTouchedMs < atMs || guest.hasWritten) return;
     for (const device of this.#layers.devices) guest.forgiven.add(device);
   }
 
