@@ -17,6 +17,11 @@ test.each<[number, string, readonly string[]]>([
   [884, 'a machine ran from below its overlays, and its disks counted as captured while it was off', []],
   [1246, 'the clock was put back, and so nobody saw what was written below overlays in use', []],
   [
+    1096,
+    'an overlay was unlinked when it had gone down, the directory could not be synced, and it was told as a layer',
+    [],
+  ],
+  [
     1639,
     'a load of a machine that was off, and was started meanwhile, tried for ever to save memory it had no place for',
     [],

@@ -107,7 +107,9 @@ async function pushAllBack(
     const trouble =
       by === 'create' && base ? await troubleIn(() => pushBack(errand, { from, base }, options)) : null;
     if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
-    if (trouble || by !== 'create' || !base) kept.push(top);
+    // What is refused of an unlinking that has been done leaves nothing: all that was in it went down before.
+    const isGone = trouble !== null && (await errand.place.world.files.stat(file)) === null;
+    if ((trouble && !isGone) || by !== 'create' || !base) kept.push(top);
   }
   return kept;
 }
