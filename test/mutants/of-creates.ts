@@ -75,7 +75,7 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'what an undo could not remove is not told',
     file: 'libs/hypervisor/create/undo.ts',
-    find: 'const left = { leftovers: [...leftovers, ...files], layers };',
+    find: 'const left = { leftovers: [...leftovers, ...files, ...mark], layers };',
     replace: 'const left = { leftovers: files.slice(leftovers.length), layers };',
   },
   {
@@ -100,8 +100,8 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'new files are not in their directory for good before a machine writes into them',
     file: 'libs/hypervisor/create/capture.ts',
-    find: '    await place.world.files.syncDirectory(directory);\n',
-    replace: '',
+    find: '() => place.world.files.syncDirectory(directory)',
+    replace: '() => place.world.files.stat(directory)',
   },
   {
     name: 'a copy gets its name before it is whole',

@@ -23,8 +23,8 @@ export const DELETE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a machine that was stopped for a fold stays stopped',
     file: 'libs/hypervisor/delete/fold-job.ts',
-    find: "  if (before === 'running') await setRunning(errand, await powerNow(errand), 'running');\n",
-    replace: "  if (before === 'off') await setRunning(errand, await powerNow(errand), 'running');\n",
+    find: "  if (before === 'running') await setRunning(errand, await powerStill(errand), 'running');\n",
+    replace: "  if (before === 'off') await setRunning(errand, await powerStill(errand), 'running');\n",
   },
   {
     name: 'nobody waits for the jobs of a worker that died',

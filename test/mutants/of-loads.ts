@@ -30,8 +30,8 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
   {
     name: 'a machine that ran stays stopped when nothing was loaded',
     file: 'libs/hypervisor/load/load-live.ts',
-    find: "  const power = hasStopped ? await setRunning(errand, await powerNow(errand), 'running') : 'running';\n",
-    replace: "  const power = hasStopped ? 'running' : await powerNow(errand);\n",
+    find: "  const power = hasStopped ? await setRunning(errand, await powerStill(errand), 'running') : 'running';\n",
+    replace: "  const power = hasStopped ? 'running' : await powerStill(errand);\n",
   },
   {
     name: 'half of what was to be saved of the present stays',

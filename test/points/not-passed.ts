@@ -3,6 +3,7 @@
 /** Touches that no simulated world makes. */
 export const NOT_SIMULATED: Readonly<Record<string, string>> = {
   'files.makeDirectory': 'ledgerd makes its directories when it starts; a simulated file needs none',
+  'run.qemu-img-create': 'the new images of simulated worlds are qcow2, and those are written without it',
 };
 
 /** Touches so seldom made that the simulated worlds of the short test need not have them: the long form does. */
@@ -33,6 +34,7 @@ export const NOT_KILLED_AT: Readonly<Record<string, string>> = {
   'run.qemu-img-commit': 'the machines of the kill harness are on',
   'run.qemu-img-compare': 'the machines of the kill harness are on',
   'run.qemu-img-convert': 'the machines of the kill harness are on',
+  'run.qemu-img-create': 'the new images of the kill harness are qcow2, and those are written without it',
   'run.qemu-img-map': 'the machines of the kill harness are on',
   'run.qemu-img-rebase': 'the machines of the kill harness are on',
   'run.sync': 'the machines of the kill harness are on',

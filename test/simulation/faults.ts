@@ -17,12 +17,12 @@ const RATES = {
   'reply-late': 0.006,
   'reply-twice': 0.02,
   /** A snapshot cannot be created on a disk: no space is left there. */
-  'create-no-space': 0.06,
+  'create-no-space': 0.1,
   /** What a failed transaction made cannot be taken back: the snapshot stays in the file, and QEMU forgets it. */
   'rollback-failed': 0.9,
   'delete-io-error': 0.05,
   'load-io-error': 0.08,
-  'vm-state-lost': 0.15,
+  'vm-state-lost': 0.3,
   /** A copy between images finds no space in the middle. */
   'copy-no-space': 0.03,
   'agent-refuses': 0.15,

@@ -5,6 +5,7 @@
 export const PASSES_PER_WORLD: Readonly<Record<string, number>> = {
   connect: 32,
   'files.append': 8.74,
+  'files.fill': 2.61,
   'files.freeBytes': 19,
   'files.list': 3.73,
   'files.makeNew': 2.44,
@@ -39,7 +40,6 @@ export const PASSES_PER_WORLD: Readonly<Record<string, number>> = {
   'run.qemu-img-commit': 0.22,
   'run.qemu-img-compare': 0.012,
   'run.qemu-img-convert': 0.0544,
-  'run.qemu-img-create': 2.61,
   'run.qemu-img-info': 21,
   'run.qemu-img-map': 1.13,
   'run.qemu-img-rebase': 0.0092,

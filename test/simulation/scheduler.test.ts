@@ -70,7 +70,6 @@ test('nothing that a killed process waits for ever comes, and what it still call
     lent.clock.sleep(10),
     lent.turn(),
     lent.files.stat('/x'),
-    lent.fault('point'),
     lent.run('qemu-img', ['info', '/x'], { timeoutMs: 1_000 }),
     lent.connect('/run/vms/x.sock'),
   ];
@@ -81,6 +80,7 @@ test('nothing that a killed process waits for ever comes, and what it still call
     );
   process.kill('test');
   void lent.clock.sleep(1).then(() => settled.push('late'));
+  void lent.fault('hypervisor.before-look').then(() => settled.push('late'));
   void lent.files.append('/data/x', 'text').then(() => settled.push('late'));
   await toTheEnd(scheduler);
   expect(settled).toEqual([]);
