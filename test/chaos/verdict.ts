@@ -5,6 +5,7 @@ import type { Invariant } from '../../apps/ledgerctl/verify/breach.ts';
 import { checkDisks } from '../../apps/ledgerctl/verify/disks.ts';
 import { auditLog } from '../../apps/ledgerctl/verify/log.ts';
 import { Report } from '../../apps/ledgerctl/verify/report.ts';
+import { TEST_HOST } from '../crash/config.ts';
 import type { DaemonProcess } from '../crash/daemon-process.ts';
 import { type Subject, unanswered } from '../crash/machine.ts';
 import { shown } from '../crash/owner.ts';
@@ -29,9 +30,6 @@ export interface Wrong {
 
 /** What the disks hold in the snapshot that is asked about, and what they hold when the request comes. */
 export const [KEPT, PRESENT] = [0x11, 0x22];
-
-/** What the bombed ledgerd calls itself. */
-const BOMBED_HOST = 'test-host';
 
 const VERDICT_OF: Readonly<Partial<Record<Invariant, Verdict>>> = {
   I1: 'split sets',
@@ -88,7 +86,7 @@ export async function breaches(directory: string): Promise<Wrong[]> {
   const report = new Report();
   const file = join(directory, 'data/ledger.sqlite');
   const audited = await auditLog({ file, report, views: null, onProgress: quietly });
-  await checkDisks({ world: realWorld(), report, audited, file, host: BOMBED_HOST, onProgress: quietly });
+  await checkDisks({ world: realWorld(), report, audited, file, host: TEST_HOST, onProgress: quietly });
   return report.checks().flatMap(({ invariant, breaches: words }) =>
     as(
       VERDICT_OF[invariant] ?? 'wrong otherwise',

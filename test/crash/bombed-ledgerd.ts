@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { type Hypervisor, openHypervisor } from '#hypervisor';
 import { named, realWorld, type World } from '#world';
-import { type Config, readConfig } from '../../apps/ledgerd/config.ts';
+import type { Config } from '../../apps/ledgerd/config.ts';
+import { configFrom } from './config.ts';
 import { startDaemon } from '../../apps/ledgerd/daemon.ts';
 import type { Bomb, Defused } from './daemon-process.ts';
 
@@ -36,13 +37,7 @@ process.on('message', (said: { readonly bomb: Bomb | null }) => {
 });
 process.on('disconnect', () => process.exit(1)); // Who started us is gone.
 
-const { config } = readConfig({
-  args,
-  env: {},
-  workingDirectory: process.cwd(),
-  hostname: 'test-host',
-  readText: () => '',
-});
+const config = configFrom(args);
 const world = named(realWorld(fault));
 const hypervisor = recovery === 'forgetful' ? { hypervisor: forgetful(config, world) } : {};
 const daemon = await startDaemon({ config, world, log: pino({ level: 'silent' }), ...hypervisor });

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { named, realWorld } from '#world';
-import { readConfig } from '../../apps/ledgerd/config.ts';
+import { configFrom } from '../crash/config.ts';
 import { startDaemon } from '../../apps/ledgerd/daemon.ts';
 import type { Order, Told } from './held.ts';
 
@@ -50,13 +50,7 @@ const world = named(realWorld(fault));
 const { clock } = world;
 const faster = Number(haste);
 
-const { config } = readConfig({
-  args,
-  env: {},
-  workingDirectory: process.cwd(),
-  hostname: 'test-host',
-  readText: () => '',
-});
+const config = configFrom(args);
 const daemon = await startDaemon({
   config,
   world: {
