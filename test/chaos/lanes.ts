@@ -18,7 +18,7 @@ const DEATHS_PER_STAGE = 60;
 const ATTEMPTS_MAX = 3;
 
 /** Runs every one of these by one of so many lanes. Each lane takes the next as soon as it has done one. */
-export async function inLanes<One, Done>(
+async function inLanes<One, Done>(
   lanes: number,
   all: Iterable<One>,
   openLane: () => (one: One) => Promise<Done>,

@@ -18,7 +18,7 @@ const newest = ({ snapshots }: Book): string | undefined =>
   [...snapshots].findLast(([, known]) => isWhole(known))?.[0];
 
 /** What is asked for in short histories. */
-export const ALPHABET = {
+const ALPHABET = {
   'create inside': create('internal', { diskOnly: true }),
   'create outside': create('external', { diskOnly: true }),
   'create with memory': () => ({ what: 'create', memory: 'internal' }),

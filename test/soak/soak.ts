@@ -34,7 +34,7 @@ export const GROWTH_MAX: Readonly<Record<Measured, number>> = {
   descriptors: 0.5,
 };
 /** ledgerd lets it grow to 64 MiB, and a reader may keep it from being begun anew for a while. */
-export const WAL_MAX_BYTES = 96 * 1024 * 1024;
+const WAL_MAX_BYTES = 96 * 1024 * 1024;
 /** Of the log, an event with its indexes. */
 export const EVENT_MAX_BYTES = 8 * 1024;
 
