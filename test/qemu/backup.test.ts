@@ -111,9 +111,6 @@ describe.runIf(needsQemu())('beside a capture of a running machine', () => {
     const [a, b] = [join(home.dir, 'copy-a.qcow2'), join(home.dir, 'copy-b.qcow2')];
     home.book.ask({ diskOnly: true, backups: [backup('dev-da', a), backup('dev-db', b)] });
     const working = home.finish();
-    for (const { id } of await jobs(home, 2)) {
-      await home.vm.monitor.execute('block-job-set-speed', { device: id, speed: 65_536 }); // Or it is over first.
-    }
     await expect.poll(() => home.book.progress, { interval: 5 }).toContain('copying');
     await home.hypervisor.cancel(home.book.vm, { id: home.book.vm.operation?.id ?? '' });
     expect((await working).end).toBe('undone: canceled');

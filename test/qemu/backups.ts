@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'vitest';
+import type { World } from '#world';
 import { type House, house } from './house.ts';
 import { guestWrite } from './rig.ts';
 
@@ -70,13 +71,30 @@ export async function jobs(home: House, count: number): Promise<{ id: string; st
 }
 
 const LARGE_MB = 256;
+const SLOWLY = `"speed":${16 * 1024 * 1024},"sync":`;
 
-/** Two disks that are full, so that copying them takes a while. */
+/** Two disks that are full and copied slowly: whatever a test does to a copy, it does before the copy is over. */
 export async function largeHouse(): Promise<House> {
-  const home = await house({ sizeMb: LARGE_MB });
+  const home = await house({ sizeMb: LARGE_MB, world: copyingSlowly });
   const extent = { offset: 0, length: LARGE_MB * 1024 * 1024 };
   for (const node of ['da', 'db']) await guestWrite(home.vm, node, 0x11, extent);
   return home;
+}
+
+function copyingSlowly(world: World): World {
+  return {
+    ...world,
+    connect: async (path) => {
+      const connection = await world.connect(path);
+      return {
+        write: (data) =>
+          connection.write(typeof data === 'string' ? data.replaceAll('"sync":', SLOWLY) : data),
+        onText: (listener) => connection.onText(listener),
+        onClose: (listener) => connection.onClose(listener),
+        close: () => connection.close(),
+      };
+    },
+  };
 }
 
 /** From now on QEMU can make no file larger than this: writing beyond it fails as on a full disk. */
