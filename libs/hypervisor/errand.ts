@@ -48,6 +48,8 @@ export interface Memory {
   readonly streamed: Map<string, Measure>;
   /** Whether their machine has been told to stand still for them, and not to run since. */
   readonly stopped: Map<string, boolean>;
+  /** A sign in QEMU says that their machine was stopped for them. */
+  readonly signed: Set<string>;
   /** How often a machine was started for them. */
   readonly launched: Map<string, number>;
 }

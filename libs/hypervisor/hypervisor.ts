@@ -228,6 +228,7 @@ const nothingKnown = (): Memory => ({
   pushed: new Set(),
   streamed: new Map(),
   stopped: new Map(),
+  signed: new Set(),
   launched: new Map(),
 });
 

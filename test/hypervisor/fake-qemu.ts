@@ -80,6 +80,7 @@ export class FakeQemu {
     }),
     'query-jobs': () => this.jobs.map((job) => ({ ...job, 'current-progress': 1, 'total-progress': 1 })),
     'query-block-jobs': () => [],
+    'query-named-block-nodes': () => [],
     'query-migrate': () => (this.migration ? { status: this.migration } : {}),
     'query-block': () => this.drives.map((drive) => blockOf(drive)),
     'query-memory-size-summary': () => ({ 'base-memory': 67_108_864, 'plugged-memory': 0 }),

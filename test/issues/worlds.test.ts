@@ -36,6 +36,11 @@ test.each<[number, string, readonly string[]]>([
     'QEMU died while data went down again, and its overlays were left alone for it',
     ['reply-twice#1', 'copy-no-space#1'],
   ],
+  [
+    21702,
+    'an overlay could not be taken back, that could not be put on record, and the half of it was taken for a write',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -161,3 +161,40 @@ describe.runIf(needsQemu()).each(Object.entries(STORIES))('inside %s', (_, story
     everywhere(story, (at) => qemuDies(story, at, 'on')),
   );
 });
+
+/** A worker goes on with what is open, and dies at the point. */
+async function diesAt(home: House, mortal: string): Promise<void> {
+  const { promise: death, resolve: die } = Promise.withResolvers<void>();
+  const fault = (point: string): Promise<void> => {
+    if (point !== `hypervisor.${mortal}`) return Promise.resolve();
+    die();
+    return new Promise(() => undefined);
+  };
+  await home.hypervisor.close();
+  home.succeed(home.anew(realWorld(fault)));
+  void home.book.work().catch(() => undefined);
+  await death;
+  await home.hypervisor.close();
+}
+
+describe.runIf(needsQemu())('a delete that began while the machine stood', () => {
+  test.each([
+    ['runs, for its owner has let it run since', 'cont', 'running'],
+    ['stands, for its owner has not let it run', 'stop', 'paused'],
+  ] as const)('ends with one that %s, though a worker died that had stopped it', async (_, asks, status) => {
+    const { home, before } = await prepared({
+      captures: [external, external],
+      ask: (house, [first = '']) => house.book.askDelete(first),
+    });
+    await home.vm.monitor.execute('stop');
+    await diesAt(home, 'after-begin');
+    await home.vm.monitor.execute(asks);
+    await diesAt(home, 'before-pivot');
+    heirOf(home);
+    expect((await home.finish()).end).toBe('deleted');
+    expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status });
+    await home.vm.monitor.execute('cont');
+    await expectWhole(home, before);
+    await home.off();
+  });
+});

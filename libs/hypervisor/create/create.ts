@@ -44,7 +44,7 @@ export const creating = (errand: Errand, operation: Create, snapshot: Readonly<S
 /** The guest goes on first, whatever else has to be waited for. */
 async function recover(errand: Errand, start: Start): Promise<Report> {
   await thawAgain(errand, start);
-  await awaitFoldJobs(errand, start);
+  await awaitFoldJobs(errand);
   const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start)) : null;
   const looked = await lookAfter(errand, start);
   const known =

@@ -10,6 +10,7 @@ import { headerBacking } from '../look/chain-check.ts';
 import { bearsName, draftOf, isStrange, type NamedFile } from '../qemu/named-files.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { letRunOn } from '../qemu/power.ts';
+import { removeStopSign } from '../qemu/stop-sign.ts';
 import { pushBack } from '../delete/push.ts';
 import { removeTags, standing } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
@@ -52,7 +53,8 @@ export async function undo(
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
   if (tops.some(({ by }) => by === 'create')) await markGoingDown(errand, start);
   const kept = await pushAllBack(errand, tops, sight);
-  const mark = await unmarkGoingDown(errand, start);
+  await removeStopSign(errand);
+  const mark = await unmarkGoingDown(errand, start, kept);
   await pass(world, 'hypervisor.after-undo');
   const layers = kept.length === 0 ? undefined : layersWith(kept, null);
   const left = { leftovers: [...leftovers, ...files, ...mark], layers };

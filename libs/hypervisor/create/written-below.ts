@@ -89,10 +89,20 @@ export async function goesDown({ place, memory, operationId }: Errand, start: St
   return mark !== null && (await place.world.files.stat(mark)) !== null;
 }
 
-/** Nothing goes down any more; tells what is left. */
-export async function unmarkGoingDown({ place }: Errand, start: Start): Promise<Leftover[]> {
+/**
+ * Nothing goes down any more; tells what is left. Below an overlay that could not be taken back a part may have gone
+ * down: whoever comes before that is on record has to know it from the sign, so that is left.
+ */
+export async function unmarkGoingDown(
+  { place }: Errand,
+  start: Start,
+  kept: readonly PlannedLayer[],
+): Promise<Leftover[]> {
   const mark = markOf(start);
   if (mark === null || (await place.world.files.stat(mark)) === null) return [];
+  const left = (why: string): Leftover[] => [{ device: '', file: mark, tag: '', why }];
+  if (kept.some(({ by }) => by === 'create'))
+    return left('it told of an overlay that could not be taken back; nobody needs it any more');
   const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
-  return trouble ? [{ device: '', file: mark, tag: '', why: trouble.words }] : [];
+  return trouble ? left(trouble.words) : [];
 }

@@ -6,7 +6,7 @@ import type { Start } from '../journal.ts';
 import { NotNow } from '../not-now.ts';
 import { observe, powerNow } from '../look/observe.ts';
 import { chainWith, closeFile, lookAtOpenImages, type OpenImages } from '../look/open-images.ts';
-import { letRunOn, setRunning } from '../qemu/power.ts';
+import { letRunOn, setRunning, stopWithSign } from '../qemu/power.ts';
 import type { SeenDisk, Sight } from '../look/sight.ts';
 import { troubleIn } from '../trouble.ts';
 
@@ -47,7 +47,7 @@ export async function removeBuried(
   const closed = new Set([...without, ...buried.flatMap(({ under }) => under ?? [])]);
   if (closed.size === 0) return leftovers;
   const before = await powerNow(errand);
-  await setRunning(errand, before, 'paused');
+  await stopWithSign(errand, before);
   try {
     for (const seen of closed) {
       const index = sight.disks.indexOf(seen); // The same at every try: a placeholder may be of an earlier one.
@@ -55,7 +55,7 @@ export async function removeBuried(
       leftovers.push(...(await removeBehind(errand, start, { seen, index, inside, after })));
     }
   } catch (error) {
-    const isToRun = before === 'running' || (start.wasRunning && !errand.isFirst);
+    const isToRun = errand.memory.stopped.get(errand.operationId) === true;
     if (error instanceof NotNow && isToRun) await runOnIfOpen(errand);
     throw error;
   }

@@ -17,7 +17,7 @@ import { type DeletePlan, planDelete, wordsOf } from './delete-plan.ts';
 import type { Errand, OperationOf, Way } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { foldAll, type FoldStop, stateOfFold } from './fold.ts';
-import { awaitFoldJobs, mayRun } from './fold-job.ts';
+import { awaitFoldJobs } from './fold-job.ts';
 import type { Start } from '../journal.ts';
 import { whyDamaged } from '../look/mend.ts';
 import { nameTops } from './name-tops.ts';
@@ -26,10 +26,11 @@ import { observe, observeTrouble, powerNow, withUnplugged } from '../look/observ
 import { closeIdle, lookAtOpenImages } from '../look/open-images.ts';
 import { type Spared, sparedAmong } from './spared.ts';
 import { letRunOn } from '../qemu/power.ts';
+import { removeStopSign } from '../qemu/stop-sign.ts';
 import { removeTags, type Rest, standing } from './removal.ts';
 import { ending, failed, held } from '../report.ts';
 import { requireAtRest } from '../look/run-states.ts';
-import { canHoldTags, diskOf, listsAll, type Power, type Sight, vmStateOf } from '../look/sight.ts';
+import { canHoldTags, diskOf, listsAll, type Sight, vmStateOf } from '../look/sight.ts';
 import { layersSoFar } from './layers-so-far.ts';
 import { reasonOf } from '../trouble.ts';
 import { requireNamed, unlinkAll } from './unlinking.ts';
@@ -109,12 +110,10 @@ const evidenceOf = ({ targets }: DeletePlan): DiskEvidence[] => targets.flatMap(
 
 /** Somebody began it. Jobs that still copy are waited for, and what died with QEMU is mended, before anything goes on. */
 async function recover(errand: Errand, start: Start, deletion: Deletion): Promise<Report> {
-  await awaitFoldJobs(errand, start);
+  await awaitFoldJobs(errand);
   const sight = await observeTrouble(errand, start, 'needed');
-  const { operationId, memory } = errand;
-  const { stopped } = memory;
-  if (!stopped.has(operationId))
-    stopped.set(operationId, mayRun(start) && (await mayHaveStopped(errand, deletion, sight.power)));
+  const { memory, operationId } = errand;
+  if (!memory.signed.has(operationId)) memory.stopped.set(operationId, false); // That QEMU is gone.
   if (sight.power === 'off') {
     const targets = deletion.plan.folds.map((fold) => (fold.how === 'pull' ? fold.into : fold.base));
     errand.damage = [...errand.damage, ...(await mendLayers(errand, targets))];
@@ -255,19 +254,14 @@ async function isFitToRun(errand: Errand, { plan }: Deletion): Promise<boolean> 
  */
 async function runsOn(errand: Errand, deletion: Deletion): Promise<boolean> {
   if (!stopsMachine(deletion)) return true;
-  if ((await powerNow(errand)) !== 'paused') return true; // It may have died since.
-  return !errand.memory.stopped.get(errand.operationId) || letRunOn(errand);
+  const isOurs = errand.memory.stopped.get(errand.operationId) === true;
+  const stands = isOurs && (await powerNow(errand)) === 'paused'; // It may have died since.
+  const runs = !stands || (await letRunOn(errand));
+  await removeStopSign(errand);
+  return runs;
 }
 
 const stopsMachine = ({ plan }: Deletion): boolean => plan.tags.length + plan.folds.length > 0;
-
-/** Of tags that are buried nothing tells whether somebody was about to take them off. */
-async function mayHaveStopped(errand: Errand, { plan }: Deletion, power: Power): Promise<boolean> {
-  if (power === 'off') return false;
-  if (plan.tags.length > 0) return true;
-  for (const fold of plan.folds) if ((await stateOfFold(errand, fold, power)) !== 'to do') return true;
-  return false;
-}
 
 const orStuck = (
   { reason, message }: { reason: FailureCode; message: string },

@@ -1,11 +1,11 @@
 import { type BlockCommit, type BlockStream, type Monitor, parseJobs, QmpRefused } from '#qmp';
 import { COPY_JOB_TIMEOUT_MS, FLUSH_TIMEOUT_MS, LOOK_TIMEOUT_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
-import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
 import { powerNow, powerStill } from '../look/observe.ts';
 import { isJobOf } from '../qemu/own-jobs.ts';
 import { setRunning } from '../qemu/power.ts';
+import { readStopSign, signStop } from '../qemu/stop-sign.ts';
 import { pass } from '../fault-points.ts';
 import type { Power } from '../look/sight.ts';
 import { Thwarted, troubleFrom, troubleIn } from '../trouble.ts';
@@ -29,7 +29,6 @@ export async function runFoldJob(
 ): Promise<void> {
   const before = await powerNow(errand);
   const whenReady = () => standStill(errand, before);
-  // As long as the job is listed, whoever comes after us knows that it was us who stopped the machine.
   const whenDone = async (): Promise<void> => {
     await pass(errand.place.world, 'hypervisor.after-pivot');
     await between();
@@ -54,28 +53,22 @@ async function goOn(errand: Errand, before: Power): Promise<void> {
  * Waits for the jobs of an earlier try that QEMU still works on. How they ended a look tells, and the next try.
  * Throws as `look` does.
  */
-export async function awaitFoldJobs(errand: Errand, start: Start): Promise<void> {
+export async function awaitFoldJobs(errand: Errand): Promise<void> {
   const monitor = await reach(errand.place);
   if (!monitor) return;
+  if (await readStopSign(errand)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
   const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
   const whenReady = async () => standStill(errand, await powerNow(errand));
   for (const { id, type, status } of jobs) {
     if (!isJobOf(errand.operationId, id) || !FOLDING.has(type)) continue;
-    if (STOPPED_FOR.has(status) && mayRun(start)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
     if (status === 'concluded') continue;
     const trouble = await troubleIn(() => monitor.awaitJob(id, { ...optionsFor(errand), whenReady }));
     if (trouble?.kind === 'unknown') return; // Whoever looks next finds it as it is.
   }
 }
 
-/** Whether the machine ran when the operation began, or has been started since: then nobody but us has stopped it. */
-export const mayRun = ({ wasRunning, vmState }: Start): boolean => wasRunning || vmState === 'shutoff';
-
 /** How QEMU calls the jobs that copy between layers. */
 const FOLDING: ReadonlySet<string> = new Set(['stream', 'commit']);
-
-/** Jobs are like this from when the machine is told to stand still on. */
-const STOPPED_FOR: ReadonlySet<string> = new Set(['ready', 'pending', 'concluded']);
 
 const CANCELED = /^Operation canceled$/i;
 
@@ -108,8 +101,9 @@ const optionsFor = (errand: Errand) => ({
  * name another file before the copies are on disk. And what the guest wrote between this and the end would be in one
  * of two files, and only QEMU's memory would know in which.
  */
-async function standStill({ place, steps, memory, operationId }: Errand, before: Power): Promise<void> {
-  if (before === 'running') memory.stopped.set(operationId, true);
+async function standStill(errand: Errand, before: Power): Promise<void> {
+  const { place, steps } = errand;
+  if (before === 'running') await signStop(errand);
   await pass(place.world, 'hypervisor.before-power');
   await steps.take('stop the machine', null, () =>
     place.line.held.execute('stop', {}, { timeoutMs: FLUSH_TIMEOUT_MS }),

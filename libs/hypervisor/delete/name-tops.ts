@@ -5,7 +5,7 @@ import type { Start } from '../journal.ts';
 import { NotNow } from '../not-now.ts';
 import { observe, powerNow, powerStill } from '../look/observe.ts';
 import { isNamedByQemu } from '../look/open-images.ts';
-import { setRunning } from '../qemu/power.ts';
+import { setRunning, stopWithSign } from '../qemu/power.ts';
 import type { SeenDisk, Sight } from '../look/sight.ts';
 import { troubleIn } from '../trouble.ts';
 
@@ -29,7 +29,7 @@ export async function nameTops(
   });
   if (unnamed.length === 0) return false;
   const before = await powerNow(errand);
-  await setRunning(errand, before, 'paused');
+  await stopWithSign(errand, before);
   for (const seen of unnamed) await nameTop(errand, start, after, { seen, index: disks.indexOf(seen) });
   if (before === 'running') await setRunning(errand, await powerStill(errand), 'running');
   return true;

@@ -1,7 +1,6 @@
 import { type Disk, type Report } from '#ledger';
 import { ConnectTrouble } from '#world';
 import { JOB_BYTES_PER_MS, JOB_TIMEOUT_MS, LAUNCH_ATTEMPTS_MAX, LAUNCH_TIMEOUT_MS } from '../bounds.ts';
-import { mayRun } from '../delete/fold-job.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { LaunchTrouble } from '../qemu/launcher.ts';
@@ -13,7 +12,8 @@ import { dropTops, layersOf, makeTops, topsOf } from './load-tops.ts';
 import { machineConfig, requireSameMachine } from '../look/machine-config.ts';
 import { NotNow } from '../not-now.ts';
 import { observe, observeTrouble, powerNow, powerStill } from '../look/observe.ts';
-import { letRunOn, setRunning } from '../qemu/power.ts';
+import { letRunOn, stopWithSign } from '../qemu/power.ts';
+import { readStopSign } from '../qemu/stop-sign.ts';
 import { endProcess, launch, launchesOf, until } from './relaunch.ts';
 import { failed, held } from '../report.ts';
 import type { Sight } from '../look/sight.ts';
@@ -60,7 +60,7 @@ async function leave(errand: Errand, loading: Loading, sight: Sight): Promise<Re
   const { start, wish, pin } = loading;
   const trouble = await troubleIn(async () => {
     if (errand.isFirst) await makeTops(errand, start, wish, { ...sight, power: 'off' }); // As files, which none opens.
-    const power = await setRunning(errand, sight.power, 'paused');
+    const power = await stopWithSign(errand, sight.power);
     await pin.save(start, { ...sight, power });
     await endProcess(errand);
   });
@@ -82,7 +82,7 @@ async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Troubl
     const words = `${message}; the machine stands still on what was to be saved of it`;
     return held(errand, reason, words, { leftovers });
   }
-  if (mayRun(start) && !(await letRunOn(errand)))
+  if ((await readStopSign(errand)) && !(await letRunOn(errand)))
     return held(errand, reason, `${message}; and QEMU would not let the machine run on`, { leftovers });
   return failed(errand, { reason, message, leftovers });
 }

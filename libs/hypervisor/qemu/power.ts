@@ -5,6 +5,7 @@ import { runStateThroughMonitor } from '../look/look-through-monitor.ts';
 import { NotNow } from '../not-now.ts';
 import { powerNow, powerStill } from '../look/observe.ts';
 import type { Power } from '../look/sight.ts';
+import { removeStopSign, signStop } from './stop-sign.ts';
 import { attempt, troubleIn } from '../trouble.ts';
 
 /**
@@ -22,6 +23,12 @@ export async function setRunning(errand: Errand, now: Power, wanted: 'running' |
     if (trouble?.kind === 'refused') return power;
   }
   return power;
+}
+
+/** Makes it stand still so that whoever goes on after a death knows that it was us. Throws as `setRunning` does. */
+export async function stopWithSign(errand: Errand, now: Power): Promise<Power> {
+  if (now === 'running') await signStop(errand);
+  return setRunning(errand, now, 'paused');
 }
 
 /**
@@ -50,6 +57,9 @@ async function change(errand: Errand, wanted: 'running' | 'paused'): Promise<voi
   await steps.take(wanted === 'running' ? 'let the machine run' : 'stop the machine', null, () =>
     place.line.held.execute(command, {}, { timeoutMs: POWER_TIMEOUT_MS }),
   );
-  if (wanted === 'running') memory.stopped.set(operationId, false);
+  if (wanted === 'running') {
+    memory.stopped.set(operationId, false);
+    await removeStopSign(errand);
+  }
   await pass(place.world, 'hypervisor.after-power');
 }
