@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { type OpenOperation, Refusal, type Report, type Snapshot } from '#ledger';
 import { creating } from './create/create.ts';
 import { deleting } from './delete/delete.ts';
@@ -12,7 +13,7 @@ import { requireAsPlanned } from './plan/plan-basis.ts';
 import { failed } from './report.ts';
 import type { Sight } from './look/sight.ts';
 import { stopWrong } from './drift/survey.ts';
-import { troubleFrom } from './trouble.ts';
+import { troubleFrom, troubleIn } from './trouble.ts';
 import { requireRightChain, wrongChains } from './drift/wrong-chain.ts';
 
 /**
@@ -25,7 +26,7 @@ import { requireRightChain, wrongChains } from './drift/wrong-chain.ts';
 export async function carryOut(errand: Errand, operation: OpenOperation): Promise<Report> {
   const way = wayOf(errand, operation);
   const { started } = operation;
-  if (started) return toTheEnd(() => way.recover(started));
+  if (started) return toTheEnd(() => recovered(errand, way, started));
   const begun = await begin(errand, way, operation);
   if ('report' in begun) return begun.report;
   return toTheEnd(async () => {
@@ -38,6 +39,20 @@ export async function carryOut(errand: Errand, operation: OpenOperation): Promis
 async function beginTranscript({ place, transcript }: Errand): Promise<void> {
   await place.world.turn();
   await transcript.flush();
+}
+
+/** Whoever died may have unlinked what is found gone now, or given a name that is found, and not lived to keep that. */
+async function recovered({ place: { world } }: Errand, way: Way, start: Start): Promise<Report> {
+  const report = await way.recover(start);
+  const { overlays = [], memoryFile, backups = [], unlinks = [] } = start;
+  const made = [...overlays, ...(memoryFile ? [memoryFile] : [])].map(({ file }) => file);
+  const directories = [...made, ...backups.map(({ target }) => target), ...unlinks].map(posix.dirname);
+  for (const directory of new Set(directories)) {
+    if ((await world.files.stat(directory)) === null) continue; // Nothing comes back with it.
+    const trouble = await troubleIn(() => world.files.syncDirectory(directory));
+    if (trouble) throw new NotNow('host-unreachable', trouble.words);
+  }
+  return report;
 }
 
 /** What carries out an operation of this kind. */

@@ -102,7 +102,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** Runs a program without a shell. Never throws: a program that cannot start ends with `code: null`. */
+/** Runs a program without a shell, which ends when we do. Never throws: a program that cannot start ends with `code: null`. */
 export type Run = (program: string, args: readonly string[], options: RunOptions) => Promise<Finished>;
 
 /** Opens a stream socket to a unix path. Throws `ConnectTrouble`. */

@@ -37,6 +37,12 @@ test.each<[number, string, readonly string[]]>([
     ['reply-twice#1', 'copy-no-space#1'],
   ],
   [
+    22529,
+    'who found a layer unlinked told so, whose unlinking nobody had kept, and with the power gone it came back',
+    [],
+  ],
+  [23388, 'a qemu-img outlived its ledgerd, and loaded a disk when the load had long been given up', []],
+  [
     21702,
     'an overlay could not be taken back, that could not be put on record, and the half of it was taken for a write',
     [],

@@ -156,17 +156,22 @@ export class SimulatedHost implements Surroundings {
     return ours;
   }
 
-  /** Starts a child process. It lives on when whoever started it dies. */
+  /** Starts a child process; what ends it. */
   run(
     program: string,
     args: readonly string[],
     { timeoutMs, env = {} }: RunOptions,
     done: (finished: Finished) => void,
-  ): void {
+  ): () => void {
     const holder = `${program}#${this.newSerial()}`;
     const work = this.#work(program, args, { holder, env });
-    if (!work) return done({ code: null, stdout: '', stderr: `spawn ${program} ENOENT` });
+    if (!work) {
+      done({ code: null, stdout: '', stderr: `spawn ${program} ENOENT` });
+      return () => undefined;
+    }
+    let isOver = false;
     const killed = (): void => {
+      if (isOver) return;
       task.drop();
       timeout.cancel();
       over();
@@ -185,9 +190,14 @@ export class SimulatedHost implements Surroundings {
         done(finished);
       },
     });
-    const over = this.onPowerLoss(killed);
+    const forget = this.onPowerLoss(killed);
+    const over = (): void => {
+      isOver = true;
+      forget();
+    };
     this.scheduler.note(`${holder} ${args.join(' ')}`);
     task.start();
+    return killed;
   }
 
   #work(

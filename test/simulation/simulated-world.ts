@@ -35,6 +35,8 @@ export class SimulatedProcess {
   readonly #atPoint: AtPoint;
   readonly #onDeath: () => void;
   readonly #timers = new Set<Timer>();
+  /** Programs that end with it. */
+  readonly #children = new Set<{ end?: () => void }>();
   readonly #sockets = new Set<Socket>();
   readonly #undos = new Set<() => void>();
 
@@ -83,6 +85,7 @@ export class SimulatedProcess {
     for (const timer of this.#timers) timer.cancel();
     for (const socket of this.#sockets) socket.die();
     for (const undo of this.#undos) undo();
+    for (const { end } of this.#children) end?.();
     this.#onDeath();
   }
 
@@ -162,7 +165,10 @@ export class SimulatedProcess {
     return new Promise((resolve) => {
       if (!this.isAlive) return;
       if (program === 'sync') return resolve({ code: 0, stdout: '', stderr: '' });
-      this.#host.run(program, args, options, (finished) => {
+      const child: { end?: () => void } = {};
+      if (!options.leavesOthersBehind) this.#children.add(child);
+      child.end = this.#host.run(program, args, options, (finished) => {
+        this.#children.delete(child);
         if (this.isAlive) resolve(finished);
       });
     });

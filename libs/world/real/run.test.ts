@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { realRun } from './run.ts';
 
-const SOON = { timeoutMs: 10_000 };
+const SOON = { timeoutMs: 10_000, timeout: 10_000 };
 const shell = (script: string, options: object = {}) =>
   realRun('sh', ['-c', script], { ...SOON, ...options });
 
@@ -29,4 +32,17 @@ test('one that takes too long is killed, and one that cannot start is told', asy
   const missing = await realRun('/no/such/program', [], { ...SOON, leavesOthersBehind: true });
   expect(missing.code).toBeNull();
   expect(missing.stderr).toContain('ENOENT');
+});
+
+const nameOf = (pid: string): string => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+
+test('one whose starter is killed ends as well', async () => {
+  const script = `import { realRun } from '${join(import.meta.dirname, 'run.ts')}';
+    await realRun('sleep', ['30'], { timeoutMs: 60_000 });`;
+  const starter = spawn(process.execPath, ['--input-type=module', '--eval', script]);
+  const childrenOf = `/proc/${starter.pid}/task/${starter.pid}/children`;
+  await expect.poll(() => nameOf(readFileSync(childrenOf, 'utf8').trim()), SOON).toBe('sleep');
+  const child = readFileSync(childrenOf, 'utf8').trim();
+  starter.kill('SIGKILL');
+  await expect.poll(() => existsSync(`/proc/${child}`), SOON).toBe(false);
 });

@@ -5,8 +5,29 @@ const OUTPUT_BYTES_MAX = 32 * 1024 * 1024;
 /** Of a program whose output somebody else goes on writing into: enough to tell why it failed. */
 const WORDS_CHARACTERS_MAX = 64 * 1024;
 
-export const realRun: Run = (program, args, options) =>
-  options.leavesOthersBehind ? runToExit(program, args, options) : runToEnd(program, args, options);
+export const realRun: Run = async (program, args, options) => {
+  if (options.leavesOthersBehind) return runToExit(program, args, options);
+  const finished = await runToEnd('setpriv', [...ENDING_WITH_US, program, ...args], options);
+  if (finished.code !== null || !NO_SETPRIV.test(finished.stderr)) return withoutWrapper(finished);
+  return runToEnd(program, args, options);
+};
+
+/**
+ * A program that changes an image must not go on when we have died: whoever comes after us would find it changed later
+ * than it looked. The kernel ends it then (prctl(2), PR_SET_PDEATHSIG).
+ */
+const ENDING_WITH_US = ['--pdeathsig', 'KILL', '--'] as const;
+
+/** It belongs to util-linux, but not every container has all of that. */
+const NO_SETPRIV = /^spawn setpriv ENOENT/;
+
+/** What could not be started was not, whoever says so. */
+const withoutWrapper = (finished: Finished): Finished =>
+  finished.code === NOT_STARTED && finished.stderr.startsWith('setpriv: ')
+    ? { ...finished, code: null }
+    : finished;
+
+const NOT_STARTED = 127;
 
 const runToEnd: Run = (program, args, { timeoutMs, stdin, env }) =>
   new Promise((resolve) => {
