@@ -43,6 +43,11 @@ test.each<[number, string, readonly string[]]>([
   ],
   [23388, 'a qemu-img outlived its ledgerd, and loaded a disk when the load had long been given up', []],
   [
+    24142,
+    'a look took a minute, in which the machine was started from below its overlays, and it was told as done',
+    [],
+  ],
+  [
     21702,
     'an overlay could not be taken back, that could not be put on record, and the half of it was taken for a write',
     [],

@@ -140,12 +140,17 @@ async function act(errand: Errand, start: Start, sight: Sight): Promise<Report> 
   if (seen) {
     const found = await findCapture(errand, start, seen);
     const isAsItWas =
-      seen.power !== 'off' || !(await whyRewritten(errand, start, await timesOf(errand, start)));
+      seen.power === 'off'
+        ? !(await whyRewritten(errand, start, await timesOf(errand, start)))
+        : isStillOn(errand);
     if (found.isWhole && isAsItWas) return reportCreated(errand, start, found);
   }
   errand.memory.troubles.set(errand.operationId, trouble ?? LIE); // The look may have to be put off.
   return conclude(errand, start, await lookAfter(errand, start), trouble ?? LIE);
 }
+
+/** A look may take minutes. A machine that has died meanwhile may have been started from below its overlays. */
+const isStillOn = ({ place }: Errand): boolean => place.line.held.isOpen;
 
 /** What is found when it may all be otherwise by now. */
 interface Looked {
@@ -173,6 +178,8 @@ async function conclude(
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);
+  if (sight.power !== 'off' && !isStillOn(errand))
+    throw new NotNow('machine-gone', 'QEMU was lost while the capture was looked at');
   const isPushed = await goesDown(errand, start);
   const hasTops = sight.power === 'off' && found.tops.length > 0 && !isPushed;
   const why = hasTops ? await whyRewritten(errand, start, times) : null;
