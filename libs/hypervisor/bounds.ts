@@ -20,6 +20,10 @@ export const POWER_TIMEOUT_MS = 5_000;
 /** Opening and closing an image, and putting it under a device. */
 export const GRAPH_TIMEOUT_MS = 10_000;
 
+/** An image that a job had open, to be closed once that has ended: 1 s in all. */
+export const RELEASE_ATTEMPTS_MAX = 20;
+export const RELEASE_PAUSE_MS = 50;
+
 /** A capture needs a new first-level table and a few refcount blocks on every disk. */
 export const FREE_BYTES_MIN = 4 * 1024 * 1024;
 

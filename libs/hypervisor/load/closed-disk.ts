@@ -10,6 +10,7 @@ import {
   type OpenAs,
   openNodes,
   removeNode,
+  removeNodeNow,
   setDrive,
 } from '../qemu/graph.ts';
 import type { ImageAt } from '../qemu/images.ts';
@@ -164,7 +165,7 @@ type Busy = Named & { readonly why: QmpRefused };
 
 async function whyOpen(place: Place, node: string): Promise<QmpRefused | null> {
   try {
-    await removeNode(place, node);
+    await removeNodeNow(place, node);
     return null;
   } catch (error) {
     if (error instanceof QmpRefused) return error;

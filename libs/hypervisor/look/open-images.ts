@@ -2,7 +2,7 @@ import { chainUnder, type Layer, type Vm } from '#ledger';
 import { type BlockNode, parseChains, QmpRefused } from '#qmp';
 import { GRAPH_TIMEOUT_MS } from '../bounds.ts';
 import { realFile } from './devices.ts';
-import { openNodes, removeNode } from '../qemu/graph.ts';
+import { openNodes, removeNodeNow } from '../qemu/graph.ts';
 import { NotNow } from '../not-now.ts';
 import type { Place } from '../place.ts';
 import type { Power } from './sight.ts';
@@ -62,7 +62,7 @@ export async function closeFile(place: Place, { nodes }: OpenImages, file: strin
   let refused: QmpRefused | null = null;
   for (const { nodeName } of formatsFirst) {
     try {
-      await removeNode(place, nodeName);
+      await removeNodeNow(place, nodeName);
     } catch (error) {
       if (!(error instanceof QmpRefused)) throw error;
       refused = error;

@@ -8,7 +8,7 @@ import {
   QmpRefused,
   type SetDrive,
 } from '#qmp';
-import { GRAPH_TIMEOUT_MS, POWER_TIMEOUT_MS } from '../bounds.ts';
+import { GRAPH_TIMEOUT_MS, POWER_TIMEOUT_MS, RELEASE_ATTEMPTS_MAX, RELEASE_PAUSE_MS } from '../bounds.ts';
 import { type ImageAt, protocolOf } from './images.ts';
 import type { Place } from '../place.ts';
 
@@ -40,8 +40,24 @@ export async function addNode(
   await line.held.execute('blockdev-add', options, { timeoutMs: GRAPH_TIMEOUT_MS });
 }
 
-/** Closes an image that nothing uses; one that is closed already is as good. Throws what QEMU refuses. */
-export async function removeNode({ line }: Place, node: string): Promise<void> {
+/**
+ * Closes an image that nothing uses any more; one that is closed already is as good. A job that has just ended may hold
+ * on to it for a moment. Throws what QEMU refuses.
+ */
+export async function removeNode(place: Place, node: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await removeNodeNow(place, node);
+    } catch (error) {
+      const isHeld = error instanceof QmpRefused && error.description.endsWith('is in use');
+      if (!isHeld || attempt === RELEASE_ATTEMPTS_MAX) throw error;
+      await place.world.clock.sleep(RELEASE_PAUSE_MS);
+    }
+  }
+}
+
+/** The same for an image that somebody else may well go on using. Throws what QEMU refuses. */
+export async function removeNodeNow({ line }: Place, node: string): Promise<void> {
   const deletion: BlockdevDel = { 'node-name': node };
   try {
     await line.held.execute('blockdev-del', deletion, { timeoutMs: GRAPH_TIMEOUT_MS });
