@@ -230,11 +230,16 @@ export type BlockCommit = {
 
 // { 'struct': 'BlockdevBackup', 'base': 'BackupCommon', 'data': { 'target': 'str' } }
 // { 'enum': 'MirrorSyncMode', 'data': ['top', 'full', 'none', 'incremental', 'bitmap'] }
+/**
+ * With `auto-finalize` QEMU 7.2 takes its filter out of the graph while it may answer somebody's `query-block`, and dies
+ * of a filter that stands on nothing (`bdrv_cbw_refresh_filename`). Told by `job-finalize`, it answers nobody meanwhile.
+ */
 export type BlockdevBackup = {
   readonly 'job-id': string;
   readonly device: string;
   readonly target: string;
   readonly sync: 'full' | 'top' | 'none';
+  readonly 'auto-finalize': false;
   readonly 'auto-dismiss': false;
 };
 

@@ -124,5 +124,8 @@ async function launched(dir: string, pid: number): Promise<RigMachine> {
   const monitorPath = join(dir, 'qmp-0.sock');
   const end = (): Promise<void> => killed(pid);
   const stdout = (): string => readFileSync(join(dir, 'qemu.log'), 'utf8');
-  return { pid, dir, monitorPath, monitorPaths: [monitorPath], monitor, stdout, kill: end, stop: end };
+  return {
+    ...{ pid, dir, monitorPath, monitorPaths: [monitorPath], monitor, stdout, kill: end, stop: end },
+    whyEnded: () => null, // It is not our child.
+  };
 }

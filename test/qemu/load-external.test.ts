@@ -160,3 +160,28 @@ describe.runIf(needsQemu())('a load in the living process', () => {
     }
   });
 });
+
+describe.runIf(needsQemu())('a load of a machine that is off, and is started meanwhile', () => {
+  test('of external disks leaves it running on what it was started from', async () => {
+    let start: (() => Promise<void>) | null = null;
+    const home = await house({
+      fault: async (point) => {
+        if (point !== 'hypervisor.after-begin') return;
+        await start?.();
+        start = null;
+      },
+    });
+    const disks = [external('dev-da'), external('dev-db')];
+    const snapshotId = await captured(home, { memory: 'none', disks });
+    await home.off();
+    start = () => home.boot({ disks: home.present() });
+    home.book.askLoad(snapshotId);
+    expect((await home.finish()).end).toBe('undone: machine-busy');
+    expect(await contents(home)).toBe('22 22');
+    expect(await stateOf(home)).toBe('running');
+    expect(home.book.vm.hold).toBeNull();
+    expect((await home.book.load(snapshotId)).end).toBe('loaded');
+    expect(await contents(home)).toBe('11 11');
+    await expectAgreement(home);
+  });
+});

@@ -40,6 +40,8 @@ export interface RigMachine {
   readonly monitor: Monitor;
   /** What QEMU printed so far. */
   stdout(): string;
+  /** How it ended, and what it said then; null while it lives. */
+  whyEnded(): string | null;
   /** kill -9. Resolves when the process is gone. */
   kill(): Promise<void>;
   /** Asks it to end, as a host that shuts down does. */
@@ -115,6 +117,10 @@ export async function startQemu(options: RigOptions): Promise<RigMachine> {
     monitorPaths,
     monitor,
     stdout: () => printed.stdout,
+    whyEnded() {
+      if (child.exitCode === null && child.signalCode === null) return null;
+      return `${child.signalCode ?? `code ${child.exitCode}`}: ${printed.stderr}`;
+    },
     async kill() {
       child.kill('SIGKILL');
       await gone;

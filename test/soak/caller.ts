@@ -22,7 +22,7 @@ interface Accepted {
 interface Operation {
   readonly done: boolean;
   readonly outcome: string;
-  readonly error?: { readonly reason: string };
+  readonly error?: { readonly reason: string; readonly message: string };
 }
 
 type Listed = readonly { readonly id: string; readonly status: string; readonly descendants?: number }[];
@@ -62,8 +62,17 @@ export class Caller {
       await step();
     } catch (error) {
       await setTimeout(PAUSE_MS);
-      if (this.#machine.deaths === deaths) this.wrong.push(`${this.#machine.name}: ${String(error)}`);
+      if (this.#machine.deaths === deaths) await this.#wronged(error);
     }
+  }
+
+  /** QEMU may have crashed by itself. */
+  async #wronged(error: unknown): Promise<void> {
+    const { name, subject } = this.#machine;
+    const ended = subject.qemu.whyEnded();
+    const words = ended === null ? String(error) : `QEMU ended by itself, ${ended}`;
+    this.wrong.push(`${new Date().toISOString()} ${name}: ${words}`);
+    if (ended !== null) await this.#machine.die();
   }
 
   async #step(): Promise<void> {
@@ -135,6 +144,7 @@ export class Caller {
       );
       if (!done) continue;
       this.#count(`${what}: ${outcome}${error ? `, ${error.reason}` : ''}`);
+      if (error) console.error(`${this.#machine.name}: ${what}: ${error.reason}: ${error.message}`);
       return outcome === 'succeeded' ? snapshotId : null;
     }
   }

@@ -68,7 +68,8 @@ export const backupActions = (
   backups.map(({ device, sync, node }, index): TransactionAction => {
     const overlay = overlays.find((layer) => layer.device === device);
     const source = sync === 'none' && overlay ? overlay.node : (nodes[device] ?? '');
-    const job = { 'job-id': backupJobIdOf(operationId, index + 1), 'auto-dismiss': false } as const;
+    const ends = { 'auto-finalize': false, 'auto-dismiss': false } as const;
+    const job = { 'job-id': backupJobIdOf(operationId, index + 1), ...ends };
     return { type: 'blockdev-backup', data: { ...job, device: source, target: node, sync } };
   });
 
@@ -150,6 +151,7 @@ async function jobsEnd(
       if (failure && areOver) throw failure;
       if (areOver) return;
       if (failure) await cancelJobs(monitor, jobs);
+      else if (await finalizePending(monitor, jobs)) continue;
       journal.progress({ phase: 'copying', percent: percentOf(jobs) });
       await changes.next(POLL_MS);
     }
@@ -157,6 +159,19 @@ async function jobsEnd(
     changes.close();
   }
   throw new NotNow('machine-busy', 'the copies are not whole yet');
+}
+
+/** All is copied; whether there was one to be told so. One that has ended meanwhile refuses, and is looked at again. */
+async function finalizePending(monitor: Pick<Monitor, 'execute'>, jobs: readonly QmpJob[]): Promise<boolean> {
+  const pending = jobs.filter(({ status }) => status === 'pending');
+  for (const { id } of pending) {
+    try {
+      await monitor.execute('job-finalize', { id });
+    } catch (error) {
+      if (!(error instanceof QmpRefused)) throw error;
+    }
+  }
+  return pending.length > 0;
 }
 
 const percentOf = (jobs: readonly QmpJob[]): number =>

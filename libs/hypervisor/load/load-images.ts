@@ -6,7 +6,7 @@ import { reportLoaded } from './clear-away.ts';
 import { whyNotLoadable } from './load-check.ts';
 import { recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
-import { dropTops, makeTops, topsOf } from './load-tops.ts';
+import { dropTops, isInPlace, makeTops, topsOf } from './load-tops.ts';
 import { NotNow } from '../not-now.ts';
 import { observe, observeTrouble } from '../look/observe.ts';
 import { setRunning } from '../qemu/power.ts';
@@ -22,7 +22,8 @@ export async function loadImages(errand: Errand, loading: Loading): Promise<Repo
   for (let attempt = 2; trouble && attempt <= LOAD_ATTEMPTS_MAX; attempt += 1) {
     await errand.place.world.clock.sleep(LOAD_PAUSE_MS);
     const sight = await observeTrouble(errand, loading.start, 'always');
-    if (sight.power !== 'off') return whenStarted(errand, loading, sight);
+    if (sight.power !== 'off')
+      return whenStarted(errand, loading, sight, isAnyLoaded(errand, loading, round));
     trouble = await troubleIn(() => loadAll(errand, loading, round));
   }
   if (trouble) return holdTorn(errand, loading, round, trouble);
@@ -33,7 +34,7 @@ export async function loadImages(errand: Errand, loading: Loading): Promise<Repo
 /** Somebody began it. Which disks it reached nothing tells, and loading one twice does no harm. */
 export async function recoverImages(errand: Errand, loading: Loading): Promise<Report> {
   const sight = await observeTrouble(errand, loading.start, 'always');
-  if (sight.power !== 'off') return whenStarted(errand, loading, sight);
+  if (sight.power !== 'off') return whenStarted(errand, loading, sight, isAnyLoaded(errand, loading, null));
   const why = whyHopeless(errand, loading, sight);
   if (!why) return loadImages(errand, loading);
   const leftovers = await dropTops(errand, loading.start, sight);
@@ -105,8 +106,26 @@ async function holdTorn(errand: Errand, { start }: Loading, round: Round, troubl
   });
 }
 
-/** Somebody started the machine on disks of which perhaps only some are loaded: it must not go on writing. */
-async function whenStarted(errand: Errand, { start }: Loading, sight: Sight): Promise<Report> {
+/** Whether a disk may have been loaded in its place. Of another worker's round nothing tells. */
+const isAnyLoaded = ({ isFirst }: Errand, { start }: Loading, round: Round | null): boolean => {
+  const count = Object.keys(start.files).length;
+  return round && isFirst ? round.waiting.size < count : count > 0;
+};
+
+/** Somebody started the machine. On disks of which perhaps only some are loaded it must not go on writing. */
+async function whenStarted(
+  errand: Errand,
+  loading: Loading,
+  sight: Sight,
+  isLoaded: boolean,
+): Promise<Report> {
+  const { start, pin } = loading;
+  const tops = topsOf(start);
+  const isAsBefore = !isLoaded && !tops.some((top) => isInPlace(sight, top));
+  if (start.vmState === 'shutoff' && isAsBefore && !(pin.isSaved && tops.length > 0)) {
+    const words = 'the machine was started before any of its disks was loaded';
+    return giveBack(errand, loading, { kind: 'refused', category: 'unknown', reason: 'machine-busy', words });
+  }
   await setRunning(errand, sight.power, 'paused');
   if (start.vmState !== 'shutoff')
     throw new NotNow('machine-busy', 'the machine came back while its images were being loaded', 0);

@@ -196,14 +196,25 @@ export const LAYER_SCRIPTS: Readonly<Record<string, Script>> = {
       {
         ...transaction({
           type: 'blockdev-backup',
-          data: { 'job-id': 'b1', device: 'da', target: 'b1', sync: 'full', 'auto-dismiss': false },
+          data: { 'job-id': 'b1', device: 'da', target: 'b1', sync: 'full', ...JOB },
         }),
-        until: 'concluded',
+        until: 'pending',
       },
       say('query-jobs'),
-      dismiss('b1'),
+      ...ending('b1', 'job-finalize'),
       close('b1'),
       read('X1'),
+      img('create', '-q', '-f', 'qcow2', 'X3', '16777216'),
+      open('b3', 'X3'),
+      {
+        ...transaction({
+          type: 'blockdev-backup',
+          data: { 'job-id': 'b3', device: 'da', target: 'b3', sync: 'full', ...JOB },
+        }),
+        until: 'pending',
+      },
+      ...ending('b3', 'job-cancel'),
+      close('b3'),
       overlayOn('DA', 'X2'),
       open('b2', 'X2'),
       transaction({

@@ -1,7 +1,7 @@
 import { type Shape, textOf } from './arguments.ts';
 import type { BlockNode } from './block-graph.ts';
 import { BLOCKS, type Content, HOLE } from './content.ts';
-import { conclude, newJob } from './job.ts';
+import { conclude, newJob, wait } from './job.ts';
 import type { JsonObject } from './json.ts';
 import type { Job, Machine } from './machine.ts';
 import { nodeNamed } from './opening.ts';
@@ -12,6 +12,7 @@ export const BACKUP: Shape = {
   device: 'string',
   target: 'string',
   sync: 'string',
+  '*auto-finalize': 'boolean',
   '*auto-dismiss': 'boolean',
 };
 
@@ -42,7 +43,10 @@ export function* beginBackup(machine: Machine, data: JsonObject): Work<() => Wor
   const backup = { job, source, target, was: graph.read(source), wanted };
   graph.busy.set(job.id, { job: 'backup', nodes: [source, target] });
   if (sync === 'none') watch(machine, backup);
-  else machine.beside(`job ${job.id}`, copying(machine, backup));
+  else {
+    const ends = data['auto-finalize'] === false ? 'when told' : 'by itself';
+    machine.beside(`job ${job.id}`, copying(machine, backup, ends));
+  }
   return () => takeBack(machine, backup);
 }
 
@@ -51,7 +55,11 @@ function* takeBack(machine: Machine, { job }: Backup): Work<void> {
   give(machine, job, 'Operation canceled');
 }
 
-function* copying(machine: Machine, { job, target, was, wanted }: Backup): Work<void> {
+function* copying(
+  machine: Machine,
+  { job, target, was, wanted }: Backup,
+  ends: 'by itself' | 'when told',
+): Work<void> {
   const { chance, faults, isFull } = machine.surroundings;
   let isCancelled = false;
   job.cancel = () => void (isCancelled = true);
@@ -65,7 +73,12 @@ function* copying(machine: Machine, { job, target, was, wanted }: Backup): Work<
     job.done += 1;
   }
   yield* pause(chance, msEach, 'ends');
-  if (job.status !== 'concluded') give(machine, job, null);
+  if (job.status === 'concluded') return;
+  if (isCancelled) return give(machine, job, 'Operation canceled');
+  if (ends === 'by itself') return give(machine, job, null);
+  job.cancel = () => give(machine, job, 'Operation canceled');
+  job.end = () => give(machine, job, null);
+  wait(machine, job, 'pending');
 }
 
 /** Copies what the guest is about to write over, until it is cancelled. */

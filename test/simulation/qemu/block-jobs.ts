@@ -1,7 +1,7 @@
 import { optionalTextOf, type Shape, textOf } from './arguments.ts';
 import type { BlockNode } from './block-graph.ts';
 import { BLOCKS, HOLE } from './content.ts';
-import { conclude, newJob, tell } from './job.ts';
+import { conclude, newJob, wait } from './job.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { Job, Machine } from './machine.ts';
 import { nodeNamed } from './opening.ts';
@@ -163,12 +163,6 @@ function ready(machine: Machine, job: Job, copy: Copy, active: BlockNode): void 
     });
   job.end = () => machine.later(COMPLETE_MS, `job ${job.id} pivots`, pivot);
   wait(machine, job, 'ready');
-}
-
-function wait(machine: Machine, job: Job, status: 'pending' | 'ready'): void {
-  job.status = status;
-  tell(machine, job, status === 'pending' ? ['waiting', 'pending'] : ['ready']);
-  if (status === 'ready') machine.emit('BLOCK_JOB_READY', { device: job.id, type: job.type });
 }
 
 /** The header is durable at once, which what was copied is not (docs/decisions/005). */

@@ -17,6 +17,13 @@ export function tell(machine: Machine, { id }: Job, statuses: readonly string[])
   for (const status of statuses) machine.emit('JOB_STATUS_CHANGE', { status, id });
 }
 
+/** It has copied all, and stands there until it is told. */
+export function wait(machine: Machine, job: Job, status: 'pending' | 'ready'): void {
+  job.status = status;
+  tell(machine, job, status === 'pending' ? ['waiting', 'pending'] : ['ready']);
+  if (status === 'ready') machine.emit('BLOCK_JOB_READY', { device: job.id, type: job.type });
+}
+
 /** It is over, well or with an error. */
 export function conclude(machine: Machine, job: Job): void {
   const wasPending = job.status === 'pending';
