@@ -110,7 +110,9 @@ async function converged(
     ...as('later than 10 s', late),
     ...(await wrongWith(subject, daemon, { kind, ended, hasQemuDied })),
   ];
-  if (wrong.length === 0) await cleared(subject, daemon);
+  if (wrong.length > 0)
+    return { ended: `${ended} (${await lastWords(subject, daemon)})`, convergedMs, wrong };
+  await cleared(subject, daemon);
   return { ended, convergedMs, wrong };
 }
 
@@ -168,6 +170,13 @@ const writeAll = async ({ qemu, disks }: Subject, pattern: number): Promise<void
 export async function cleared(subject: Subject, daemon: DaemonProcess): Promise<void> {
   await daemon.try('DELETE', `/vms/${subject.vmId}/snapshots`);
   await daemon.quiet(subject.vmId);
+}
+
+/** What is said of the newest operation's failure. */
+async function lastWords({ vmId }: Subject, daemon: DaemonProcess): Promise<string> {
+  const events = await daemon.events(vmId);
+  const { operationId } = events.findLast(({ type }) => type.endsWith('Requested'))?.data ?? {};
+  return operationId === undefined ? '' : ((await daemon.operation(operationId)).error?.message ?? '');
 }
 
 /** How the request of this kind that came last ended; `not recorded` when it never was. */
