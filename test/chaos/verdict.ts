@@ -77,6 +77,7 @@ async function wrongInMachine({ qemu, disks }: Subject, { kind, ended }: Ended):
 
 function wrongEnd({ ended, hasQemuDied }: Ended): string[] {
   if (ended.includes('needs-operator')) return [`it ended as ${ended}`];
+  if (ended.includes('snapshot-damaged')) return ['a snapshot is called damaged that nobody has damaged'];
   const isThere = !hasQemuDied && ended.includes('machine-gone');
   return isThere ? ['the machine is called gone, and was there all the time'] : [];
 }

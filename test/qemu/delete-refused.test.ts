@@ -63,6 +63,28 @@ describe.runIf(needsQemu())('a delete of layers', () => {
     expect([...home.book.vm.snapshots.keys()]).toEqual([first, second]);
   });
 
+  test('whose QEMU dies while its locks are looked at is not called damaged', async () => {
+    let kill: (() => Promise<void>) | null = null;
+    const { home, second } = await twoLayers({
+      world: (real) => ({
+        ...real,
+        run: async (program, args, options) => {
+          const finished = await real.run(program, args, options);
+          if (args[0] === 'snapshot') await kill?.(); // One image was found in use.
+          return finished;
+        },
+      }),
+    });
+    kill = async () => {
+      kill = null;
+      await home.vm.kill();
+      home.forget();
+    };
+    home.book.askDelete(second);
+    expect(await obstacle(home)).toMatch(/^host-unreachable/);
+    expect((await home.finish()).end).toBe('deleted');
+  });
+
   test('of a machine that runs on another chain is refused', async () => {
     const { home, second } = await twoLayers();
     await home.off();

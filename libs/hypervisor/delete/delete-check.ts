@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { type DiskEvidence, type Fold, type Layer, Refusal, type Vm } from '#ledger';
 import { FREE_BYTES_MIN } from '../bounds.ts';
+import { runStateThroughMonitor } from '../look/look-through-monitor.ts';
 import { whyNotAsKnown } from '../look/chain-check.ts';
 import type { DeletePlan, TagInFile } from './delete-plan.ts';
 import type { Errand } from '../errand.ts';
@@ -39,7 +40,7 @@ export async function requireFoldable(
  * @throws {Refusal} `snapshot-damaged`
  */
 async function requireOpened(
-  { place: { images } }: Errand,
+  { place: { images, line } }: Errand,
   layers: readonly Layer[],
   open: OpenImages,
 ): Promise<void> {
@@ -48,6 +49,7 @@ async function requireOpened(
     if (chainWith(open, layer.file)) used.set(layer.file, await images.isInUse(layer));
   const [replaced] = [...used].find(([, isUsed]) => !isUsed) ?? [];
   if (replaced === undefined || ![...used.values()].includes(true)) return;
+  await runStateThroughMonitor(line.held); // One that has died meanwhile locks nothing any more.
   const words = `${replaced} is not the file any more that QEMU has open: somebody has put another one in its place`;
   throw new Refusal('snapshot-damaged', words);
 }
