@@ -73,19 +73,26 @@ export async function die(stage: Stage, death: Death): Promise<Outcome> {
   const { kind, victim } = death;
   const { subject, daemon: mortal, recovery } = stage;
   const before = await ready(kind, subject, mortal);
+  const earlier = await newest(subject, mortal);
   await until(stage, death, before);
   const hasQemuDied = isDead(subject.qemu.pid);
   const hasDied = victim === 'qemu' ? hasQemuDied : mortal.isGone;
   if (mortal.isGone) stage.daemon = await DaemonProcess.start(subject.directory, { recovery });
-  return { death, hasDied, ...(await afterwards(stage, kind, hasQemuDied)) };
+  return { death, hasDied, ...(await afterwards(stage, kind, { hasQemuDied, earlier })) };
+}
+
+interface Known {
+  readonly hasQemuDied: boolean;
+  /** The newest request before this one. */
+  readonly earlier: string;
 }
 
 type Aftermath = Pick<Outcome, 'ended' | 'convergedMs' | 'wrong'>;
 
 /** Somebody who cannot come back, or cannot be asked any more, is the worst that a death can leave. */
-async function afterwards(stage: Stage, kind: ChaosKind, hasQemuDied: boolean): Promise<Aftermath> {
+async function afterwards(stage: Stage, kind: ChaosKind, known: Known): Promise<Aftermath> {
   try {
-    return await converged(stage, kind, hasQemuDied);
+    return await converged(stage, kind, known);
   } catch (error) {
     return { ended: 'unknown', convergedMs: 0, wrong: as('wrong otherwise', [String(error)]) };
   }
@@ -94,7 +101,7 @@ async function afterwards(stage: Stage, kind: ChaosKind, hasQemuDied: boolean): 
 async function converged(
   { subject, daemon }: Stage,
   kind: ChaosKind,
-  hasQemuDied: boolean,
+  { hasQemuDied, earlier }: Known,
 ): Promise<Aftermath> {
   const beganMs = performance.now();
   if (hasQemuDied) await startAsTold(subject, daemon);
@@ -104,7 +111,7 @@ async function converged(
   );
   const convergedMs = performance.now() - beganMs;
   const late = convergedMs > CONVERGED_WITHIN_MS ? [`it took ${(convergedMs / 1_000).toFixed(1)} s`] : [];
-  const ended = await endOf(subject, daemon, kind);
+  const ended = await endOf(subject, daemon, { kind, earlier });
   const wrong = [
     ...as('not exactly one terminal event', unended),
     ...as('later than 10 s', late),
@@ -172,15 +179,24 @@ export async function cleared(subject: Subject, daemon: DaemonProcess): Promise<
   await daemon.quiet(subject.vmId);
 }
 
-/** What is said of the newest operation's failure. */
-async function lastWords({ vmId }: Subject, daemon: DaemonProcess): Promise<string> {
+/** The operation that was asked for last; '' when none was. */
+export async function newest({ vmId }: Subject, daemon: DaemonProcess): Promise<string> {
   const events = await daemon.events(vmId);
-  const { operationId } = events.findLast(({ type }) => type.endsWith('Requested'))?.data ?? {};
-  return operationId === undefined ? '' : ((await daemon.operation(operationId)).error?.message ?? '');
+  return events.findLast(({ type }) => type.endsWith('Requested'))?.data.operationId ?? '';
+}
+
+/** What is said of its failure. */
+async function lastWords(subject: Subject, daemon: DaemonProcess): Promise<string> {
+  const operationId = await newest(subject, daemon);
+  return operationId === '' ? '' : ((await daemon.operation(operationId)).error?.message ?? '');
 }
 
 /** How the request of this kind that came last ended; `not recorded` when it never was. */
-export async function endOf({ vmId }: Subject, daemon: DaemonProcess, kind: ChaosKind): Promise<string> {
+export async function endOf(
+  { vmId }: Subject,
+  daemon: DaemonProcess,
+  { kind, earlier }: { kind: ChaosKind; earlier: string },
+): Promise<string> {
   const events = await daemon.events(vmId);
   const asked =
     kind.method === 'DELETE'
@@ -189,7 +205,8 @@ export async function endOf({ vmId }: Subject, daemon: DaemonProcess, kind: Chao
         ? 'LoadRequested'
         : 'SnapshotRequested';
   const last = events.filter(({ type }) => type.endsWith('Requested')).at(-1);
-  if (last?.type !== asked || last.data.operationId === undefined) return 'not recorded';
+  const { operationId } = last?.data ?? {};
+  if (last?.type !== asked || operationId === undefined || operationId === earlier) return 'not recorded';
   if (kind.before && last.type === 'SnapshotRequested') return 'not recorded';
-  return endIn(await daemon.operation(last.data.operationId));
+  return endIn(await daemon.operation(operationId));
 }

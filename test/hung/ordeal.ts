@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { breaches, inWords, wrongWith } from '../chaos/verdict.ts';
 import { ask, type ChaosKind } from '../chaos/kinds.ts';
-import { cleared, endOf } from '../chaos/round.ts';
+import { cleared, endOf, newest } from '../chaos/round.ts';
 import { forgotten, type Inquiry, inquire, whyBad } from './answers.ts';
 import type { Cause } from './causes.ts';
 import type { Place } from './held.ts';
@@ -59,6 +59,7 @@ export async function endure(scene: Scene, { kind, cause, place, lastsMs }: Tria
   const { held, ailing, neighbour } = scene;
   const { daemon } = held;
   const before = await readied(scene, kind);
+  const earlier = await newest(ailing, daemon);
   const calmMs = cause.isShared ? null : await pulse(neighbour, daemon);
   const wrong: string[] = [];
   const reached = held.hold(place);
@@ -73,7 +74,7 @@ export async function endure(scene: Scene, { kind, cause, place, lastsMs }: Tria
   if (isReached) await cause.end(ailing, daemon);
   const recoveredMs = await recovered(scene, wrong);
   await asked;
-  const ended = await endOf(ailing, daemon, kind);
+  const ended = await endOf(ailing, daemon, { kind, earlier });
   const after = { kind, ended, hasQemuDied: isReached && cause.isDeadly };
   wrong.push(
     ...inWords(await wrongWith(ailing, daemon, after)),

@@ -41,7 +41,7 @@ export async function outlast(scene: Scene): Promise<Ordeal> {
   const endedMs = performance.now();
   await daemon.quiet(ailing.vmId);
   const recoveredMs = performance.now() - endedMs;
-  const ended = await endOf(ailing, daemon, kind);
+  const ended = await endOf(ailing, daemon, { kind, earlier: '' });
   wrong.push(...inWords(await wrongWith(ailing, daemon, { kind, ended, hasQemuDied: false })));
   wrong.push(...(await forgotten(daemon, answers)));
   await cleared(ailing, daemon);
