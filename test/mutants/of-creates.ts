@@ -120,8 +120,8 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a guest stays frozen when the worker dies',
     file: 'libs/hypervisor/create/create.ts',
-    find: '  await thawAgain(errand, start);\n  await awaitFoldJobs(errand, start);\n',
-    replace: '  await awaitFoldJobs(errand, start);\n',
+    find: '  await thawAgain(errand, start);\n  await awaitFoldJobs(errand);\n',
+    replace: '  await awaitFoldJobs(errand);\n',
   },
   {
     name: 'the machine runs on before an overlay is gone that was pushed back',

@@ -34,9 +34,9 @@ export const DELETE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a worker that comes back does not let the machine run on',
-    file: 'libs/hypervisor/delete/delete.ts',
-    find: '    stopped.set(operationId, mayRun(start) && (await mayHaveStopped(errand, deletion, sight.power)));\n',
-    replace: '    stopped.set(operationId, false);\n',
+    file: 'libs/hypervisor/delete/fold-job.ts',
+    find: '  if (await readStopSign(errand)) errand.memory.stopped.set(errand.operationId, true);',
+    replace: '  await readStopSign(errand);',
   },
   {
     name: 'a delete forgets the tags inside layers below',
