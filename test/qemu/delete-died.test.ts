@@ -198,3 +198,39 @@ describe.runIf(needsQemu())('a delete that began while the machine stood', () =>
     await home.off();
   });
 });
+
+/** A world in which nobody ever hears of a command on a monitor; `onSaid` is told when it would have been. */
+function withoutCommand(real: World, command: string, onSaid: () => void): World {
+  return {
+    ...real,
+    connect: async (path) => {
+      const connection = await real.connect(path);
+      return {
+        write: (data) => (String(data).includes(command) ? onSaid() : connection.write(data)),
+        onText: (listener) => connection.onText(listener),
+        onClose: (listener) => connection.onClose(listener),
+        close: () => connection.close(),
+      };
+    },
+  };
+}
+
+test.runIf(needsQemu())(
+  'QEMU, which dies of a look while a stream is listed that has concluded, is not looked at then',
+  async () => {
+    const { home, before } = await prepared({
+      captures: [external, external],
+      ask: (house, [, second = '']) => house.book.askDelete(second),
+    });
+    const { promise: death, resolve: die } = Promise.withResolvers<void>();
+    await home.hypervisor.close();
+    home.succeed(home.anew(withoutCommand(realWorld(), 'job-dismiss', die)));
+    void home.book.work().catch(() => undefined);
+    await death;
+    await home.hypervisor.close();
+    heirOf(home);
+    expect((await home.finish()).end).toBe('deleted');
+    await expectWhole(home, before);
+    await home.off();
+  },
+);
