@@ -50,6 +50,7 @@ describe.runIf(needsQemu())('beside a capture of a running machine', () => {
   test.each([
     ['in the disks', {}],
     ['in a file', { memory: 'external' as const }],
+    ['as a stream', { memory: 'external' as const, memoryFormat: 'stream' as const }],
     [
       'in a file, above overlays',
       { memory: 'external' as const, disks: [external('dev-da'), external('dev-db')] },

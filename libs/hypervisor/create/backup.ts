@@ -1,6 +1,14 @@
 import { posix } from 'node:path';
 import type { PlannedBackup } from '#ledger';
-import { dismissJob, type Monitor, parseJobs, type QmpJob, QmpRefused, type TransactionAction } from '#qmp';
+import {
+  type BlockdevBackup,
+  dismissJob,
+  type Monitor,
+  parseJobs,
+  type QmpJob,
+  QmpRefused,
+  type TransactionAction,
+} from '#qmp';
 import { COPY_JOB_TIMEOUT_MS, POWER_TIMEOUT_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
@@ -61,17 +69,23 @@ export async function openTargets({ place, steps }: Errand, start: Start): Promi
  * copied from the frozen layer, without slowing down the guest; `none` waits for what is written, so it watches the
  * layer that the guest writes.
  */
-export const backupActions = (
-  operationId: string,
-  { backups = [], overlays = [], nodes }: Start,
-): TransactionAction[] =>
-  backups.map(({ device, sync, node }, index): TransactionAction => {
+export const backupActions = (operationId: string, start: Start): TransactionAction[] => {
+  const { backups = [], overlays = [], nodes } = start;
+  return backups.map(({ device, sync, node }, index): TransactionAction => {
     const overlay = overlays.find((layer) => layer.device === device);
     const source = sync === 'none' && overlay ? overlay.node : (nodes[device] ?? '');
-    const ends = { 'auto-finalize': false, 'auto-dismiss': false } as const;
+    const ends: Pick<BlockdevBackup, 'auto-finalize' | 'auto-dismiss'> = {
+      ...(endsWhenTold(start) && { 'auto-finalize': false }),
+      'auto-dismiss': false,
+    };
     const job = { 'job-id': backupJobIdOf(operationId, index + 1), ...ends };
     return { type: 'blockdev-backup', data: { ...job, device: source, target: node, sync } };
   });
+};
+
+/** Whether the copies wait to be told so. One that does would keep QEMU from sending the memory as a stream. */
+export const endsWhenTold = ({ memoryFile }: Pick<Start, 'memoryFile'>): boolean =>
+  memoryFile?.format !== 'stream';
 
 /** The same for a machine that is off. Throws what qemu-img refuses. */
 export async function copyImages(errand: Errand, start: Start, sight: Sight): Promise<void> {

@@ -9,7 +9,15 @@ import {
   TRANSACTION_TIMEOUT_MS,
 } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
-import { backupActions, copyImages, finishBackups, makeTargets, openTargets, targetsOf } from './backup.ts';
+import {
+  backupActions,
+  endsWhenTold,
+  copyImages,
+  finishBackups,
+  makeTargets,
+  openTargets,
+  targetsOf,
+} from './backup.ts';
 import { pass } from '../fault-points.ts';
 import { addNode, openNodes, removeNode } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
@@ -147,7 +155,8 @@ async function captureAll(errand: Errand, start: Start, subjects: Subjects): Pro
     ...captureActions(start, isInDisks(start) ? [] : disks),
     ...backupActions(errand.operationId, start),
   ];
-  const seen = await whileFrozen(errand, start, () => transact(errand, actions, sight));
+  const isLookedAt = (start.backups ?? []).length === 0 || endsWhenTold(start); // Or QEMU may die of it.
+  const seen = await whileFrozen(errand, start, () => transact(errand, actions, { sight, isLookedAt }));
   await saveMemory(errand, start, subjects);
   if (standsStill(start)) await power(errand, 'cont');
   await stream?.keep();
@@ -203,7 +212,7 @@ function captureActions(
 async function transact(
   errand: Errand,
   actions: readonly TransactionAction[],
-  sight: Sight,
+  { sight, isLookedAt }: { sight: Sight; isLookedAt: boolean },
 ): Promise<Sight | null> {
   if (actions.length === 0) return null;
   const { place, steps } = errand;
@@ -212,6 +221,7 @@ async function transact(
   const done = steps.take('capture all disks in one transaction', null, () =>
     place.line.held.execute('transaction', transaction, { timeoutMs }),
   );
+  if (!isLookedAt) return done.then(() => null);
   const [seen] = await Promise.all([glance(errand, sight, timeoutMs), done]); // The transaction was sent first.
   return seen;
 }
