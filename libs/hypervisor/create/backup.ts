@@ -165,7 +165,7 @@ async function jobsEnd(
       if (failure && areOver) throw failure;
       if (areOver) return;
       if (failure) await cancelJobs(monitor, jobs);
-      else if (await finalizePending(monitor, jobs)) continue;
+      else await finalizePending(monitor, jobs);
       journal.progress({ phase: 'copying', percent: percentOf(jobs) });
       await changes.next(POLL_MS);
     }
@@ -175,17 +175,15 @@ async function jobsEnd(
   throw new NotNow('machine-busy', 'the copies are not whole yet');
 }
 
-/** All is copied; whether there was one to be told so. One that has ended meanwhile refuses, and is looked at again. */
-async function finalizePending(monitor: Pick<Monitor, 'execute'>, jobs: readonly QmpJob[]): Promise<boolean> {
-  const pending = jobs.filter(({ status }) => status === 'pending');
-  for (const { id } of pending) {
+/** Ends those that have copied all. One that has ended meanwhile refuses, and is looked at again. */
+async function finalizePending(monitor: Pick<Monitor, 'execute'>, jobs: readonly QmpJob[]): Promise<void> {
+  for (const { id } of jobs.filter(({ status }) => status === 'pending')) {
     try {
       await monitor.execute('job-finalize', { id });
     } catch (error) {
       if (!(error instanceof QmpRefused)) throw error;
     }
   }
-  return pending.length > 0;
 }
 
 const percentOf = (jobs: readonly QmpJob[]): number =>

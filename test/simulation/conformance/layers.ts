@@ -32,6 +32,15 @@ const threeLayers: readonly Step[] = [
   write(2, 3),
 ];
 
+/** A copy of the first disk into an image that is open under the job's own name. */
+const copied = (id: string): Step => ({
+  ...transaction({
+    type: 'blockdev-backup',
+    data: { 'job-id': id, device: 'da', target: id, sync: 'full', ...JOB },
+  }),
+  until: 'pending',
+});
+
 const ending = (id: string, verb: 'job-finalize' | 'job-complete' | 'job-cancel'): Step[] => [
   { ...say(verb, { id }), until: 'concluded' },
   say('query-jobs'),
@@ -193,26 +202,14 @@ export const LAYER_SCRIPTS: Readonly<Record<string, Script>> = {
       write(1, 2),
       img('create', '-q', '-f', 'qcow2', 'X1', '16777216'),
       open('b1', 'X1'),
-      {
-        ...transaction({
-          type: 'blockdev-backup',
-          data: { 'job-id': 'b1', device: 'da', target: 'b1', sync: 'full', ...JOB },
-        }),
-        until: 'pending',
-      },
+      copied('b1'),
       say('query-jobs'),
       ...ending('b1', 'job-finalize'),
       close('b1'),
       read('X1'),
       img('create', '-q', '-f', 'qcow2', 'X3', '16777216'),
       open('b3', 'X3'),
-      {
-        ...transaction({
-          type: 'blockdev-backup',
-          data: { 'job-id': 'b3', device: 'da', target: 'b3', sync: 'full', ...JOB },
-        }),
-        until: 'pending',
-      },
+      copied('b3'),
       ...ending('b3', 'job-cancel'),
       close('b3'),
       overlayOn('DA', 'X2'),
