@@ -5,6 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { World } from '#world';
 import { type House, house } from './house.ts';
+import { retold } from './retold.ts';
 import { guestWrite } from './rig.ts';
 
 export type Sync = 'full' | 'top' | 'none';
@@ -81,21 +82,7 @@ export async function largeHouse(): Promise<House> {
   return home;
 }
 
-function copyingSlowly(world: World): World {
-  return {
-    ...world,
-    connect: async (path) => {
-      const connection = await world.connect(path);
-      return {
-        write: (data) =>
-          connection.write(typeof data === 'string' ? data.replaceAll('"sync":', SLOWLY) : data),
-        onText: (listener) => connection.onText(listener),
-        onClose: (listener) => connection.onClose(listener),
-        close: () => connection.close(),
-      };
-    },
-  };
-}
+const copyingSlowly = (world: World): World => retold(world, (said) => said.replaceAll('"sync":', SLOWLY));
 
 /** From now on QEMU can make no file larger than this: writing beyond it fails as on a full disk. */
 export function limitFile(home: House, bytes: number): () => void {

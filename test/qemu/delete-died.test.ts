@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { contents, expectWhole, write } from './branches.ts';
 import { settledWorld } from './haste.ts';
 import { type House, house } from './house.ts';
+import { retold } from './retold.ts';
 import { cleanUp, needsQemu } from './rig.ts';
 
 afterAll(cleanUp);
@@ -199,22 +200,6 @@ describe.runIf(needsQemu())('a delete that began while the machine stood', () =>
   });
 });
 
-/** A world in which nobody ever hears of a command on a monitor; `onSaid` is told when it would have been. */
-function withoutCommand(real: World, command: string, onSaid: () => void): World {
-  return {
-    ...real,
-    connect: async (path) => {
-      const connection = await real.connect(path);
-      return {
-        write: (data) => (String(data).includes(command) ? onSaid() : connection.write(data)),
-        onText: (listener) => connection.onText(listener),
-        onClose: (listener) => connection.onClose(listener),
-        close: () => connection.close(),
-      };
-    },
-  };
-}
-
 test.runIf(needsQemu())(
   'QEMU, which dies of a look while a stream is listed that has concluded, is not looked at then',
   async () => {
@@ -224,7 +209,12 @@ test.runIf(needsQemu())(
     });
     const { promise: death, resolve: die } = Promise.withResolvers<void>();
     await home.hypervisor.close();
-    home.succeed(home.anew(withoutCommand(realWorld(), 'job-dismiss', die)));
+    const untilDismissed = retold(realWorld(), (said) => {
+      if (!said.includes('job-dismiss')) return said;
+      die();
+      return null; // Nobody ever hears of it.
+    });
+    home.succeed(home.anew(untilDismissed));
     void home.book.work().catch(() => undefined);
     await death;
     await home.hypervisor.close();
