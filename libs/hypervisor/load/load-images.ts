@@ -23,7 +23,7 @@ export async function loadImages(errand: Errand, loading: Loading): Promise<Repo
     await errand.place.world.clock.sleep(LOAD_PAUSE_MS);
     const sight = await observeTrouble(errand, loading.start, 'always');
     if (sight.power !== 'off')
-      return whenStarted(errand, loading, sight, isAnyLoaded(errand, loading, round));
+      return whenStarted(errand, loading, sight, mayBeLoaded(errand, loading, round));
     trouble = await troubleIn(() => loadAll(errand, loading, round));
   }
   if (trouble) return holdTorn(errand, loading, round, trouble);
@@ -34,7 +34,7 @@ export async function loadImages(errand: Errand, loading: Loading): Promise<Repo
 /** Somebody began it. Which disks it reached nothing tells, and loading one twice does no harm. */
 export async function recoverImages(errand: Errand, loading: Loading): Promise<Report> {
   const sight = await observeTrouble(errand, loading.start, 'always');
-  if (sight.power !== 'off') return whenStarted(errand, loading, sight, isAnyLoaded(errand, loading, null));
+  if (sight.power !== 'off') return whenStarted(errand, loading, sight, mayBeLoaded(errand, loading, null));
   const why = whyHopeless(errand, loading, sight);
   if (!why) return loadImages(errand, loading);
   const leftovers = await dropTops(errand, loading.start, sight);
@@ -106,11 +106,9 @@ async function holdTorn(errand: Errand, { start }: Loading, round: Round, troubl
   });
 }
 
-/** Whether a disk may have been loaded in its place. Of another worker's round nothing tells. */
-const isAnyLoaded = ({ isFirst }: Errand, { start }: Loading, round: Round | null): boolean => {
-  const count = Object.keys(start.files).length;
-  return round && isFirst ? round.waiting.size < count : count > 0;
-};
+/** Whether a disk may have been loaded in its place, if only in part. Of another worker's round nothing tells. */
+const mayBeLoaded = ({ isFirst }: Errand, { start }: Loading, round: Round | null): boolean =>
+  Object.keys(start.files).length > 0 && (!isFirst || round === null || round.isPrepared);
 
 /** Somebody started the machine. On disks of which perhaps only some are loaded it must not go on writing. */
 async function whenStarted(
