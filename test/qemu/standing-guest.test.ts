@@ -1,11 +1,12 @@
 /* Who lets a machine run that stands still: does it run when we stopped it, and stand when its owner did? */
 import { join } from 'node:path';
 import { NotNow, openHypervisor } from '#hypervisor';
-import { type Connection, realWorld, type World } from '#world';
+import { realWorld, type World } from '#world';
 import { afterAll, describe, expect, test } from 'vitest';
 import { holdOpen } from './holder.ts';
 import { house, type House } from './house.ts';
 import { writeAll } from './patterns.ts';
+import { retold } from './retold.ts';
 import { cleanUp, needsQemu } from './rig.ts';
 
 afterAll(cleanUp);
@@ -64,22 +65,10 @@ async function layered(home: House): Promise<{ id: string; middle: string }> {
 }
 
 /** The world with a QEMU that refuses a command, while it is to. */
-const refusing = (real: World, command: string, isToRefuse = () => true): World => ({
-  ...real,
-  connect: async (path) => {
-    const connection = await real.connect(path);
-    const write: Connection['write'] = (data) => {
-      const isIt = typeof data === 'string' && isToRefuse();
-      connection.write(isIt ? data.replace(`"execute":"${command}"`, `"execute":"${command}-not"`) : data);
-    };
-    return {
-      write,
-      onText: (listener) => connection.onText(listener),
-      onClose: (listener) => connection.onClose(listener),
-      close: () => connection.close(),
-    };
-  },
-});
+const refusing = (real: World, command: string, isToRefuse = () => true): World =>
+  retold(real, (said) =>
+    isToRefuse() ? said.replace(`"execute":"${command}"`, `"execute":"${command}-not"`) : said,
+  );
 
 /** A QEMU that refuses to let its machine run, for as long as it is told to. */
 function stubborn() {
