@@ -204,7 +204,8 @@ export type SetDrive = { readonly path: string; readonly property: 'drive'; read
 /**
  * `backing-file` is what the header is to name: left out, QEMU writes whatever it calls the base itself. It does so
  * when the job is finalized, and QEMU 7.2 before the copies are on disk: flush first, or a QEMU that is killed then
- * has lost them without a trace.
+ * has lost them without a trace. It dies of `query-named-block-nodes` while a stream is listed that has concluded,
+ * whose filter stands on nothing by then: it must dismiss itself.
  */
 export type BlockStream = {
   readonly 'job-id': string;
@@ -212,7 +213,7 @@ export type BlockStream = {
   readonly 'base-node'?: string;
   readonly 'backing-file'?: string;
   readonly 'auto-finalize': false;
-  readonly 'auto-dismiss': false;
+  readonly 'auto-dismiss': true;
 };
 
 // { 'command': 'block-commit', 'data': { '*job-id': 'str', 'device': 'str', '*base-node': 'str',

@@ -1,13 +1,12 @@
 import type { Clock } from '#world';
 import { type JobStatus, parseJobs, type QmpJob } from './commands.ts';
-import type { ExecuteOptions, JobArguments, JobOptions, Monitor, QmpListener } from './monitor.ts';
+import { JobChanges } from './job-changes.ts';
+import type { ExecuteOptions, JobArguments, JobOptions, Monitor } from './monitor.ts';
 import { classifyRefusal } from './refusal.ts';
 import { MonitorTrouble, QmpRefused, QmpUnknown } from './trouble.ts';
 
 /** For a job whose caller knows nothing of its size. */
 export const JOB_TIMEOUT_MS = 60_000;
-/** How long an event that never comes can hold us up. */
-export const JOB_POLL_MS = 200;
 
 /** A job as QEMU tells of it now; null when it tells of none with that id. Throws as `Monitor.execute` does. */
 export async function jobOf(
@@ -59,18 +58,18 @@ async function follow(
   begin: () => Promise<unknown>,
 ): Promise<void> {
   const deadline = clock.monotonic() + timeoutMs;
-  const changes = monitor.listen(['JOB_STATUS_CHANGE']);
+  const changes = new JobChanges(id, clock, (names) => monitor.listen(names));
   try {
     const ask = async (options?: ExecuteOptions): Promise<QmpJob> => {
-      const [job] = await Promise.all([lookAt(monitor, { id, command }, options), behind?.()]);
+      const [job] = await Promise.all([lookAt(monitor, { id, command, changes }, options), behind?.()]);
       return job;
     };
     let [, job] = await Promise.all([begin(), behind ? ask({ timeoutMs }) : null]);
     for (;;) {
-      if (!job) await change(changes, clock, { id, told: whenReady ? [...OVER, ...ENDINGS.keys()] : OVER });
+      if (!job) await changes.until(whenReady ? [...OVER, ...ENDINGS.keys()] : OVER);
       job ??= await ask();
       onProgress?.(job.percent);
-      if (job.status === 'concluded') return await finish(monitor, job, { command, whenDone });
+      if (OVER.includes(job.status)) return await finish(monitor, job, { command, whenDone });
       const ending = whenReady && ENDINGS.get(job.status);
       if (ending) {
         await whenReady();
@@ -85,21 +84,6 @@ async function follow(
 }
 
 const OVER: readonly JobStatus[] = ['concluded', 'null'];
-
-/** Waits until the job tells that it stands in one of these ways, or for as long as we trust events to come. */
-async function change(
-  changes: QmpListener,
-  clock: Clock,
-  { id, told }: { id: string; told: readonly string[] },
-): Promise<void> {
-  const until = clock.monotonic() + JOB_POLL_MS;
-  for (let leftMs = JOB_POLL_MS; leftMs > 0; leftMs = until - clock.monotonic()) {
-    const event = await changes.next(leftMs);
-    if (!event) return;
-    const { id: changed, status } = event.data;
-    if (changed === id && typeof status === 'string' && told.includes(status)) return;
-  }
-}
 
 /** What makes a job end that waits for it, by how it stands. */
 const ENDINGS: ReadonlyMap<JobStatus, string> = new Map([
@@ -121,15 +105,20 @@ async function end(
   }
 }
 
-/** The command went out already: a look that fails says nothing about it, least of all that it was refused. */
+/**
+ * The command went out already: a look that fails says nothing about it, least of all that it was refused. A job that
+ * has dismissed itself is shown as it was told to have ended.
+ */
 async function lookAt(
   monitor: Monitor,
-  { id, command }: { id: string; command: string },
+  { id, command, changes }: { id: string; command: string; changes: JobChanges },
   options?: ExecuteOptions,
 ): Promise<QmpJob> {
   try {
     const job = await jobOf(monitor, id, options);
     if (job) return job;
+    const end = changes.ended();
+    if (end) return { id, type: command, status: 'null', error: end.error, percent: 100 };
   } catch (error) {
     if (error instanceof QmpUnknown) throw new QmpUnknown(command, error.cause, error.message);
     if (error instanceof MonitorTrouble) throw new QmpUnknown(command, 'closed', error.message);
@@ -146,7 +135,7 @@ async function finish(
   { command, whenDone }: { command: string; whenDone: JobOptions['whenDone'] },
 ): Promise<void> {
   if (job.error === null) await whenDone?.();
-  void dismissIfHeard(monitor, job.id);
+  if (job.status === 'concluded') void dismissIfHeard(monitor, job.id);
   if (job.error !== null) throw new QmpRefused(command, 'GenericError', job.error);
 }
 

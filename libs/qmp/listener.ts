@@ -41,6 +41,10 @@ export class Listener implements QmpListener {
       this.#waiting = new AbortController();
       await this.#clock.sleep(timeoutMs, this.#waiting.signal); // An event or the end wakes it early.
     }
+    return this.heard();
+  }
+
+  heard(): QmpEvent | null {
     return this.#events.shift() ?? null;
   }
 

@@ -22,6 +22,8 @@ export interface QmpEvent {
 export interface QmpListener {
   /** The oldest event not yet taken. Null when none came within `timeoutMs`, or none can come any more. */
   next(timeoutMs: number): Promise<QmpEvent | null>;
+  /** The oldest event not yet taken, of those that have come. What QEMU told before an answer came before that. */
+  heard(): QmpEvent | null;
   /** How many events were thrown away, oldest first, because nobody took them. */
   readonly droppedCount: number;
   close(): void;
@@ -50,7 +52,10 @@ export interface JobOptions {
    * throws is thrown on, and the job stays in QEMU's list.
    */
   readonly behind?: () => Promise<void>;
-  /** A job that has ended well stays in QEMU's list until this has resolved. What it throws is thrown on. */
+  /**
+   * A job that has ended well, and that does not dismiss itself, stays in QEMU's list until this has resolved. What it
+   * throws is thrown on.
+   */
   readonly whenDone?: () => Promise<void>;
 }
 
@@ -74,7 +79,7 @@ export interface Monitor {
    * Sends a command that makes a job, waits until the job has concluded, reads its error, then dismisses it without
    * waiting for that: QEMU does it before anything that it is sent next.
    * Throws as `execute` does; what the job itself says went wrong is a `QmpRefused` in the job's words.
-   * For jobs that wait to be dismissed: of one that dismisses itself nobody can read how it ended.
+   * How a block job ended that dismisses itself is taken from its events; of another such job nobody can tell.
    */
   runJob(command: string, args: JobArguments, options?: JobOptions): Promise<void>;
 

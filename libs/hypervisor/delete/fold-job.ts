@@ -1,12 +1,4 @@
-import {
-  type BlockCommit,
-  type BlockStream,
-  dismissJob,
-  type Monitor,
-  parseJobs,
-  type QmpJob,
-  QmpRefused,
-} from '#qmp';
+import { type BlockCommit, type BlockStream, type Monitor, parseJobs, QmpRefused } from '#qmp';
 import { COPY_JOB_TIMEOUT_MS, FLUSH_TIMEOUT_MS, LOOK_TIMEOUT_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
 import { reach } from '../look/look.ts';
@@ -43,11 +35,8 @@ export async function runFoldJob(
     await goOn(errand, before);
   };
   const { held } = errand.place.line;
-  // What is done with a commit comes before its dismissal, which tells that it is done. A stream must not stay listed.
-  const isCommit = command === 'block-commit';
   try {
-    await held.runJob(command, args, { ...optionsFor(errand), whenReady, ...(isCommit && { whenDone }) });
-    if (!isCommit) await whenDone();
+    await held.runJob(command, args, { ...optionsFor(errand), whenReady, whenDone });
   } catch (error) {
     if (troubleFrom(error)?.kind === 'refused') await goOn(errand, before); // What it stands on has not changed.
     if (error instanceof QmpRefused && CANCELED.test(error.description)) {
@@ -69,7 +58,6 @@ export async function awaitFoldJobs(errand: Errand): Promise<void> {
   const monitor = await reach(errand.place);
   if (!monitor) return;
   const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
-  await dismissStreams(monitor, jobs, errand.operationId);
   if (await readStopSign(errand)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
   const whenReady = async () => standStill(errand, await powerNow(errand));
   for (const { id, type, status } of jobs) {
@@ -78,21 +66,6 @@ export async function awaitFoldJobs(errand: Errand): Promise<void> {
     const trouble = await troubleIn(() => monitor.awaitJob(id, { ...optionsFor(errand), whenReady }));
     if (trouble?.kind === 'unknown') return; // Whoever looks next finds it as it is.
   }
-}
-
-/**
- * QEMU 7.2 dies of `query-named-block-nodes` while a `block-stream` is listed that has concluded: its filter stands on
- * nothing by then, and is not closed before it is dismissed. What came of it a look at the layers tells.
- */
-async function dismissStreams(
-  monitor: Pick<Monitor, 'execute'>,
-  jobs: readonly QmpJob[],
-  operationId: string,
-): Promise<void> {
-  const over = jobs.filter(
-    ({ id, type, status }) => isJobOf(operationId, id) && type === 'stream' && status === 'concluded',
-  );
-  for (const { id } of over) await dismissJob(monitor, id);
 }
 
 /** How QEMU calls the jobs that copy between layers. */

@@ -115,7 +115,7 @@ interface Stream {
 
 async function stream(errand: Errand, { node, base, open, job }: Stream): Promise<void> {
   const below = base && { 'base-node': requireNode(open, base), 'backing-file': base.file };
-  const ends = { 'auto-finalize': false, 'auto-dismiss': false } as const;
+  const ends = { 'auto-finalize': false, 'auto-dismiss': true } as const;
   const args = { 'job-id': job, device: node, ...below, ...ends };
   await runFoldJob(errand, { command: 'block-stream', args });
 }

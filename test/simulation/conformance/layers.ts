@@ -111,6 +111,15 @@ export const LAYER_SCRIPTS: Readonly<Record<string, Script>> = {
       read('DA'),
       { ...say('block-stream', { 'job-id': 's2', device: 'n2', ...JOB }), until: 'pending' },
       ...ending('s2', 'job-cancel'),
+      ...(['job-cancel', 'job-finalize'] as const).flatMap((verb): Step[] => [
+        {
+          ...say('block-stream', { 'job-id': 's3', device: 'n2', ...JOB, 'auto-dismiss': true }),
+          until: 'pending',
+        },
+        { ...say(verb, { id: 's3' }), until: 'null' },
+        say('query-jobs'),
+        say('query-named-block-nodes', { flat: true }),
+      ]),
       info('X2'),
     ],
   },

@@ -17,6 +17,8 @@ const ANY: Readonly<Record<string, (value: unknown) => unknown>> = {
   timestamp: () => 'any',
   'current-progress': () => 'any',
   'total-progress': () => 'any',
+  len: () => 'any',
+  offset: () => 'any',
   'node-name': (name) => String(name).replace(/^#block\d+$/, '#block'),
   package: () => 'any',
   cache: () => 'any', // `writeback` shows whether the guest has switched its write cache on.
@@ -82,10 +84,13 @@ const STAND_IN = /\b(DA|DB|DC|NOPE|X[1-4])\b/g;
 /** Of a job's ways those that its work sets; pausing for a drain comes and goes. */
 const PASSING = new Set(['paused', 'standby', 'running', 'created', 'ready']);
 
-/** What is left out of what is said: progress of block jobs, which nobody here listens to. */
+/** Block jobs tell much that nobody here listens to. */
+const HEARD = new Set(['BLOCK_JOB_COMPLETED', 'BLOCK_JOB_CANCELLED']);
+
+/** What is left out of what is said: progress of jobs. */
 export const isTold = ({ event, data }: Message): boolean =>
   typeof event !== 'string' ||
-  (!event.startsWith('BLOCK_JOB') &&
+  ((!event.startsWith('BLOCK_JOB') || HEARD.has(event)) &&
     !(isRecord(data) && PASSING.has(String(data['status'])) && event.startsWith('JOB')));
 
 /** Whether nothing more comes after a message: the reply has come, and so has the end of the job it began. */

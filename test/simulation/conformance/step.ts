@@ -20,7 +20,7 @@ export type Step =
   | { readonly firstLeaves: true };
 
 /** How far a job must have come before anything else is done. */
-export type Until = 'pending' | 'ready' | 'concluded';
+export type Until = 'pending' | 'ready' | 'concluded' | 'null';
 
 export interface Script {
   readonly steps: readonly Step[];

@@ -36,7 +36,10 @@ export function* beginBackup(machine: Machine, data: JsonObject): Work<() => Wor
   const source = nodeNamed(machine, textOf(data, 'device'));
   const target = nodeNamed(machine, textOf(data, 'target'));
   const sync = textOf(data, 'sync');
-  const job = newJob(machine, textOf(data, 'job-id'), 'backup', BLOCKS);
+  const job = newJob(machine, {
+    ...{ id: textOf(data, 'job-id'), type: 'backup', total: BLOCKS },
+    dismissesItself: data['auto-dismiss'] !== false,
+  });
   const own = source.image?.content ?? [];
   const all = Array.from({ length: BLOCKS }, (_, block) => block);
   const wanted = sync === 'full' ? all : sync === 'top' ? all.filter((block) => own[block] !== HOLE) : [];

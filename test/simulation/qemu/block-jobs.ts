@@ -112,7 +112,8 @@ function begin(
   args: JsonObject,
   { type, nodes }: { type: string; nodes: readonly BlockNode[] },
 ): Job {
-  const job = newJob(machine, textOf(args, 'job-id'), type, BLOCKS);
+  const dismissesItself = args['auto-dismiss'] !== false;
+  const job = newJob(machine, { id: textOf(args, 'job-id'), type, total: BLOCKS, dismissesItself });
   machine.graph.busy.set(job.id, { job: type, nodes });
   return job;
 }

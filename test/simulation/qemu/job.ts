@@ -3,11 +3,18 @@ import { QmpError } from './qmp-error.ts';
 
 const JOB_ID = /^[A-Za-z][\w.-]*$/;
 
+export interface JobWish {
+  readonly id: string;
+  readonly type: string;
+  readonly total?: number;
+  readonly dismissesItself?: boolean;
+}
+
 /** Throws what QEMU refuses. */
-export function newJob(machine: Machine, id: string, type: string, total = 1): Job {
+export function newJob(machine: Machine, { id, type, total = 1, dismissesItself = false }: JobWish): Job {
   if (!JOB_ID.test(id)) throw new QmpError(`Invalid job ID '${id}'`);
   if (machine.jobs.some((job) => job.id === id)) throw new QmpError(`Job ID '${id}' already in use`);
-  const job: Job = { id, type, status: 'running', error: null, done: 0, total };
+  const job: Job = { id, type, status: 'running', error: null, done: 0, total, dismissesItself };
   machine.jobs.unshift(job);
   tell(machine, job, ['created', 'running']);
   return job;
@@ -30,7 +37,23 @@ export function conclude(machine: Machine, job: Job): void {
   job.status = 'concluded';
   if (job.error === null) job.done = job.total;
   const before = job.error === null ? (wasPending ? [] : ['waiting', 'pending']) : ['aborting'];
-  tell(machine, job, [...before, 'concluded']);
+  tell(machine, job, before);
+  if (BLOCK_JOBS.has(job.type)) tellEnd(machine, job);
+  tell(machine, job, ['concluded']);
+  if (job.dismissesItself) forget(machine, job);
+}
+
+const BLOCK_JOBS: ReadonlySet<string> = new Set(['stream', 'commit', 'backup']);
+
+function tellEnd(machine: Machine, { id, type, error, done, total }: Job): void {
+  const about = { device: id, type, len: total, offset: done, speed: 0 };
+  if (error === 'Operation canceled') machine.emit('BLOCK_JOB_CANCELLED', about);
+  else machine.emit('BLOCK_JOB_COMPLETED', { ...about, ...(error !== null && { error }) });
+}
+
+function forget(machine: Machine, job: Job): void {
+  machine.jobs = machine.jobs.filter((other) => other !== job);
+  tell(machine, job, ['null']);
 }
 
 function jobAt(machine: Machine, id: string): Job {
@@ -46,8 +69,7 @@ const unable = ({ id, status }: Job, verb: string): QmpError =>
 export function dismiss(machine: Machine, id: string): void {
   const job = jobAt(machine, id);
   if (job.status !== 'concluded') throw unable(job, 'dismiss');
-  machine.jobs = machine.jobs.filter((other) => other !== job);
-  tell(machine, job, ['null']);
+  forget(machine, job);
 }
 
 /** `job-finalize`. */

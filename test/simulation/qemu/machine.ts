@@ -46,6 +46,8 @@ export interface Job {
   /** How much is done, of how much. */
   done: number;
   total: number;
+  /** It is listed no more once it is over. */
+  readonly dismissesItself: boolean;
   /** What `job-finalize` and `job-complete` set off; absent: it cannot be told to end. */
   end?: () => void;
   /** Absent: it cannot be cancelled. */

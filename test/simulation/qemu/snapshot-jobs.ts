@@ -26,7 +26,7 @@ type JobWork = (machine: Machine, job: SnapshotJob) => Work<void>;
 
 /** `snapshot-save`, `-load`, `-delete`: the reply is `{}` whatever comes of it; what came of it stands in the job. */
 export function* runJob(type: string, work: JobWork, machine: Machine, args: JsonObject): Work<Json> {
-  const job = newJob(machine, textOf(args, 'job-id'), type);
+  const job = newJob(machine, { id: textOf(args, 'job-id'), type });
   const wish = {
     tag: textOf(args, 'tag'),
     vmState: textOf(args, 'vmstate'),
