@@ -146,6 +146,14 @@ test('a raw disk that is captured outside by default is captured like any other'
 });
 
 describe('backups', () => {
+  test('that go on until they are canceled are refused beside memory that QEMU sends as a stream', () => {
+    const backups = [{ ...backup('vda', '/new/vda'), sync: 'none' as const }];
+    const stream = { memory: 'external', memoryFormat: 'stream' } as const;
+    given()
+      .when(create('a', { ...stream, backups }))
+      .refuses('invalid-combination');
+  });
+
   test('are recorded as they were asked for', () => {
     const backups = [backup('vda', '/new/vda'), { ...backup('vdb', '/new/vdb'), sync: 'none' as const }];
     given()

@@ -1,4 +1,4 @@
-import { planCapture } from './capture.ts';
+import { type MemoryMeans, planCapture } from './capture.ts';
 import type { CommandOf } from './commands.ts';
 import type { DataOf, VmEvent } from './events.ts';
 import { chainUnder } from './layers.ts';
@@ -35,7 +35,7 @@ export function createSnapshot(command: CommandOf<'CreateSnapshot'>, vm: Vm): Vm
   requireRoom(vm, disks, command.limits);
   const files = [...disks.map(({ file }) => file), memoryFile, ...backups.map(({ target }) => target)];
   requireFiles(files, vm);
-  requireBackups(backups, vm);
+  requireBackups(backups, memoryBy, vm);
   return [
     {
       type: 'SnapshotRequested',
@@ -158,7 +158,13 @@ function requireFiles(files: readonly (string | undefined)[], vm: Vm): void {
   }
 }
 
-function requireBackups(backups: readonly Backup[], vm: Vm): void {
+function requireBackups(backups: readonly Backup[], memoryBy: MemoryMeans, vm: Vm): void {
+  if (memoryBy === 'stream' && backups.some(({ sync }) => sync === 'none')) {
+    throw new Refusal(
+      'invalid-combination',
+      'QEMU sends no memory as a stream while a copy runs, and one of sync "none" runs until it is canceled',
+    );
+  }
   const devices = new Set<string>();
   for (const { device, format, sync } of backups) {
     requireDisk(vm, device);

@@ -240,7 +240,7 @@ export type BlockdevBackup = {
   readonly device: string;
   readonly target: string;
   readonly sync: 'full' | 'top' | 'none';
-  readonly 'auto-finalize'?: false;
+  readonly 'auto-finalize': false;
   readonly 'auto-dismiss': false;
 };
 

@@ -1,12 +1,6 @@
 import { realWorld } from '#world';
-import { describe, expect, test } from 'vitest';
-import {
-  type FakeHandler,
-  type FakeMonitor,
-  fakeMonitor,
-  fakeRefusal,
-  fakeSilence,
-} from './fake/fake-monitor.ts';
+import { expect, test } from 'vitest';
+import { type FakeHandler, fakeMonitor, fakeRefusal, fakeSilence } from './fake/fake-monitor.ts';
 import { handClock } from './fake/hand-clock.ts';
 import { outcomeOf } from './fake/outcome.ts';
 import { JOB_POLL_MS } from './job-changes.ts';
@@ -177,50 +171,6 @@ test('a job that vanished before anyone saw it conclude is unknown', async () =>
   set();
   fake.emit(CHANGE, { id: 'j-1', status: 'null' });
   expect(await saving).toBe('unknown: vanished');
-});
-
-describe('a block job that dismisses itself', () => {
-  const over = (fake: FakeMonitor, event: string, data: object = {}): void => {
-    fake.emit(event, { device: 'j-1', type: 'stream', ...data });
-    for (const status of ['concluded', 'null']) fake.emit(CHANGE, { id: 'j-1', status });
-  };
-
-  test.each([
-    ['is done', 'BLOCK_JOB_COMPLETED', {}, 'done undefined'],
-    ['has failed', 'BLOCK_JOB_COMPLETED', { error: 'no room' }, 'refused: no room'],
-    ['was cancelled', 'BLOCK_JOB_CANCELLED', {}, 'refused: Operation canceled'],
-  ] as const)('%s as it was told to have ended, and nobody dismisses it', async (_, event, data, outcome) => {
-    const { monitor, fake, set, sent } = await open();
-    const saving = outcomeOf(monitor.runJob('snapshot-save', SAVE));
-    await turn();
-    set();
-    over(fake, event, data);
-    expect(await saving).toBe(outcome);
-    expect(sent()).toEqual(['snapshot-save', 'query-jobs']);
-  });
-
-  test('may end while it is being asked about', async () => {
-    const { monitor, fake, clock } = await open({
-      'query-jobs': () => {
-        over(fake, 'BLOCK_JOB_COMPLETED');
-        return [];
-      },
-    });
-    const saving = outcomeOf(monitor.runJob('snapshot-save', SAVE));
-    await turn();
-    clock.advance(JOB_POLL_MS);
-    expect(await saving).toBe('done undefined');
-  });
-
-  test('is not taken for another that ends', async () => {
-    const { monitor, fake, set } = await open();
-    const saving = outcomeOf(monitor.runJob('snapshot-save', SAVE));
-    await turn();
-    set();
-    fake.emit('BLOCK_JOB_COMPLETED', { device: 'j-2', type: 'stream' });
-    fake.emit(CHANGE, { id: 'j-1', status: 'null' });
-    expect(await saving).toBe('unknown: vanished');
-  });
 });
 
 test.each([

@@ -52,6 +52,11 @@ test.each<[number, string, readonly string[]]>([
     'an overlay could not be taken back, that could not be put on record, and the half of it was taken for a write',
     [],
   ],
+  [
+    81496,
+    'QEMU died while a load saved the present, and was started before its answer came: what was saved was of two instants',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

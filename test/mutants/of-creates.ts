@@ -106,9 +106,9 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a copy gets its name before it is whole',
     file: 'libs/hypervisor/create/backup.ts',
-    find: "  await steps.take('copy the disks', null, () => jobsEnd(errand, backups));\n",
+    find: '  await awaitCopies(errand, start);\n',
     replace:
-      "  await publish(errand, start.snapshotId ?? '', targetsOf(start));\n  await steps.take('copy the disks', null, () => jobsEnd(errand, backups));\n",
+      "  await publish(errand, start.snapshotId ?? '', targetsOf(start));\n  await awaitCopies(errand, start);\n",
   },
   {
     name: 'a guest is not thawed when its capture fails',

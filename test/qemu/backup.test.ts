@@ -66,6 +66,16 @@ describe.runIf(needsQemu())('beside a capture of a running machine', () => {
     expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
   });
 
+  test('a large disk is copied before its memory is sent as a stream', async () => {
+    const home = await largeHouse();
+    const target = join(home.dir, 'copy.qcow2');
+    const stream = { memory: 'external' as const, memoryFormat: 'stream' as const };
+    const { end } = await home.book.create({ ...stream, backups: [backup('dev-da', target)] });
+    expect(end).toBe('created');
+    expect(holds(target, 'qcow2', 0x11)).toBe(true);
+    expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
+  });
+
   test('a copy of the top alone stands on what the disk stands on', async () => {
     const home = await house({ letters: 'a' });
     await guestWrite(home.vm, 'da', 0x11);

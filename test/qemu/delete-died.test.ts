@@ -203,12 +203,12 @@ describe.runIf(needsQemu())('a delete that began while the machine stood', () =>
 describe.runIf(needsQemu())('a QEMU that somebody else looks at all the time lives through', () => {
   test.each(Object.entries(STORIES))('%s', async (_, story) => {
     const { home, before } = await prepared(story);
-    let isOver = false;
+    const over = new AbortController();
     const looking = (async () => {
-      while (!isOver) await home.vm.monitor.execute('query-named-block-nodes', { flat: true });
+      while (!over.signal.aborted) await home.vm.monitor.execute('query-named-block-nodes', { flat: true });
     })();
     const { end } = await home.finish();
-    isOver = true;
+    over.abort();
     await looking;
     expect(end).toBe('deleted');
     await expectWhole(home, before);

@@ -105,7 +105,13 @@ describe.runIf(needsQemu())('the plan of a running machine', () => {
     await write(home, 'a', 1);
     await write(home, 'a', 1, 1);
     const target = join(home.dir, 'copy.qcow2');
-    const backup = { device: 'dev-da', target, format: 'qcow2', sync: 'full', fileMode: 'absolute-paths' };
+    const backup = {
+      device: 'dev-da',
+      target,
+      format: 'qcow2',
+      sync: 'full',
+      fileMode: 'absolute-paths',
+    } as const;
     const inside = await asPlanned(home, create());
     expect(inside).toMatchObject({ filesCreated: [], stops: { machine: true } });
     const disks = await asPlanned(home, create({ disks: external('a', 'b'), diskOnly: true }));
@@ -116,6 +122,12 @@ describe.runIf(needsQemu())('the plan of a running machine', () => {
     expect(memory.commands[0]).toBe('stop the machine');
     const copy = await asPlanned(home, create({ diskOnly: true, backups: [backup] }));
     expect(copy).toMatchObject({ filesCreated: [target], bytes: 2 * 65_536 });
+    const stream = { memory: 'external', memoryFormat: 'stream' } as const;
+    const streamed = await home.book.plan(create(stream));
+    const again = { ...backup, target: join(home.dir, 'again.qcow2') };
+    const both = await home.book.plan(create({ ...stream, backups: [again] }));
+    expect(both.commands.at(-1)).toBe('let the machine run again'); // QEMU sends no memory while a copy runs.
+    expect(both.stops.estimatedMs).toBeGreaterThan(streamed.stops.estimatedMs);
   });
 
   test('names what a load makes and leaves: new tops, a pin, the copy of what is buried', async () => {

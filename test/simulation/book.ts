@@ -255,13 +255,13 @@ export class Book {
       must(leftovers.length === 0, 'rule 6', () => `${type} is undone, and yet has leftovers`);
       this.#disks.checkUndone(tag);
     }
-    if (this.open) this.#lookBehind(this.open);
+    if (this.open) this.#lookBehind(this.open, data);
     this.#end();
   }
 
-  #lookBehind({ kind, atMs, pinId }: Open): void {
-    if (kind === 'create') this.#disks.forgiveReaders({ atMs });
-    if (pinId !== null && !this.snapshots.has(pinId)) this.#disks.checkUndone(tagOf(pinId));
+  #lookBehind(open: Open, { leftovers }: Failure['data']): void {
+    if (open.kind === 'create') this.#disks.lookBehindCreate(leftovers, open);
+    if (open.pinId !== null && !this.snapshots.has(open.pinId)) this.#disks.checkUndone(tagOf(open.pinId));
   }
 
   #leftoverRemoved({ file, tag }: DataOf<'LeftoverRemoved'>): void {

@@ -13,9 +13,9 @@ import { must } from './violation.ts';
 export class Disks {
   readonly #vm: SimulatedVm;
   readonly #layers: Layers;
-  /** What may stand there although no snapshot claims it, for the log has named it: `<file> <tag>`. */
   /** Tags of pins that a load has let go and not removed, until somebody says so. */
   readonly #untold = new Set<string>();
+  /** What may stand there although no snapshot claims it, for the log has named it: `<file> <tag>`. */
   readonly #expected = new Set<string>();
   /** Disks of which a person has said that they are fine as they are. */
   readonly #accepted = new Set<Image>();
@@ -220,6 +220,27 @@ export class Disks {
     }
   }
 
+  /** A create has failed, and these are what it left. */
+  lookBehindCreate(leftovers: DataOf<'CreateFailed'>['leftovers'], open: Open): void {
+    this.forgiveReaders(open);
+    this.#checkHeld(leftovers, open);
+  }
+
+  /**
+   * What a failed capture leaves on top of layers of which nobody has written any since. Only files' times tell that,
+   * and only of a clock that was put back meanwhile may they tell wrong.
+   */
+  #checkHeld(leftovers: DataOf<'CreateFailed'>['leftovers'], { started, atMs }: Open): void {
+    const { host, machine } = this.#vm;
+    const { overlays = [] } = started ?? {};
+    const layers = overlays.map(({ backing }) => host.files.image(backing ?? ''));
+    if (!leftovers.some(({ why }) => why.includes('started without it'))) return;
+    if (machine || layers.some((layer) => !layer?.frozen)) return; // It was indeed.
+    must(host.putBackAtMs >= atMs, 'I17', () => 'layers are held that nobody has written');
+    for (const { file, backing } of overlays)
+      for (const path of [file, backing ?? '']) this.limits.mistaken.add(path);
+  }
+
   /** Nothing of ours is there but what the log knows. */
   checkFiles(known: ReadonlyMap<string, Known>, copies: ReadonlySet<string>): void {
     const tags = new Set([...known.values()].map(({ tag }) => tag));
@@ -265,8 +286,6 @@ export class Disks {
   }
 
   #isAstray(file: string): boolean {
-    return (
-      this.limits.astray.size > 0 && this.#layers.chainUnder(file).some((one) => this.limits.astray.has(one))
-    );
+    return this.limits.hasStrays && this.#layers.chainUnder(file).some((one) => this.limits.isAstray(one));
   }
 }

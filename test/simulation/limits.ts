@@ -6,6 +6,8 @@ import type { Image } from './qemu/image.ts';
 export class Limits {
   /** Files that a machine writes on which was started before the log told that they are frozen. */
   readonly astray = new Set<string>();
+  /** Overlays that are held, and what lies below them: a clock that was put back says that somebody wrote there. */
+  readonly mistaken = new Set<string>();
   /** Tags of snapshots whose layer the machine has gone on in. */
   readonly thawed = new Set<string>();
   /** Tags of all that loads have saved, or were to. An earlier one may be removed any time, in part. */
@@ -29,7 +31,12 @@ export class Limits {
   }
 
   get hasStrays(): boolean {
-    return this.astray.size > 0;
+    return this.astray.size + this.mistaken.size > 0;
+  }
+
+  /** Whether nobody can tell by the log what a file is to hold. */
+  isAstray(file: string): boolean {
+    return this.astray.has(file) || this.mistaken.has(file);
   }
 
   /** How often each happened. */
@@ -42,6 +49,7 @@ export class Limits {
         ({ isDamaged, name }) => isDamaged && name.startsWith(PREFIX),
       ).length,
       'a machine was started from a layer that was frozen meanwhile': this.astray.size,
+      'a clock was put back, and what was captured then is held': this.mistaken.size,
       'a machine has gone on in what a load was to leave': this.thawed.size,
       'a pin was saved or removed in part, and nobody says so': [...this.faded].filter((tag) =>
         there.has(tag),

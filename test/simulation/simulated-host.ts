@@ -54,6 +54,8 @@ export class SimulatedHost implements Surroundings {
   readonly #processes = new Set<() => void>();
   #serials = 0;
   #jumpedMs = 0;
+  /** When the clock was last put back, in ms since the beginning. */
+  putBackAtMs = -1;
 
   constructor(scheduler: Scheduler, chance: Chance, faults: Fate) {
     this.scheduler = scheduler;
@@ -92,7 +94,9 @@ export class SimulatedHost implements Surroundings {
 
   /** Puts the clock forward or back. */
   jumpClock(): void {
-    this.#jumpedMs += Math.round(this.chance.between(-JUMP_MOST_MS, JUMP_MOST_MS));
+    const byMs = Math.round(this.chance.between(-JUMP_MOST_MS, JUMP_MOST_MS));
+    this.#jumpedMs += byMs;
+    if (byMs < 0) this.putBackAtMs = this.scheduler.nowMs;
     this.scheduler.note(`the clock jumps to ${this.wallMs()}`);
   }
 

@@ -1,14 +1,6 @@
 import { posix } from 'node:path';
 import type { PlannedBackup } from '#ledger';
-import {
-  type BlockdevBackup,
-  dismissJob,
-  type Monitor,
-  parseJobs,
-  type QmpJob,
-  QmpRefused,
-  type TransactionAction,
-} from '#qmp';
+import { dismissJob, type Monitor, parseJobs, type QmpJob, QmpRefused, type TransactionAction } from '#qmp';
 import { COPY_JOB_TIMEOUT_MS, POWER_TIMEOUT_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
@@ -74,18 +66,11 @@ export const backupActions = (operationId: string, start: Start): TransactionAct
   return backups.map(({ device, sync, node }, index): TransactionAction => {
     const overlay = overlays.find((layer) => layer.device === device);
     const source = sync === 'none' && overlay ? overlay.node : (nodes[device] ?? '');
-    const ends: Pick<BlockdevBackup, 'auto-finalize' | 'auto-dismiss'> = {
-      ...(endsWhenTold(start) && { 'auto-finalize': false }),
-      'auto-dismiss': false,
-    };
+    const ends = { 'auto-finalize': false, 'auto-dismiss': false } as const;
     const job = { 'job-id': backupJobIdOf(operationId, index + 1), ...ends };
     return { type: 'blockdev-backup', data: { ...job, device: source, target: node, sync } };
   });
 };
-
-/** Whether the copies wait to be told so. One that does would keep QEMU from sending the memory as a stream. */
-export const endsWhenTold = ({ memoryFile }: Pick<Start, 'memoryFile'>): boolean =>
-  memoryFile?.format !== 'stream';
 
 /** The same for a machine that is off. Throws what qemu-img refuses. */
 export async function copyImages(errand: Errand, start: Start, sight: Sight): Promise<void> {
@@ -119,9 +104,7 @@ export async function finishBackups(errand: Errand, start: Start): Promise<void>
   if (backups.length === 0 || errand.memory.copied.has(errand.operationId)) return;
   const { place, steps } = errand;
   if ((await jobsNow(place.line.held, errand.operationId)).length === 0) return;
-  await pass(place.world, 'hypervisor.before-copy');
-  await steps.take('copy the disks', null, () => jobsEnd(errand, backups));
-  await pass(place.world, 'hypervisor.after-copy');
+  await awaitCopies(errand, start);
   for (const { node, device } of backups) {
     await steps.take('close the copy', device, () => removeNode(place, node));
   }
@@ -131,6 +114,15 @@ export async function finishBackups(errand: Errand, start: Start): Promise<void>
     await dismissJob(place.line.held, id);
     await pass(place.world, 'hypervisor.after-dismiss');
   }
+}
+
+/** Waits until the copies are whole. Throws as `finishBackups` does. */
+export async function awaitCopies(errand: Errand, { backups = [] }: Start): Promise<void> {
+  if (backups.length === 0) return;
+  const { world } = errand.place;
+  await pass(world, 'hypervisor.before-copy');
+  await errand.steps.take('copy the disks', null, () => jobsEnd(errand, backups));
+  await pass(world, 'hypervisor.after-copy');
 }
 
 /** The copies are whole: each is on disk for good before it bears its name. */

@@ -10,9 +10,9 @@ import {
 } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
 import {
+  awaitCopies,
   backupActions,
   copyImages,
-  endsWhenTold,
   finishBackups,
   makeTargets,
   openTargets,
@@ -155,8 +155,8 @@ async function captureAll(errand: Errand, start: Start, subjects: Subjects): Pro
     ...captureActions(start, isInDisks(start) ? [] : disks),
     ...backupActions(errand.operationId, start),
   ];
-  const isLookedAt = (start.backups ?? []).length === 0 || endsWhenTold(start); // Or QEMU may die of it.
-  const seen = await whileFrozen(errand, start, () => transact(errand, actions, { sight, isLookedAt }));
+  const seen = await whileFrozen(errand, start, () => transact(errand, actions, sight));
+  if (stream) await awaitCopies(errand, start); // QEMU would send nothing while one runs.
   await saveMemory(errand, start, subjects);
   if (standsStill(start)) await power(errand, 'cont');
   await stream?.keep();
@@ -212,7 +212,7 @@ function captureActions(
 async function transact(
   errand: Errand,
   actions: readonly TransactionAction[],
-  { sight, isLookedAt }: { sight: Sight; isLookedAt: boolean },
+  sight: Sight,
 ): Promise<Sight | null> {
   if (actions.length === 0) return null;
   const { place, steps } = errand;
@@ -221,7 +221,6 @@ async function transact(
   const done = steps.take('capture all disks in one transaction', null, () =>
     place.line.held.execute('transaction', transaction, { timeoutMs }),
   );
-  if (!isLookedAt) return done.then(() => null);
   const [seen] = await Promise.all([glance(errand, sight, timeoutMs), done]); // The transaction was sent first.
   return seen;
 }

@@ -172,8 +172,9 @@ export function wordsFor(
   const copy = backups.map(({ device, sync, target }) => `copy ${device} (${sync}) into ${target}`);
   const freeze = quiesce?.agent ? ['freeze the file systems of the guest'] : [];
   const thaw = quiesce?.agent ? ['thaw the file systems of the guest'] : [];
+  const toFiles = memoryFile?.format === 'stream' ? [...copy, ...save] : [...save, ...copy];
   return {
-    plan: [...freeze, ...put, ...top, ...thaw, ...save, ...copy],
+    plan: [...freeze, ...put, ...top, ...thaw, ...toFiles],
     undo: [
       ...thaw,
       ...backups.map(({ target, by }) =>

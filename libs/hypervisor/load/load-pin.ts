@@ -16,6 +16,7 @@ import { findCapture, type Found } from '../create/evidence.ts';
 import { nodeNameOf, removeNode } from '../qemu/graph.ts';
 import { homeAmong } from '../qemu/named-files.ts';
 import type { Place } from '../place.ts';
+import { NotNow } from '../not-now.ts';
 import { ImageRefused } from '../qemu/images.ts';
 import type { Pinned, Start } from '../journal.ts';
 import { topsOf } from './load-tops.ts';
@@ -54,10 +55,14 @@ export class Pin {
   /**
    * Saves the present of a machine that stands still or is off, once. What is half saved of an earlier try is removed
    * first. Throws what QEMU and qemu-img refuse.
+   *
+   * @throws {NotNow} when the machine may have gone on meanwhile
    */
   async save(start: Start, sight: Sight): Promise<void> {
     if (!this.#wish || !this.isDue) return;
     const errand = { ...this.#errand, operationId: this.#wish.snapshotId }; // Its jobs must not look like the load's.
+    const { line } = errand.place;
+    const held = sight.power === 'off' ? null : line.held;
     const planned = await plannedPin(errand.place, start, this.#wish, sight);
     const captured = pinStart(start, this.#wish, planned, sight);
     const wanted = { ...captured, ...(await machineFor(errand.place, captured.memory)) };
@@ -67,6 +72,11 @@ export class Pin {
       await capture(errand, wanted, sight);
     const seen = await behindPlaceholders(errand.place, errand.vm.disks, await observe(errand, 'in-files'));
     const found = await findCapture(errand, wanted, seen);
+    if (held && (!held.isOpen || line.held !== held))
+      throw new NotNow(
+        'machine-gone',
+        'QEMU was lost while the present was saved: it may have gone on since',
+      );
     if (!found.isWhole) throw new ImageRefused('what was to be saved of the present is not on every disk');
     await errand.journal.pinned(this.#pinned(start, wanted, { found, seen }));
     this.#isSaved = true;

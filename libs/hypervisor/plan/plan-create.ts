@@ -15,13 +15,16 @@ export async function foreseeCreate(errand: Errand, start: Start, sight: Sight):
   const made = [...overlays.map(fileIn), ...(memoryFile ? [memoryFile.file] : []), ...backups.map(targetIn)];
   const copied = await Promise.all(backups.map((backup) => copiedBytes(errand, backup, sight)));
   const isStopped = start.wasRunning && start.memory !== 'none';
+  const bytes = copied.reduce((sum, more) => sum + more, memory);
   return {
     commands: commandsOf(start, isStopped),
     filesCreated: made.flatMap((file) => file ?? []),
     filesUnlinked: [],
     snapshotsDiscarded: [],
-    bytes: copied.reduce((sum, bytes) => sum + bytes, memory),
-    stops: isStopped ? standing(memory, Object.keys(start.nodes).length) : GOING_ON,
+    bytes,
+    stops: isStopped
+      ? standing(isStreamed(start) ? bytes : memory, Object.keys(start.nodes).length)
+      : GOING_ON,
     report: { type: 'ReportCreated', created: createdBy(start) },
   };
 }
@@ -34,12 +37,15 @@ const fileIn = ({ file, by }: Made & { readonly file: string }): string | null =
 
 const targetIn = ({ target, by }: PlannedBackup): string | null => fileIn({ file: target, by });
 
-/** The copies go on when the machine does. */
-function commandsOf({ plan, backups = [] }: Start, isStopped: boolean): string[] {
+/** The copies go on when the machine does, but where its memory can be sent only after them. */
+function commandsOf(start: Start, isStopped: boolean): string[] {
+  const { plan, backups = [] } = start;
   if (!isStopped) return [...plan];
-  const copiesFrom = plan.length - backups.length;
+  const copiesFrom = isStreamed(start) ? plan.length : plan.length - backups.length;
   return [STOP, ...plan.slice(0, copiesFrom), CONT, ...plan.slice(copiesFrom)];
 }
+
+const isStreamed = ({ memoryFile }: Start): boolean => memoryFile?.format === 'stream';
 
 async function copiedBytes(
   { place }: Errand,
