@@ -57,6 +57,16 @@ test.each<[number, string, readonly string[]]>([
     'QEMU died while a load saved the present, and was started before its answer came: what was saved was of two instants',
     [],
   ],
+  [
+    112702,
+    'QEMU had gone on in the image below when its session was lost, its machine was let run there, and the old overlay went down',
+    [],
+  ],
+  [
+    110698,
+    'a machine was seen to run on what lay below overlays that went down, and when it had died they went down over it',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -126,7 +126,7 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'the machine runs on before an overlay is gone that was pushed back',
     file: 'libs/hypervisor/create/create.ts',
-    find: "  await dropPushedBack(errand, start, await look(errand.place, 'alone'));\n",
+    find: "if (stands) await dropPushedBack(errand, start, await look(errand.place, 'alone'));",
     replace: '',
   },
 ];

@@ -259,8 +259,8 @@ export class Book {
     this.#end();
   }
 
-  #lookBehind(open: Open, { leftovers }: Failure['data']): void {
-    if (open.kind === 'create') this.#disks.lookBehindCreate(leftovers, open);
+  #lookBehind(open: Open, { message }: Failure['data']): void {
+    if (open.kind === 'create') this.#disks.lookBehindCreate(message, open);
     if (open.pinId !== null && !this.snapshots.has(open.pinId)) this.#disks.checkUndone(tagOf(open.pinId));
   }
 

@@ -220,22 +220,20 @@ export class Disks {
     }
   }
 
-  /** A create has failed, and these are what it left. */
-  lookBehindCreate(leftovers: DataOf<'CreateFailed'>['leftovers'], open: Open): void {
+  /** A create has failed, and this is why. */
+  lookBehindCreate(message: string, open: Open): void {
     this.forgiveReaders(open);
-    this.#checkHeld(leftovers, open);
+    if (message.includes('was written after')) this.#checkWritten(open);
   }
 
   /**
-   * What a failed capture leaves on top of layers of which nobody has written any since. Only files' times tell that,
-   * and only of a clock that was put back meanwhile may they tell wrong.
+   * Somebody is said to have written below a capture's overlays. Only files' times tell that, and only of a clock that was
+   * put back meanwhile may they tell wrong.
    */
-  #checkHeld(leftovers: DataOf<'CreateFailed'>['leftovers'], { started, atMs }: Open): void {
-    const { host, machine } = this.#vm;
+  #checkWritten({ started, atMs }: Open): void {
+    const { host } = this.#vm;
     const { overlays = [] } = started ?? {};
-    const layers = overlays.map(({ backing }) => host.files.image(backing ?? ''));
-    if (!leftovers.some(({ why }) => why.includes('started without it'))) return;
-    if (machine || layers.some((layer) => !layer?.frozen)) return; // It was indeed.
+    if (overlays.some(({ backing }) => !host.files.image(backing ?? '')?.frozen)) return;
     must(host.putBackAtMs >= atMs, 'I17', () => 'layers are held that nobody has written');
     for (const { file, backing } of overlays)
       for (const path of [file, backing ?? '']) this.limits.mistaken.add(path);

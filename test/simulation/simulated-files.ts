@@ -21,11 +21,14 @@ const TICK_MS = 4;
 /** What an image of no content takes up. */
 const IMAGE_BYTES = 196_624;
 
-/** A change to a directory that is not on disk yet: what the name stood for before. */
-interface Unsynced {
+/** What a name stood for before it was changed. */
+interface Former {
   readonly path: string;
-  readonly before: Node | undefined;
+  readonly node: Node | undefined;
 }
+
+/** A change to a directory that is not on disk yet. Of a renaming, both names or none are changed for good. */
+type Unsynced = readonly Former[];
 
 /** The file system of the simulated host: outlives every process. Knows no symbolic links. */
 export class FileTree {
@@ -127,8 +130,7 @@ export class FileTree {
     const node = this.#nodes.get(from);
     this.#renamers.get(directoryOf(to))?.(to, node?.image);
     if (!node) throw new FileTrouble('ENOENT', from, `ENOENT: no such file or directory, rename '${from}'`);
-    this.#change(to);
-    this.#change(from);
+    this.#change(to, from);
     this.#nodes.delete(from);
     this.#nodes.set(to, node);
     node.changedMs = this.#tick();
@@ -167,8 +169,8 @@ export class FileTree {
   /** The power goes: of what was not synced the newest is undone. `kept` says how many of so many changes are not. */
   losePower(kept: (changesCount: number) => number): void {
     for (const changes of this.#unsynced.values())
-      for (const { path, before } of changes.splice(kept(changes.length)).toReversed())
-        this.#undo(path, before);
+      for (const formers of changes.splice(kept(changes.length)).toReversed())
+        for (const { path, node } of formers) this.#undo(path, node);
     this.#unsynced.clear();
   }
 
@@ -178,11 +180,12 @@ export class FileTree {
     else this.#nodes.delete(path);
   }
 
-  #change(path: string): void {
-    const directory = directoryOf(path);
+  /** Of names in one directory. */
+  #change(...paths: [string, ...string[]]): void {
+    const directory = directoryOf(paths[0]);
     const changes = this.#unsynced.get(directory) ?? [];
     this.#unsynced.set(directory, changes);
-    changes.push({ path, before: this.#nodes.get(path) });
+    changes.push(paths.map((path) => ({ path, node: this.#nodes.get(path) })));
   }
 }
 

@@ -27,7 +27,7 @@ import { endMigration } from './memory-stream.ts';
 import { requireApart } from '../qemu/named-files.ts';
 import { isQuietEnough, planQuiesce, quiescedOf, thawAgain } from './quiesce.ts';
 import { dropPushedBack, undo } from './undo.ts';
-import { goesDown, type Times, timesOf, whyRewritten } from './written-below.ts';
+import { goesDown, heedStarted, type Times, timesOf, whyRewritten } from './written-below.ts';
 import { requireAtRest, requireWhole } from '../look/run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from '../look/sight.ts';
 import { attempt, type Trouble, troubleIn, troubleOfJob } from '../trouble.ts';
@@ -54,19 +54,14 @@ async function recover(errand: Errand, start: Start): Promise<Report> {
 
 /** Over a living QEMU: the machine runs again if somebody was about to let it, and the copies come to their end. */
 async function goOn(errand: Errand, start: Start): Promise<void> {
+  const stands = errand.memory.stopped.get(errand.operationId) === true;
+  if (stands) await dropPushedBack(errand, start, await look(errand.place, 'alone')); // Whatever lets it run comes later.
   await endMigration(errand, start);
-  await goOnBelow(errand, start);
+  if (stands) await letRunOn(errand);
   if (await mayHaveStopped(errand, start)) await letRunOn(errand); // What comes of it is looked at in the end.
   const isRefused = errand.memory.troubles.get(errand.operationId)?.kind === 'refused';
   if (isRefused || !(await isWorthCopying(errand, start))) await stopBackups(errand, start);
   else await finishBackups(errand, start);
-}
-
-/** Before the job is dismissed in which an overlay was pushed back: it is what tells that it was us who stopped the machine. */
-async function goOnBelow(errand: Errand, start: Start): Promise<void> {
-  if (errand.memory.stopped.get(errand.operationId) !== true) return;
-  await dropPushedBack(errand, start, await look(errand.place, 'alone'));
-  await letRunOn(errand);
 }
 
 /** Copies of what was not captured are not waited for, and get no name: nothing would tell that they are ours. */
@@ -180,6 +175,7 @@ async function conclude(
   const found = await findCapture(errand, start, sight);
   if (sight.power !== 'off' && !isStillOn(errand))
     throw new NotNow('machine-gone', 'QEMU was lost while the capture was looked at');
+  await heedStarted(errand, start, sight);
   const isPushed = await goesDown(errand, start);
   const hasTops = sight.power === 'off' && found.tops.length > 0 && !isPushed;
   const why = hasTops ? await whyRewritten(errand, start, times) : null;

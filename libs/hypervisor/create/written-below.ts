@@ -2,6 +2,8 @@ import { posix } from 'node:path';
 import { type Leftover, type PlannedLayer, tagOf } from '#ledger';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
+import { diskOf, type Sight } from '../look/sight.ts';
+import { NotNow } from '../not-now.ts';
 import { type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { contentOf } from './evidence.ts';
@@ -87,6 +89,26 @@ export async function goesDown({ place, memory, operationId }: Errand, start: St
   if (memory.pushed.has(operationId)) return true;
   const mark = markOf(start);
   return mark !== null && (await place.world.files.stat(mark)) !== null;
+}
+
+/**
+ * A machine that is on what lies below an overlay was started there: nothing may go down over what it writes, also once
+ * it has died. By then the files' times tell.
+ *
+ * @throws {NotNow} while whoever comes after us would take what it writes for what we did
+ */
+export async function heedStarted(errand: Errand, start: Start, sight: Sight): Promise<void> {
+  const { place, memory, operationId } = errand;
+  const mark = markOf(start);
+  if (mark === null || sight.power === 'off' || !(await goesDown(errand, start))) return;
+  for (const { device, file, backing, by } of start.overlays ?? []) {
+    if (by !== 'create' || diskOf(sight, device)?.file !== backing) continue;
+    if ((await place.world.files.stat(file)) === null) continue; // All of it went down.
+    const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
+    if (trouble) throw new NotNow('host-unreachable', trouble.words);
+    memory.pushed.delete(operationId);
+    return;
+  }
 }
 
 /**
