@@ -44,7 +44,7 @@ export async function held(
   reason: FailureCode,
   message: string,
   left: Partial<Pick<Failure, 'leftovers' | 'layers'>> = {},
-): Promise<Report> {
+): Promise<Extract<Report, { type: 'ReportFailed' }>> {
   const leftovers = [...(left.leftovers ?? []), ...errand.damage];
   return {
     type: 'ReportFailed',

@@ -131,7 +131,14 @@ export type Report =
       readonly orphans?: readonly Finding[];
     }
   | { readonly type: 'ReportDeleted'; readonly deleted: Omit<DataOf<'SnapshotDeleted'>, 'snapshotId'> }
-  | { readonly type: 'ReportFailed'; readonly failed: FailedReport }
+  | {
+      readonly type: 'ReportFailed';
+      readonly failed: FailedReport;
+      /** Earlier pins that a load has removed, though only in part, before it failed. */
+      readonly replaced?: readonly string[];
+      /** What is left of those. */
+      readonly orphans?: readonly Finding[];
+    }
   | { readonly type: 'ReportLeftoverRemoved'; readonly leftover: DataOf<'LeftoverRemoved'> };
 
 export interface FailedReport {

@@ -121,9 +121,12 @@ export const driftAfterLoad = (
 /** What the present stands on is known anew. */
 export const driftAfterCreate = (vm: Vm): VmEvent[] => driftWithout(vm, isOfCurrent);
 
-/** What is gone cannot be damaged. */
-export const driftAfterDelete = (vm: Vm, goneIds: readonly string[]): VmEvent[] =>
-  driftWithout(vm, (finding) => isOf(finding, goneIds));
+/** What is gone cannot be damaged. `orphans` are what is left of it. */
+export const driftAfterDelete = (
+  vm: Vm,
+  goneIds: readonly string[],
+  orphans: readonly Finding[] = [],
+): VmEvent[] => driftWithout(vm, (finding) => isOf(finding, goneIds), { orphans });
 
 const isOfCurrent = ({ kind }: Finding): boolean => kind === 'wrong-current';
 

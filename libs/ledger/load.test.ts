@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Command, CommandOf } from './commands.ts';
-import { create, load, rename, reportLoaded, reportPinned } from './story/commands.ts';
+import { create, load, rename, reportFailed, reportLoaded, reportPinned } from './story/commands.ts';
 import {
   createFailed,
   deleteFailed,
@@ -220,6 +220,18 @@ describe('what a load saves of the present', () => {
     expect(
       lineageOf(given(story, again, snapshotDiscarded('p', 'a', 'load'), snapshotLoaded('a')).vm),
     ).toEqual({ a: null, b: 'a', c: 'b', q: 'c' });
+  });
+
+  test('is let go by a load that had begun to remove it, and then failed', () => {
+    const story = [
+      ...two,
+      ...loadedSafely('a', 'p', 'b'),
+      loadRequested('a', 'q'),
+      snapshotPinned('q', 'a', 'a'),
+    ];
+    given(story)
+      .when({ ...reportFailed('load-a', held()), replaced: ['p', 'b'] })
+      .records(snapshotDiscarded('p', 'a', 'load'), loadFailed('a', held()));
   });
 
   test('is not replaced while it is what is loaded, and nothing else ever is', () => {

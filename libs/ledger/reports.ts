@@ -120,13 +120,16 @@ export function reportLoaded(
   const operation = openOperation(loaded.operationId, vm);
   if (operation?.kind !== 'load') return [];
   const { id: operationId, snapshotId } = operation;
-  const pins = replaced.filter((id) => id !== snapshotId && vm.snapshots.get(id)?.implicit);
+  const pins = pinsAmong(replaced, snapshotId, vm);
   return [
     ...pins.map((pin) => discarded(pin, operationId)),
     { type: 'SnapshotLoaded', data: { snapshotId, ...loaded } },
     ...driftAfterLoad(vm, pins, orphans),
   ];
 }
+
+const pinsAmong = (replaced: readonly string[], loadedId: string, { snapshots }: Vm): string[] =>
+  replaced.filter((id) => id !== loadedId && snapshots.get(id)?.implicit);
 
 const discarded = (snapshotId: string, operationId: string): VmEvent => ({
   type: 'SnapshotDiscarded',
@@ -146,8 +149,14 @@ export function reportDeleted({ deleted }: CommandOf<'ReportDeleted'>, vm: Vm): 
   ];
 }
 
-/** Something that is left holds the VM, whatever the report calls it. */
-export function reportFailed({ failed }: CommandOf<'ReportFailed'>, vm: Vm): VmEvent[] {
+/**
+ * Something that is left holds the VM, whatever the report calls it. What a load had begun to clear away before it failed
+ * is gone all the same.
+ */
+export function reportFailed(
+  { failed, replaced = [], orphans = [] }: CommandOf<'ReportFailed'>,
+  vm: Vm,
+): VmEvent[] {
   const operation = openOperation(failed.operationId, vm);
   if (!operation) return [];
   if (operation.started && failed.reason === 'expired') return []; // Only evidence ends what has begun.
@@ -156,8 +165,14 @@ export function reportFailed({ failed }: CommandOf<'ReportFailed'>, vm: Vm): VmE
   switch (operation.kind) {
     case 'create':
       return [{ type: 'CreateFailed', data: { snapshotId: operation.snapshotId, ...data } }];
-    case 'load':
-      return [{ type: 'LoadFailed', data: { snapshotId: operation.snapshotId, ...data } }];
+    case 'load': {
+      const pins = pinsAmong(replaced, operation.snapshotId, vm);
+      return [
+        ...pins.map((pin) => discarded(pin, operation.id)),
+        { type: 'LoadFailed', data: { snapshotId: operation.snapshotId, ...data } },
+        ...driftAfterDelete(vm, pins, orphans),
+      ];
+    }
     case 'delete':
       return [{ type: 'DeleteFailed', data: { snapshotId: operation.snapshotId, ...data } }];
   }

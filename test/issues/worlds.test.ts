@@ -67,6 +67,11 @@ test.each<[number, string, readonly string[]]>([
     'a machine was seen to run on what lay below overlays that went down, and when it had died they went down over it',
     [],
   ],
+  [
+    125233,
+    'a load had removed an earlier pin when it failed, for its machine was started from an older layer, and the pin stayed',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

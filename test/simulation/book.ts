@@ -186,7 +186,7 @@ export class Book {
   #started(data: DataOf<'OperationStarted'>): void {
     if (this.open) this.open.started = data;
     if (this.open?.kind === 'load') for (const file of data.unlinks ?? []) this.#layers.mayGo.add(file);
-    this.#disks.limits.make(data);
+    this.#disks.begin(data, this.hold);
   }
 
   #captured(data: DataOf<'SnapshotCreated'> | DataOf<'SnapshotPinned'>): void {

@@ -3,6 +3,7 @@ import { Capture, type Memory } from './capture.ts';
 import { isWhole, type Known, type KnownDisk, type Open, PREFIX } from './known.ts';
 import type { Layers } from './layers.ts';
 import { Limits } from './limits.ts';
+import type { Hold } from './standing.ts';
 import { OnDisk } from './on-disk.ts';
 import { isSame, over } from './qemu/content.ts';
 import type { Image } from './qemu/image.ts';
@@ -103,6 +104,12 @@ export class Disks {
       });
       if (!machine) guest.view.set(device, found);
     }
+  }
+
+  /** An operation begins. Whoever let the guest run on torn disks before is to blame for what it found there. */
+  begin(data: DataOf<'OperationStarted'>, hold: Hold | null): void {
+    this.limits.make(data);
+    if (hold?.isTorn) this.#vm.guest.startled = null;
   }
 
   /** A machine that nobody else touched since `sinceMs` is as the log says; from now on it is meant to be as it is. */

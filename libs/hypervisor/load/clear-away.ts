@@ -153,6 +153,26 @@ export async function goneAlready(
   return gone.length === 0 ? undefined : { set: [], gone, tops: [], contents: [] };
 }
 
+/** Pins of which somebody has removed a part who died before he could tell. The load of which that was part has failed. */
+export async function brokenPins(
+  { place, vm }: Errand,
+  { operation, start }: Loading,
+  sight: Sight,
+): Promise<Pick<Cleared, 'replaced' | 'orphans'>> {
+  const { pins } = whatBecomesFree(vm, operation, { tops: topsOf(start), spared: start.spared });
+  const replaced: Snapshot[] = [];
+  const orphans: Finding[] = [];
+  for (const pin of pins) {
+    const files = [...pin.disks.flatMap(({ file }) => file ?? []), ...memoryFileOf(pin)];
+    const gone = await lackingOf(place, files);
+    if (gone.length === 0 && isWhole(pin, sight)) continue;
+    const memory = memoryFileOf(pin).filter((file) => !gone.includes(file));
+    replaced.push(pin);
+    orphans.push(...tagsLeft(pin, sight), ...memory.map(orphanFile));
+  }
+  return { replaced, orphans };
+}
+
 /** Nothing stands on memory, so what keeps one file keeps no other. Returns those that are still there. */
 async function unlinkMemory(
   errand: Errand,

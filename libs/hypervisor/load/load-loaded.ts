@@ -2,14 +2,14 @@ import type { FailureCode, Report } from '#ledger';
 import { stopWrong } from '../drift/survey.ts';
 import { wrongChains } from '../drift/wrong-chain.ts';
 import type { Errand } from '../errand.ts';
-import { goneAlready, reportLoaded } from './clear-away.ts';
+import { brokenPins, goneAlready, reportLoaded } from './clear-away.ts';
 import type { Loading } from './load-loading.ts';
 import { layersOf, topsOf } from './load-tops.ts';
 import { NotNow } from '../not-now.ts';
 import { observeTrouble, powerStill } from '../look/observe.ts';
 import { setRunning } from '../qemu/power.ts';
 import { held } from '../report.ts';
-import type { Power } from '../look/sight.ts';
+import type { Power, Sight } from '../look/sight.ts';
 
 /*
  * All is in place, and the log says so before anything may run on it. From then on a load is never done again, for that
@@ -38,7 +38,7 @@ export async function restLoaded(
 ): Promise<Report> {
   const sight = await observeTrouble(errand, loading.start, 'always');
   if (errand.damage.length > 0)
-    return heldLoaded(errand, loading, [
+    return heldLoaded(errand, loading, sight, [
       'snapshot-damaged',
       'all was loaded, but an image could not be repaired',
     ]);
@@ -49,13 +49,19 @@ export async function restLoaded(
   const [wrong] = wrongChains(errand.vm, sight);
   if (!wrong) return goOnLoaded(errand, loading, await powerStill(errand));
   await stopWrong(errand.place, sight);
-  return heldLoaded(errand, loading, ['vm-held', `all was loaded, and then ${wrong.message}`]);
+  return heldLoaded(errand, loading, sight, ['vm-held', `all was loaded, and then ${wrong.message}`]);
 }
 
 async function heldLoaded(
   errand: Errand,
-  { start }: Loading,
+  loading: Loading,
+  sight: Sight,
   [reason, message]: [FailureCode, string],
 ): Promise<Report> {
-  return held(errand, reason, message, { layers: await goneAlready(errand, start) });
+  const { replaced, orphans } = await brokenPins(errand, loading, sight);
+  return {
+    ...(await held(errand, reason, message, { layers: await goneAlready(errand, loading.start) })),
+    replaced: replaced.map(({ id }) => id),
+    orphans,
+  };
 }

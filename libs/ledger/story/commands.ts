@@ -79,7 +79,10 @@ export const reportDeleted = (id: string): Command => ({
   type: 'ReportDeleted',
   deleted: { operationId: `delete-${id}`, steps: [], transcriptDigest: '' },
 });
-export const reportFailed = (operationId: string, more: Partial<FailedReport> = {}): Command => ({
+export const reportFailed = (
+  operationId: string,
+  more: Partial<FailedReport> = {},
+): CommandOf<'ReportFailed'> => ({
   type: 'ReportFailed',
   failed: { ...failure(operationId), ...more },
 });
