@@ -46,6 +46,12 @@ describe('what would be', () => {
     expect(vm.operation).toBeNull();
   });
 
+  test('after what needs no machine is no work of anybody else either', () => {
+    const busy = played(savevm('a'), create('b'));
+    expect(afterwards(busy, retire('a')).operation).toBeNull();
+    expect(afterwards(played(savevm('a')), create('b')).operation).toMatchObject({ kind: 'create' });
+  });
+
   test('is refused what would be refused', () => {
     const vm = played(savevm('a'), create('b'));
     expect(() => afterwards(vm, load('a'))).toThrow(/under way/);

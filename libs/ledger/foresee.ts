@@ -2,12 +2,14 @@ import type { Command } from './commands.ts';
 import { decide } from './decide.ts';
 import type { VmEvent } from './events.ts';
 import { evolve } from './evolve.ts';
-import type { Vm } from './vm.ts';
+import type { OpenOperation, Vm } from './vm.ts';
 
 /** The VM as a command would leave it, and what would be recorded for that. */
 export interface Afterwards {
   readonly vm: Vm;
   readonly events: readonly VmEvent[];
+  /** What a worker would have to do for it. Null: it needs no machine, and may come while something else is done. */
+  readonly operation: OpenOperation | null;
 }
 
 /**
@@ -17,7 +19,9 @@ export interface Afterwards {
  */
 export function afterwards(vm: Readonly<Vm>, command: Command): Afterwards {
   const events = decide(command, vm);
-  return { vm: events.reduce((after, event) => evolve(after, { ...event, id: '' }), copyOf(vm)), events };
+  const after = events.reduce((so, event) => evolve(so, { ...event, id: '' }), copyOf(vm));
+  const isNew = after.operation?.id !== vm.operation?.id;
+  return { vm: after, events, operation: isNew ? after.operation : null };
 }
 
 /** `evolve` changes the state that it is given: everything that it may change is copied. */

@@ -182,3 +182,13 @@ test('a plan binds no idempotency key, and a request that was answered is answer
   const other = await daemon.ask('POST', at, { name: 'other', planHash: hash }, key);
   expect(other.body.reason).toBe('key-reused');
 });
+
+test('what needs no machine is planned and done also while another operation goes on', async () => {
+  const { daemon, at, root } = await three();
+  daemon.machines.next.end = 'never';
+  expect((await daemon.ask('POST', at, { name: 'slow' })).status).toBe(202);
+  const retire = planIn(await daemon.ask('DELETE', `${at}/${root}?validateOnly=true`));
+  expect(retire).toMatchObject({ commands: ['hide the snapshot and keep its data'], bytes: 0 });
+  const { status } = await daemon.ask('DELETE', `${at}/${root}?planHash=${retire.hash}`);
+  expect(status).toBeLessThan(300);
+});

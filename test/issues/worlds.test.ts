@@ -72,6 +72,16 @@ test.each<[number, string, readonly string[]]>([
     'a load had removed an earlier pin when it failed, for its machine was started from an older layer, and the pin stayed',
     [],
   ],
+  [
+    135535,
+    'what was in an overlay took a minute to learn, in which a machine had run below it, and the capture was told as done',
+    [],
+  ],
+  [
+    135023,
+    'the plan of a retirement was the plan of whatever else was being done, and was never to be had',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

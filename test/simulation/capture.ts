@@ -7,12 +7,13 @@ import { must } from './violation.ts';
 
 export type Memory = DataOf<'SnapshotCreated'>['memory'];
 
-/** A disk as it was captured: what it held, and when. */
+/** A disk as it was captured: what it held, and from which instant to which it held that. */
 interface Taken {
   readonly device: string;
   readonly file: string;
   readonly truth: Content;
-  readonly instant: number;
+  readonly since: number;
+  readonly until: number;
 }
 
 /** What an operation has captured, as it lies on the disks. */
@@ -33,8 +34,9 @@ export class Capture {
    */
   check({ tag, disks }: Known, memory: Memory): Pick<Known, 'disks' | 'memory'> {
     const taken = [...disks].flatMap(([device, disk]) => this.#taken(device, disk, tag));
-    const instants = new Set(taken.map(({ instant }) => instant));
-    must(instants.size <= 1, 'I1', () => `${tag} holds disks of ${instants.size} different instants`);
+    const isOfOne =
+      Math.max(...taken.map(({ since }) => since)) <= Math.min(...taken.map(({ until }) => until));
+    must(isOfOne || taken.length === 0, 'I1', () => `${tag} holds disks of different instants`);
     const isInside = memory.mode === 'internal' && memory.file === undefined;
     const entries = taken.flatMap(({ file }) => this.#found.entriesIn(file, tag));
     const inside = entries.filter((entry) => entry.memory !== null).length;
@@ -60,14 +62,15 @@ export class Capture {
     if (mode === 'none' || file === null) return [];
     if (mode === 'internal') {
       const { truth, instant } = this.#found.onlyEntry(device, file, tag);
-      return [{ device, file, truth, instant }];
+      return [{ device, file, truth, since: instant, until: instant }];
     }
     const { shelf, files } = this.#vm.host;
     const image = files.image(file);
     must(image !== undefined, 'I1', () => `${file}, which is to hold ${device} of ${tag}, is not there`);
     const frozen = this.#isOff ? null : image.frozen; // Nothing freezes one of a machine that is off.
-    const truth = frozen?.truth ?? shelf.read(image);
-    return [{ device, file, truth, instant: frozen?.instant ?? this.#vm.guest.instant }];
+    if (frozen) return [{ device, file, truth: frozen.truth, since: frozen.instant, until: frozen.instant }];
+    const truth = shelf.read(image);
+    return [{ device, file, truth, since: Math.max(...truth), until: this.#vm.guest.instant }];
   }
 }
 

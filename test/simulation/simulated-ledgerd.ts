@@ -186,9 +186,9 @@ export class Core {
   async #asPlanned(vmId: string, command: Command, asked: Asking): Promise<Handled<VmEvent>> {
     const { vms } = this.#ledgers;
     const { state } = await vms.state(streamOf(vmId));
-    const { vm } = afterwards(state, command);
-    const plan = vm.operation && (await this.#hypervisor.plan(vm, vm.operation));
-    if (vm.operation && plan) this.#onPlan(vm.operation.id, plan);
+    const { vm, operation } = afterwards(state, command);
+    const plan = operation && (await this.#hypervisor.plan(vm, operation));
+    if (operation && plan) this.#onPlan(operation.id, plan);
     const basis = plan?.basis ?? '';
     return vms.handle(streamOf(vmId), { ...command, plan: { hash: basis, basis } } as Command, asked);
   }

@@ -73,8 +73,8 @@ export async function planFor(house: House, work: Work, { expectedVersion }: Ask
     throw new StaleVersion(expectedVersion, version);
   const wish = decide(work.command(idsOf('')), state).map((event) => wishIn(event, work.isIdGiven));
   const ids = idsOf(digestOf({ vmId, version, wish }));
-  const { vm, events } = afterwards(state, work.command(ids)); // From here on nothing of the ledger's own is held.
-  const plan = vm.operation ? await machinePlan(house, vm, vm.operation) : ledgerPlan(events);
+  const { vm, events, operation } = afterwards(state, work.command(ids)); // From here on nothing of the ledger's own is held.
+  const plan = operation ? await machinePlan(house, vm, operation) : ledgerPlan(events);
   const { basis, report, ...told } = plan;
   const hash = digestOf({ vmId, version, wish, basis });
   const after = report ? afterwards(vm, report).vm : vm;

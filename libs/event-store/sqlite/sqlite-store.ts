@@ -40,7 +40,7 @@ const SETTINGS = `
   PRAGMA synchronous = FULL;
   PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
   PRAGMA journal_size_limit = 67108864;
-  PRAGMA cache_size = -32768`;
+  PRAGMA cache_size = -8192`;
 
 /**
  * Opens the log in `file`, or makes a new one there, and locks other writers out.

@@ -17,23 +17,36 @@ import { contentOf } from './evidence.ts';
 /** When files were written last, in ms since 1970. */
 export type Times = ReadonlyMap<string, number>;
 
-/** Of the overlays and of what they stand on. To be asked before an image is repaired: that is a write as well. */
-export async function timesOf({ place }: Errand, { overlays = [] }: Start): Promise<Times> {
+/** Of the overlays. To be asked before one is repaired: that is a write as well. */
+export const timesOf = (errand: Errand, { overlays = [] }: Start): Promise<Times> =>
+  timesOfFiles(
+    errand,
+    overlays.map(({ file }) => file),
+  );
+
+async function timesOfFiles({ place }: Errand, files: readonly string[]): Promise<Times> {
   const times = new Map<string, number>();
-  for (const file of overlays.flatMap((overlay) => [overlay.file, overlay.backing ?? ''])) {
-    const found = file === '' ? null : await place.world.files.stat(file);
+  for (const file of files) {
+    const found = await place.world.files.stat(file);
     if (found?.kind === 'file') times.set(file, found.modifiedAt);
   }
   return times;
 }
 
-/** Why what lies below the overlays is not what was captured; null when nothing says so. */
+/**
+ * Why what lies below the overlays is not what was captured; null when nothing says so. Looked at last of all: what is in
+ * the overlays may take minutes to learn, in which the machine may have been started and have ended.
+ */
 export async function whyRewritten(errand: Errand, start: Start, times: Times): Promise<Trouble | null> {
   const { overlays = [], vmState } = start;
   const isOff = vmState === 'shutoff';
   const wentOnAt = isOff ? 0 : await firstEnd(errand, overlays, times);
+  const writtenAt = await timesOfFiles(
+    errand,
+    overlays.flatMap(({ backing }) => backing ?? []),
+  );
   const below = overlays.find(({ file, backing, backingModifiedAt: beganAt }) => {
-    const at = times.get(backing ?? '');
+    const at = writtenAt.get(backing ?? '');
     if (at === undefined || !times.has(file)) return false; // What went down by an undo was written by that.
     return isOff ? beganAt !== undefined && at !== beganAt : isLater(at, { beganAt, wentOnAt });
   });

@@ -24,7 +24,7 @@ const LOOKED_THROUGH_BYTES_MAX = 32 * 1024 * 1024;
 const SETTINGS = `
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA synchronous = NORMAL;
-  PRAGMA cache_size = -32768;
+  PRAGMA cache_size = -8192;
   PRAGMA wal_autocheckpoint = 16000;
   PRAGMA journal_size_limit = 67108864`;
 
