@@ -82,6 +82,16 @@ test.each<[number, string, readonly string[]]>([
     'the plan of a retirement was the plan of whatever else was being done, and was never to be had',
     [],
   ],
+  [
+    142331,
+    'layers that had gone down were copied again by the next worker, who found no space and told of none of it',
+    [],
+  ],
+  [
+    145011,
+    'a machine was started from layers between the look that nobody had them open and their unlinking',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -235,13 +235,13 @@ export class Disks {
 
   /**
    * Somebody is said to have written below a capture's overlays. Only files' times tell that, and only of a clock that was
-   * put back meanwhile may they tell wrong.
+   * put back, some time or other, may they tell wrong.
    */
-  #checkWritten({ started, atMs }: Open): void {
+  #checkWritten({ started }: Open): void {
     const { host } = this.#vm;
     const { overlays = [] } = started ?? {};
     if (overlays.some(({ backing }) => !host.files.image(backing ?? '')?.frozen)) return;
-    must(host.putBackAtMs >= atMs, 'I17', () => 'layers are held that nobody has written');
+    must(host.putBackAtMs >= 0, 'I17', () => 'layers are held that nobody has written');
     for (const { file, backing } of overlays)
       for (const path of [file, backing ?? '']) this.limits.mistaken.add(path);
   }

@@ -36,14 +36,23 @@ export async function push(
 ): Promise<void> {
   const { place } = errand;
   if ((await place.world.files.stat(fold.from.file)) === null) return; // Unlinked once it was done, and not before.
-  await pushDown(errand, fold, { power, job });
-  await closeUnused(place, [fold.from, ...fold.run], power);
   const { device } = fold.base;
   const heirs = plan.change.set.filter(
     (layer) => layer.device === device && layer.backing === fold.base.file,
   );
+  if (power !== 'off' || !(await isDown(errand, fold, heirs))) await pushDown(errand, fold, { power, job });
+  await closeUnused(place, [fold.from, ...fold.run], power);
   const open = await lookAtOpenImages(place, power);
   for (const heir of heirs) await standOn(errand, heir, { base: fold.base, open });
+}
+
+/**
+ * Whether somebody has copied all of it already, for then the first of those changes that stood on the layer. To copy it
+ * again could be refused, and then what has changed would be taken for undone.
+ */
+async function isDown({ place }: Errand, { base }: Push, heirs: readonly Layer[]): Promise<boolean> {
+  for (const heir of heirs) if ((await headerBacking(place, heir)) === base.file) return true;
+  return false;
 }
 
 /** Only the header changes: through the layer and through the image the same is read. */

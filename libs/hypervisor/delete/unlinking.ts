@@ -91,8 +91,17 @@ export interface Unlinking {
   readonly power: Power;
 }
 
-/** By file, what keeps it from being unlinked; absent when nothing does. */
-export type Closed = ReadonlyMap<string, unknown>;
+export interface Closed {
+  /** By file, what keeps it from being unlinked; absent when nothing does. */
+  readonly obstacles: ReadonlyMap<string, unknown>;
+  /** By file, what it is of which it was looked who has it open. */
+  readonly looked: ReadonlyMap<string, Unlinking>;
+  /** When that was, in the clock's monotonic ms. */
+  readonly lookedAtMs: number;
+}
+
+/** A machine may be started from a file that nobody has open. After this long it is looked again. */
+const CLOSED_AGE_MAX_MS = 1_000;
 
 /**
  * Closes files that are to go, and looks whether other processes have them open: for all of them at once, because that
@@ -100,6 +109,8 @@ export type Closed = ReadonlyMap<string, unknown>;
  */
 export async function closeForGood(place: Place, files: readonly Unlinking[]): Promise<Closed> {
   const obstacles = new Map<string, unknown>();
+  const looked = new Map(files.map((one) => [one.file, one]));
+  const closed = { obstacles, looked, lookedAtMs: place.world.clock.monotonic() };
   const unlessRefused = async (file: string, work: () => Promise<void>): Promise<void> => {
     try {
       if (!obstacles.has(file)) await work();
@@ -108,11 +119,11 @@ export async function closeForGood(place: Place, files: readonly Unlinking[]): P
     }
   };
   const [first] = files;
-  if (!first) return obstacles;
+  if (!first) return closed;
   const open = await lookAtOpenImages(place, first.power);
   for (const { file } of files) await unlessRefused(file, () => closeUnderNobody(place, open, file));
   await together(files.map((one) => () => unlessRefused(one.file, () => requireNobodys(place, one))));
-  return obstacles;
+  return closed;
 }
 
 async function closeUnderNobody(place: Place, open: OpenImages, file: string): Promise<void> {
@@ -131,9 +142,16 @@ async function requireNobodys({ images }: Place, { file, format }: Unlinking): P
  *
  * @throws {NotNow} when a device stands on it, or another process has it open
  */
-export async function unlinkClosed({ world }: Place, file: string, closed: Closed): Promise<void> {
-  if (closed.has(file)) throw closed.get(file);
+export async function unlinkClosed(
+  place: Place,
+  file: string,
+  { obstacles, looked, lookedAtMs }: Closed,
+): Promise<void> {
+  if (obstacles.has(file)) throw obstacles.get(file);
+  const { world } = place;
   await pass(world, 'hypervisor.before-unlink');
+  const one = looked.get(file);
+  if (one && world.clock.monotonic() - lookedAtMs > CLOSED_AGE_MAX_MS) await requireNobodys(place, one);
   await unlinkForGood(world, file);
   await pass(world, 'hypervisor.after-unlink');
 }
