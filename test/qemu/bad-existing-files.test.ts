@@ -1,10 +1,9 @@
 /* Which files of the caller's own may an operation go on in? Only what is exactly as it must be, and nobody's. */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { linkSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { holdOpen } from './holder.ts';
 import { type House, house } from './house.ts';
 import { cleanUp, guestReadPattern, guestWrite, makeDirectory, makeDisk, needsQemu } from './rig.ts';
 import { refusedOf } from './standing.ts';
@@ -150,14 +149,9 @@ describe.runIf(needsQemu())('nobody goes on in a file that', () => {
 
   test.each([asOverlay, asTarget])('another process has open (%o)', async (as) => {
     const file = as === asOverlay ? image(home) : image(home, { below: null });
-    const alone = { driver: 'qcow2', backing: null, file: { driver: 'file', filename: file } };
-    const at = `json:${JSON.stringify(alone)}`;
-    const holder = spawn('qemu-io', [at], { stdio: ['pipe', 'ignore', 'ignore'] });
-    while (spawnSync('qemu-img', ['snapshot', '-d', 'nobody', at]).stderr.includes('not found'))
-      await setTimeout(10);
+    const holder = await holdOpen(file, 'to write');
     expect(await refusedOf(home, () => home.book.create(as(file)))).toBe('path-not-allowed');
-    holder.kill();
-    await once(holder, 'exit');
+    await holder.end();
   });
 
   test('is meant twice', async () => {

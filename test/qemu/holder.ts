@@ -11,10 +11,12 @@ export interface Holder {
   end(): Promise<void>;
 }
 
-/** Opens an image and takes its lock, as a program does that reads or writes it. */
+/** Opens an image, not what it stands on, and takes its lock, as a program does that reads or writes it. */
 export async function holdOpen(file: string, how: 'to read' | 'to write'): Promise<Holder> {
   const flags = how === 'to read' ? ['-r'] : [];
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-io', ...flags, '-f', 'qcow2', file]);
+  const alone = { driver: 'qcow2', backing: null, file: { driver: 'file', filename: file } };
+  const at = `json:${JSON.stringify(alone)}`;
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-io', ...flags, at]);
   let said = '';
   child.stdout.on('data', (text: Buffer) => void (said += text.toString()));
   child.stderr.on('data', (text: Buffer) => void (said += text.toString()));
