@@ -50,6 +50,8 @@ export interface Memory {
   readonly stopped: Map<string, boolean>;
   /** A sign in QEMU says that their machine was stopped for them. */
   readonly signed: Set<string>;
+  /** When layers had been written last that have gone down while their machine was off, by file. */
+  readonly down: Map<string, Map<string, number>>;
   /** How often a machine was started for them. */
   readonly launched: Map<string, number>;
 }

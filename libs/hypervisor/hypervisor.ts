@@ -229,6 +229,7 @@ const nothingKnown = (): Memory => ({
   streamed: new Map(),
   stopped: new Map(),
   signed: new Set(),
+  down: new Map(),
   launched: new Map(),
 });
 

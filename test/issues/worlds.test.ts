@@ -92,6 +92,12 @@ test.each<[number, string, readonly string[]]>([
     'a machine was started from layers between the look that nobody had them open and their unlinking',
     [],
   ],
+  [
+    152878,
+    'a machine ran on layers that had gone down, before they were unlinked, and the ledger named what lacked it',
+    [],
+  ],
+  [153940, 'what a load that failed had left open kept a merge from its end for ever', []],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -20,12 +20,13 @@ interface Taken {
 export class Capture {
   readonly #vm: SimulatedVm;
   readonly #found: OnDisk;
-  readonly #isOff: boolean;
+  /** Nothing freezes a disk of a machine that is off, and what a load is about to leave is the present. */
+  readonly #isPresent: boolean;
 
-  constructor(vm: SimulatedVm, found: OnDisk, { started }: Pick<Open, 'started'>) {
+  constructor(vm: SimulatedVm, found: OnDisk, { kind, started }: Pick<Open, 'kind' | 'started'>) {
     this.#vm = vm;
     this.#found = found;
-    this.#isOff = started?.vmState === 'shutoff';
+    this.#isPresent = kind === 'load' || started?.vmState === 'shutoff';
   }
 
   /**
@@ -67,7 +68,7 @@ export class Capture {
     const { shelf, files } = this.#vm.host;
     const image = files.image(file);
     must(image !== undefined, 'I1', () => `${file}, which is to hold ${device} of ${tag}, is not there`);
-    const frozen = this.#isOff ? null : image.frozen; // Nothing freezes one of a machine that is off.
+    const frozen = this.#isPresent ? null : image.frozen;
     if (frozen) return [{ device, file, truth: frozen.truth, since: frozen.instant, until: frozen.instant }];
     const truth = shelf.read(image);
     return [{ device, file, truth, since: Math.max(...truth), until: this.#vm.guest.instant }];

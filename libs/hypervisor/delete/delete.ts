@@ -169,6 +169,8 @@ async function fold(
   errand.place.disks = after.disks;
   // What QEMU has forgotten still stands in a file.
   const seen = await withUnplugged(errand, start, await observe(errand, 'in-files'));
+  if (sight.power === 'off' && seen.power !== 'off')
+    throw new NotNow('machine-busy', 'the machine was started while its layers were merged', 0);
   const wrong = await whyFoldedWrong(errand, plan, { after, seen });
   if (wrong) return { stop: wrong };
   const isRenamed = await nameTops(errand, start, after, seen);

@@ -105,7 +105,15 @@ async function pushDown(errand: Errand, copy: Copy, { power, job }: PushOptions)
   const without = chainWith(open, base.file);
   if (without) return finishPush(errand, copy, without[0] === base.file);
   for (const { file } of [from, ...run, base]) await closeFile(place, open, file);
+  const found = await place.world.files.stat(from.file);
   await steps.take('copy the layers down', from.device, () => place.images.commit(from, base.file));
+  if (found) rememberDown(errand, from.file, found.modifiedAt);
+}
+
+/** Until the log names the image below, the layer is what the machine is started from, and it may write there. */
+function rememberDown({ memory, operationId }: Errand, file: string, modifiedAt: number): void {
+  const down = memory.down.get(operationId) ?? new Map<string, number>();
+  memory.down.set(operationId, down.set(file, modifiedAt));
 }
 
 async function pushTop(

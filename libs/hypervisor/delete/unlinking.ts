@@ -41,7 +41,7 @@ export async function unlinkAll(
   const free = going.filter((file) => !heirs.has(file));
   const closed = await closeForGood(
     errand.place,
-    free.map((file) => ({ file, format: formatOf(file), power })),
+    free.map((file) => ({ file, format: formatOf(file), power, modifiedAt: downSince(errand, file) })),
   );
   const leftovers: Leftover[] = [];
   for (const file of going) {
@@ -89,7 +89,12 @@ export interface Unlinking {
   /** Absent: it is no image, or one that nobody but us could have open. */
   readonly format?: string | undefined;
   readonly power: Power;
+  /** When it was written last, if all that it held by then is kept elsewhere. */
+  readonly modifiedAt?: number | undefined;
 }
+
+const downSince = ({ memory, operationId }: Errand, file: string): number | undefined =>
+  memory.down.get(operationId)?.get(file);
 
 export interface Closed {
   /** By file, what keeps it from being unlinked; absent when nothing does. */
@@ -131,10 +136,17 @@ async function closeUnderNobody(place: Place, open: OpenImages, file: string): P
   await closeFile(place, open, file);
 }
 
-async function requireNobodys({ images }: Place, { file, format }: Unlinking): Promise<void> {
+async function requireNobodys(
+  { images, world }: Place,
+  { file, format, modifiedAt }: Unlinking,
+): Promise<void> {
   if (format !== undefined && (await images.isInUse({ file, format }))) {
     throw new NotNow('machine-busy', `somebody else has ${file} open`);
   }
+  if (modifiedAt === undefined) return;
+  const found = await world.files.stat(file);
+  if (found && found.modifiedAt !== modifiedAt)
+    throw new NotNow('machine-busy', `${file} was written after all that it held had gone down`, 0);
 }
 
 /**
@@ -157,6 +169,9 @@ export async function unlinkClosed(
 }
 
 /** Both for one file. Throws as they do. */
-export async function closeAndUnlink({ place }: Pick<Errand, 'place'>, unlinking: Unlinking): Promise<void> {
-  await unlinkClosed(place, unlinking.file, await closeForGood(place, [unlinking]));
+export async function closeAndUnlink(errand: Errand, unlinking: Unlinking): Promise<void> {
+  const { place } = errand;
+  const { file } = unlinking;
+  const closed = await closeForGood(place, [{ ...unlinking, modifiedAt: downSince(errand, file) }]);
+  await unlinkClosed(place, file, closed);
 }

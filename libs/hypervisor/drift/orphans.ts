@@ -1,6 +1,6 @@
 import type { Orphan, Vm } from '#ledger';
 import { headerBacking } from '../look/chain-check.ts';
-import { closeAndUnlink } from '../delete/unlinking.ts';
+import { closeForGood, unlinkClosed } from '../delete/unlinking.ts';
 import { removeTag } from '../delete/removal.ts';
 import { look } from '../look/look.ts';
 import { countOf, type Sight } from '../look/sight.ts';
@@ -66,7 +66,8 @@ const fileRemoval =
     if (user !== null) return `${user} needs it`;
     if ((await place.world.files.stat(file)) === null) return null;
     try {
-      await closeAndUnlink({ place }, { file, format: 'raw', power }); // A lock is seen whatever the file holds.
+      const closed = await closeForGood(place, [{ file, format: 'raw', power }]); // A lock is seen whatever it holds.
+      await unlinkClosed(place, file, closed);
       return null;
     } catch (error) {
       if (error instanceof NotNow) return error.message;

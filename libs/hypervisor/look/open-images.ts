@@ -2,7 +2,7 @@ import { chainUnder, type Layer, type Vm } from '#ledger';
 import { type BlockNode, parseChains, QmpRefused } from '#qmp';
 import { GRAPH_TIMEOUT_MS } from '../bounds.ts';
 import { realFile } from './devices.ts';
-import { openNodes, removeNodeNow } from '../qemu/graph.ts';
+import { isOwnNode, openNodes, removeNodeNow } from '../qemu/graph.ts';
 import { NotNow } from '../not-now.ts';
 import type { Place } from '../place.ts';
 import type { Power } from './sight.ts';
@@ -73,7 +73,8 @@ export async function closeFile(place: Place, { nodes }: OpenImages, file: strin
 
 /**
  * Closes layers that no device stands on any more, nobody before those that stand on it, and the second node of a
- * layer that QEMU was made to open twice. What somebody uses QEMU keeps open.
+ * layer that QEMU was made to open twice; and before them what an earlier operation of ours has left open that is no layer,
+ * for it may stand on one. What somebody uses QEMU keeps open.
  */
 export async function closeIdle(place: Place, { layers }: Pick<Vm, 'layers'>, power: Power): Promise<void> {
   const open = await lookAtOpenImages(place, power);
@@ -83,7 +84,10 @@ export async function closeIdle(place: Place, { layers }: Pick<Vm, 'layers'>, po
     .filter((layer) => !chainWith(open, layer.file) || countOf(layer) > 1)
     .map(({ file }) => ({ file, depth: chainUnder({ layers }, file).length }))
     .toSorted((one, other) => other.depth - one.depth);
-  for (const { file } of idle) {
+  const left = open.nodes.filter(
+    ({ nodeName, file }) => isOwnNode(nodeName) && file !== '' && !layers.has(file) && !chainWith(open, file),
+  );
+  for (const { file } of [...left, ...idle]) {
     const trouble = await troubleIn(() => closeFile(place, open, file));
     if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
   }

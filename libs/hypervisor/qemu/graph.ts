@@ -18,6 +18,9 @@ import type { Place } from '../place.ts';
 export const nodeNameOf = (id: string, index: number): string =>
   `sl${id.replaceAll('-', '').slice(-24)}-${index}`;
 
+/** Whether a node was opened by us as an image. What says that we stopped a machine is none. */
+export const isOwnNode = (node: string): boolean => /^sl[0-9a-f]{24}-\d+$/.test(node);
+
 /** An image, the name that QEMU is to know it by, and how it is to be opened. */
 export type OpenAs = ImageAt & { readonly node: string; readonly opened?: ImageOptions | undefined };
 
