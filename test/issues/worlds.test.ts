@@ -98,6 +98,11 @@ test.each<[number, string, readonly string[]]>([
     [],
   ],
   [153940, 'what a load that failed had left open kept a merge from its end for ever', []],
+  [
+    170825,
+    'a layer that went down a second time was waited for as if it were to be as it had been at the first',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -36,6 +36,7 @@ export async function push(
 ): Promise<void> {
   const { place } = errand;
   if ((await place.world.files.stat(fold.from.file)) === null) return; // Unlinked once it was done, and not before.
+  forgetDown(errand, fold.from.file);
   const { device } = fold.base;
   const heirs = plan.change.set.filter(
     (layer) => layer.device === device && layer.backing === fold.base.file,
@@ -80,6 +81,7 @@ export async function pushBack(
   options: PushOptions,
 ): Promise<void> {
   if ((await errand.place.world.files.stat(from.file)) === null) return;
+  forgetDown(errand, from.file);
   await pushDown(errand, { from, base, run: [] }, options);
   await errand.steps.take('unlink the overlay', from.device, () =>
     closeAndUnlink(errand, { ...from, power: options.power }),
@@ -114,6 +116,11 @@ async function pushDown(errand: Errand, copy: Copy, { power, job }: PushOptions)
 function rememberDown({ memory, operationId }: Errand, file: string, modifiedAt: number): void {
   const down = memory.down.get(operationId) ?? new Map<string, number>();
   memory.down.set(operationId, down.set(file, modifiedAt));
+}
+
+/** What it held when it went down is of no consequence once it goes down again. */
+function forgetDown({ memory, operationId }: Errand, file: string): void {
+  memory.down.get(operationId)?.delete(file);
 }
 
 async function pushTop(
