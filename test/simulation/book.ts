@@ -218,8 +218,8 @@ export class Book {
     const { open } = this;
     if (!open) return;
     must(!open.isLoaded, 'I17', () => `the content of ${snapshotId} is in place a second time`);
-    this.#disks.checkInPlace(this.#known.of(snapshotId), open);
-    Object.assign(open, { isLoaded: true, atInstant: this.vm.guest.instant });
+    const atInstant = this.#disks.checkInPlace(this.#known.of(snapshotId), open);
+    Object.assign(open, { isLoaded: true, atInstant });
   }
 
   #loaded({ snapshotId, runs, layers }: DataOf<'SnapshotLoaded'>): void {

@@ -81,12 +81,14 @@ export class Disks {
     guest.forgiven.clear();
   }
 
-  /** All is in place, and nothing has run on it yet, unless somebody else has let it. */
-  checkInPlace(known: Known, { atInstant, atMs }: Pick<Open, 'atInstant' | 'atMs'>): void {
+  /** All is in place, and nothing has run on it yet, unless somebody else has let it. Tells what came before that. */
+  checkInPlace(known: Known, { atInstant, atMs }: Pick<Open, 'atInstant' | 'atMs'>): number {
     const { machine, lastTouchedMs, guest } = this.#vm;
     const isAlone = lastTouchedMs < atMs;
     must(!isAlone || !machine?.isRunning, 'I17', () => `the guest runs before ${known.tag} is in place`);
-    this.checkLoaded(known, { atInstant: isAlone ? guest.instant : atInstant });
+    const before = isAlone ? guest.instant : atInstant;
+    this.checkLoaded(known, { atInstant: before });
+    return before;
   }
 
   /** What was written since a load began, or had its content in place, is the guest's own. */
