@@ -18,6 +18,7 @@ export {
   QmpUnknown,
   type UnknownCause,
 } from './trouble.ts';
+export { isCanceled } from './job-changes.ts';
 export { dismissJob, jobOf } from './job.ts';
 export { classifyRefusal, type RefusalCategory } from './refusal.ts';
 export type { TranscriptEntry } from './transcript.ts';

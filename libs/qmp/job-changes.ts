@@ -7,8 +7,11 @@ export const JOB_POLL_MS = 200;
 /** What is told of block jobs when they end, before their status changes: alone it tells how. */
 const ENDS: readonly string[] = ['BLOCK_JOB_COMPLETED', 'BLOCK_JOB_CANCELLED'];
 
-/** What QEMU says in `query-jobs` of one that was cancelled. */
-const CANCELLED = 'Operation canceled';
+/** QEMU's words for a job that was told to end. */
+const CANCELED = 'Operation canceled';
+
+/** Whether a job's error says that somebody has told it to end. */
+export const isCanceled = (error: string): boolean => error.toLowerCase() === CANCELED.toLowerCase();
 
 /** How a job ended. */
 export interface JobEnd {
@@ -61,6 +64,6 @@ export class JobChanges {
 }
 
 function errorIn(name: string, { error }: QmpEvent['data']): string | null {
-  if (name === 'BLOCK_JOB_CANCELLED') return CANCELLED;
+  if (name === 'BLOCK_JOB_CANCELLED') return CANCELED;
   return typeof error === 'string' ? error : null;
 }

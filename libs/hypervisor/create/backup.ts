@@ -1,6 +1,14 @@
 import { posix } from 'node:path';
 import type { PlannedBackup } from '#ledger';
-import { dismissJob, type Monitor, parseJobs, type QmpJob, QmpRefused, type TransactionAction } from '#qmp';
+import {
+  dismissJob,
+  isCanceled,
+  type Monitor,
+  parseJobs,
+  type QmpJob,
+  QmpRefused,
+  type TransactionAction,
+} from '#qmp';
 import { COPY_JOB_TIMEOUT_MS, POWER_TIMEOUT_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
@@ -22,8 +30,6 @@ import { Thwarted, troubleIn } from '../trouble.ts';
 const POLL_MS = 500;
 /** A job that is told to end does so between two requests. */
 const CANCEL_TIMEOUT_MS = 30_000;
-/** QEMU's words for a job that was told to end. */
-const CANCELED = /^Operation canceled$/i;
 
 /** The new files that the copies are to be. */
 export const targetsOf = ({ backups = [] }: Pick<Start, 'backups'>): NamedFile[] =>
@@ -61,16 +67,17 @@ export async function openTargets({ place, steps }: Errand, start: Start): Promi
  * copied from the frozen layer, without slowing down the guest; `none` waits for what is written, so it watches the
  * layer that the guest writes.
  */
-export const backupActions = (operationId: string, start: Start): TransactionAction[] => {
-  const { backups = [], overlays = [], nodes } = start;
-  return backups.map(({ device, sync, node }, index): TransactionAction => {
+export const backupActions = (
+  operationId: string,
+  { backups = [], overlays = [], nodes }: Start,
+): TransactionAction[] =>
+  backups.map(({ device, sync, node }, index): TransactionAction => {
     const overlay = overlays.find((layer) => layer.device === device);
     const source = sync === 'none' && overlay ? overlay.node : (nodes[device] ?? '');
     const ends = { 'auto-finalize': false, 'auto-dismiss': false } as const;
     const job = { 'job-id': backupJobIdOf(operationId, index + 1), ...ends };
     return { type: 'blockdev-backup', data: { ...job, device: source, target: node, sync } };
   });
-};
 
 /** The same for a machine that is off. Throws what qemu-img refuses. */
 export async function copyImages(errand: Errand, start: Start, sight: Sight): Promise<void> {
@@ -197,7 +204,7 @@ function failureIn(
     const job = jobs.find(({ id }) => id === backupJobIdOf(operationId, index + 1));
     if (!job) return new Thwarted('refused-by-qemu', `QEMU has forgotten the copy of ${device}`);
     if (job.status !== 'concluded' || job.error === null) continue;
-    if (!CANCELED.test(job.error)) {
+    if (!isCanceled(job.error)) {
       return new QmpRefused('blockdev-backup', 'GenericError', `the copy of ${device}: ${job.error}`);
     }
     if (sync !== 'none') canceled = new Thwarted('canceled', `the copy of ${device} was canceled`);

@@ -1,4 +1,4 @@
-import { type BlockCommit, type BlockStream, type Monitor, parseJobs, QmpRefused } from '#qmp';
+import { type BlockCommit, type BlockStream, isCanceled, type Monitor, parseJobs, QmpRefused } from '#qmp';
 import { COPY_JOB_TIMEOUT_MS, FLUSH_TIMEOUT_MS, LOOK_TIMEOUT_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
 import { reach } from '../look/look.ts';
@@ -34,12 +34,11 @@ export async function runFoldJob(
     await between();
     await goOn(errand, before);
   };
-  const { held } = errand.place.line;
   try {
-    await held.runJob(command, args, { ...optionsFor(errand), whenReady, whenDone });
+    await errand.place.line.held.runJob(command, args, { ...optionsFor(errand), whenReady, whenDone });
   } catch (error) {
     if (troubleFrom(error)?.kind === 'refused') await goOn(errand, before); // What it stands on has not changed.
-    if (error instanceof QmpRefused && CANCELED.test(error.description)) {
+    if (error instanceof QmpRefused && isCanceled(error.description)) {
       throw new Thwarted('canceled', 'the copying was canceled');
     }
     throw error;
@@ -57,8 +56,8 @@ async function goOn(errand: Errand, before: Power): Promise<void> {
 export async function awaitFoldJobs(errand: Errand): Promise<void> {
   const monitor = await reach(errand.place);
   if (!monitor) return;
-  const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
   if (await readStopSign(errand)) errand.memory.stopped.set(errand.operationId, true); // By whoever has died since.
+  const jobs = parseJobs(await monitor.execute('query-jobs', {}, { timeoutMs: LOOK_TIMEOUT_MS }));
   const whenReady = async () => standStill(errand, await powerNow(errand));
   for (const { id, type, status } of jobs) {
     if (!isJobOf(errand.operationId, id) || !FOLDING.has(type)) continue;
@@ -70,8 +69,6 @@ export async function awaitFoldJobs(errand: Errand): Promise<void> {
 
 /** How QEMU calls the jobs that copy between layers. */
 const FOLDING: ReadonlySet<string> = new Set(['stream', 'commit']);
-
-const CANCELED = /^Operation canceled$/i;
 
 /**
  * Tells QEMU to stop copying upwards, which takes nothing from anybody; how many jobs there were to tell. Of a copy
