@@ -208,7 +208,7 @@ function captureActions(
   ];
 }
 
-/** Gives back a look, if there is to be one, that was sent right behind it: QEMU answers in order, so it shows what came of it. */
+/** Gives back a look that was sent right behind it: QEMU answers in order, so it shows what came of it. */
 async function transact(
   errand: Errand,
   actions: readonly TransactionAction[],

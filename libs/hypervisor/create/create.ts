@@ -57,8 +57,7 @@ async function goOn(errand: Errand, start: Start): Promise<void> {
   const stands = errand.memory.stopped.get(errand.operationId) === true;
   if (stands) await dropPushedBack(errand, start, await look(errand.place, 'alone')); // Whatever lets it run comes later.
   await endMigration(errand, start);
-  if (stands) await letRunOn(errand);
-  if (await mayHaveStopped(errand, start)) await letRunOn(errand); // What comes of it is looked at in the end.
+  if (stands || (await mayHaveStopped(errand, start))) await letRunOn(errand); // What comes of it is looked at in the end.
   const isRefused = errand.memory.troubles.get(errand.operationId)?.kind === 'refused';
   if (isRefused || !(await isWorthCopying(errand, start))) await stopBackups(errand, start);
   else await finishBackups(errand, start);
