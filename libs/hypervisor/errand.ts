@@ -22,6 +22,8 @@ export interface Errand {
   readonly memory: Memory;
   /** What a look that was begun early has found; null when there was none, or none that can be gone by. */
   readonly foreseen: () => Promise<Sight | null>;
+  /** When layers had been written last that have gone down while their machine was off, by file. */
+  readonly down: Map<string, number>;
   /** What a repair could not mend. */
   damage: readonly Leftover[];
 }
@@ -50,8 +52,6 @@ export interface Memory {
   readonly stopped: Map<string, boolean>;
   /** A sign in QEMU says that their machine was stopped for them. */
   readonly signed: Set<string>;
-  /** When layers had been written last that have gone down while their machine was off, by file. */
-  readonly down: Map<string, Map<string, number>>;
   /** How often a machine was started for them. */
   readonly launched: Map<string, number>;
 }

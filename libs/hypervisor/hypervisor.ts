@@ -229,7 +229,6 @@ const nothingKnown = (): Memory => ({
   streamed: new Map(),
   stopped: new Map(),
   signed: new Set(),
-  down: new Map(),
   launched: new Map(),
 });
 
@@ -268,5 +267,6 @@ const errandOf = (surroundings: Surroundings, vm: Readonly<Vm>, operation: OpenO
   operationId: operation.id,
   isFirst: operation.started === null,
   vm,
+  down: new Map(),
   damage: [],
 });

@@ -36,7 +36,6 @@ export async function push(
 ): Promise<void> {
   const { place } = errand;
   if ((await place.world.files.stat(fold.from.file)) === null) return; // Unlinked once it was done, and not before.
-  forgetDown(errand, fold.from.file);
   const { device } = fold.base;
   const heirs = plan.change.set.filter(
     (layer) => layer.device === device && layer.backing === fold.base.file,
@@ -81,7 +80,6 @@ export async function pushBack(
   options: PushOptions,
 ): Promise<void> {
   if ((await errand.place.world.files.stat(from.file)) === null) return;
-  forgetDown(errand, from.file);
   await pushDown(errand, { from, base, run: [] }, options);
   await errand.steps.take('unlink the overlay', from.device, () =>
     closeAndUnlink(errand, { ...from, power: options.power }),
@@ -109,18 +107,8 @@ async function pushDown(errand: Errand, copy: Copy, { power, job }: PushOptions)
   for (const { file } of [from, ...run, base]) await closeFile(place, open, file);
   const found = await place.world.files.stat(from.file);
   await steps.take('copy the layers down', from.device, () => place.images.commit(from, base.file));
-  if (found) rememberDown(errand, from.file, found.modifiedAt);
-}
-
-/** Until the log names the image below, the layer is what the machine is started from, and it may write there. */
-function rememberDown({ memory, operationId }: Errand, file: string, modifiedAt: number): void {
-  const down = memory.down.get(operationId) ?? new Map<string, number>();
-  memory.down.set(operationId, down.set(file, modifiedAt));
-}
-
-/** What it held when it went down is of no consequence once it goes down again. */
-function forgetDown({ memory, operationId }: Errand, file: string): void {
-  memory.down.get(operationId)?.delete(file);
+  // Until the log names the image below, the machine is started from the layer, and may write there.
+  if (found) errand.down.set(from.file, found.modifiedAt);
 }
 
 async function pushTop(

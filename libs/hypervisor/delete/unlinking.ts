@@ -41,7 +41,7 @@ export async function unlinkAll(
   const free = going.filter((file) => !heirs.has(file));
   const closed = await closeForGood(
     errand.place,
-    free.map((file) => ({ file, format: formatOf(file), power, modifiedAt: downSince(errand, file) })),
+    free.map((file) => ({ file, format: formatOf(file), power, modifiedAt: errand.down.get(file) })),
   );
   const leftovers: Leftover[] = [];
   for (const file of going) {
@@ -92,9 +92,6 @@ export interface Unlinking {
   /** When it was written last, if all that it held by then is kept elsewhere. */
   readonly modifiedAt?: number | undefined;
 }
-
-const downSince = ({ memory, operationId }: Errand, file: string): number | undefined =>
-  memory.down.get(operationId)?.get(file);
 
 export interface Closed {
   /** By file, what keeps it from being unlinked; absent when nothing does. */
@@ -172,6 +169,6 @@ export async function unlinkClosed(
 export async function closeAndUnlink(errand: Errand, unlinking: Unlinking): Promise<void> {
   const { place } = errand;
   const { file } = unlinking;
-  const closed = await closeForGood(place, [{ ...unlinking, modifiedAt: downSince(errand, file) }]);
+  const closed = await closeForGood(place, [{ ...unlinking, modifiedAt: errand.down.get(file) }]);
   await unlinkClosed(place, file, closed);
 }
