@@ -247,7 +247,6 @@ export class Book {
       if (known.status === 'deleting') known.status = isHeld ? 'suspect' : known.before;
     const leftovers = data.leftovers.map(({ file, tag }) => `${file} ${tag}`);
     this.#disks.expect([...leftovers, ...leftAlone(data.steps)]);
-    this.#relayer(data.layers);
     if (isHeld) {
       this.hold = heldBy(leftovers, type === 'LoadFailed', this.hold);
       if (type === 'LoadFailed') this.current = data.snapshotId;
@@ -255,6 +254,7 @@ export class Book {
       must(leftovers.length === 0, 'rule 6', () => `${type} is undone, and yet has leftovers`);
       this.#disks.checkUndone(tag);
     }
+    this.#relayer(data.layers);
     if (this.open) this.#lookBehind(this.open, data);
     this.#end();
   }
@@ -273,7 +273,7 @@ export class Book {
     if (!change) return;
     this.#layers.change(change);
     this.#known.moved(change.contents);
-    this.#disks.lookForStrays(this.open?.atMs ?? 0);
+    this.#disks.lookForStrays(this.open?.atMs ?? 0, this.hold !== null);
   }
 
   #forget(id: string): void {

@@ -217,12 +217,12 @@ export class Disks {
   }
 
   /** The layers were said to be others: a machine that was started meanwhile, from what they were, goes on there. */
-  lookForStrays(sinceMs: number): void {
+  lookForStrays(sinceMs: number, isHeld: boolean): void {
     const { machine, lastTouchedMs } = this.#vm;
     for (const { id, node } of machine?.graph.devices ?? []) {
       const path = node.image?.path ?? '';
       const top = this.#layers.tops.get(id);
-      const isPlaceholder = path === '' && !machine?.isRunning; // Of a load that is held in its middle.
+      const isPlaceholder = path === '' && isHeld && !machine?.isRunning; // Of a load that ended in its middle.
       if (path === top || isPlaceholder) continue;
       must(lastTouchedMs >= sinceMs, 'I14', () => `${id} stands on ${path}, the log says on ${top}`);
       this.limits.astray.add(path);
@@ -233,20 +233,7 @@ export class Disks {
   /** A create has failed, and this is why. */
   lookBehindCreate(message: string, open: Open): void {
     this.forgiveReaders(open);
-    if (message.includes('was written after')) this.#checkWritten(open);
-  }
-
-  /**
-   * Somebody is said to have written below a capture's overlays. Only files' times tell that, and only of a clock that was
-   * put back, some time or other, may they tell wrong.
-   */
-  #checkWritten({ started }: Open): void {
-    const { host } = this.#vm;
-    const { overlays = [] } = started ?? {};
-    if (overlays.some(({ backing }) => !host.files.image(backing ?? '')?.frozen)) return;
-    must(host.putBackAtMs >= 0, 'I17', () => 'layers are held that nobody has written');
-    for (const { file, backing } of overlays)
-      for (const path of [file, backing ?? '']) this.limits.mistaken.add(path);
+    if (message.includes('was written after')) this.limits.checkWritten(open, this.#vm.host);
   }
 
   /** Nothing of ours is there but what the log knows. */

@@ -1,6 +1,8 @@
 import type { DataOf } from '#ledger';
-import { PREFIX } from './known.ts';
+import { type Open, PREFIX } from './known.ts';
 import type { Image } from './qemu/image.ts';
+import type { SimulatedHost } from './simulated-host.ts';
+import { must } from './violation.ts';
 
 /** What went wrong in one VM, and could not be known or prevented, or is known and not mended yet. */
 export class Limits {
@@ -28,6 +30,22 @@ export class Limits {
       this.named.add(file);
     }
     for (const { target } of backups) this.named.add(target);
+  }
+
+  /**
+   * Somebody is said to have written below a capture's overlays. Only files' times tell that, and they may tell wrong only
+   * of a clock that was put back since, or since they were written before. Throws a `Violation`.
+   */
+  checkWritten({ started, atMs }: Open, { files, putBackAtMs }: SimulatedHost): void {
+    const { overlays = [] } = started ?? {};
+    if (overlays.some(({ backing }) => !files.image(backing ?? '')?.frozen)) return;
+    const isTimeless = overlays.some(({ backing, backingModifiedAt: beganAt = 0 }) => {
+      const at = files.stat(backing ?? '')?.modifiedAt;
+      return at !== undefined && at < beganAt;
+    });
+    must(isTimeless || putBackAtMs >= atMs, 'I17', () => 'layers are held that nobody has written');
+    for (const { file, backing } of overlays)
+      for (const path of [file, backing ?? '']) this.mistaken.add(path);
   }
 
   get hasStrays(): boolean {
