@@ -33,7 +33,8 @@ const SQLITE_FULL = 13;
 
 /**
  * Synced on every commit: what was acknowledged survives power loss. Said again on every open, because SQLite
- * does not keep it in the file. Nobody waits for a lock: the wait would stop the whole process.
+ * does not keep it in the file. Nobody waits for a lock: the wait would stop the whole process. The page cache (in
+ * KiB) is small: the kernel keeps the file as well, and appends are no faster with a larger one.
  */
 const SETTINGS = `
   PRAGMA journal_mode = WAL;

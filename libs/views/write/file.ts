@@ -19,7 +19,7 @@ const LOOKED_THROUGH_BYTES_MAX = 32 * 1024 * 1024;
 
 /**
  * Nobody but us may touch the file while it is open, and then SQLite needs no memory shared with others. Views can
- * be built again, so a commit need not be on disk.
+ * be built again, so a commit need not be on disk. The page cache (in KiB) is small: the kernel keeps the file as well.
  */
 const SETTINGS = `
   PRAGMA locking_mode = EXCLUSIVE;
