@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeDirectory, makeDisk } from '../qemu/rig.ts';
-import { DISKS, type Kind, type Taker, VERBS } from './taker.ts';
+import { DISKS, type Kind, MEMORY_MB, type Taker, VERBS } from './taker.ts';
 
 const START_ATTEMPTS_MAX = 500;
 const ATTEMPT_MS = 20;
@@ -151,7 +151,7 @@ class Virsh {
 const domainOf = (disks: readonly string[]): string => `
   <domain type='qemu'>
     <name>m</name>
-    <memory unit='MiB'>32</memory>
+    <memory unit='MiB'>${MEMORY_MB}</memory>
     <vcpu>1</vcpu>
     <os><type arch='x86_64' machine='q35'>hvm</type></os>
     <devices>

@@ -20,5 +20,8 @@ export interface Taker {
   end(): Promise<void>;
 }
 
+/** Of every machine, in MiB. */
+export const MEMORY_MB = 64;
+
 /** Disks of every machine. */
 export const DISKS = 2;

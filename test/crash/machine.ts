@@ -1,6 +1,13 @@
 /* A registered machine on real QEMU, and whether its disks are what the ledger says. */
 import { join } from 'node:path';
-import { makeDirectory, makeDisk, type RigDisk, type RigMachine, startQemu } from '../qemu/rig.ts';
+import {
+  makeDirectory,
+  makeDisk,
+  type RigDisk,
+  type RigMachine,
+  type RigOptions,
+  startQemu,
+} from '../qemu/rig.ts';
 import type { DaemonProcess } from './daemon-process.ts';
 
 export interface Subject {
@@ -10,21 +17,20 @@ export interface Subject {
   vmId: string;
 }
 
+interface SubjectOptions extends Pick<RigDisk, 'blkdebug'>, Pick<RigOptions, 'memoryMb'> {}
+
 /** Boots a machine of so many qcow2 disks. */
 export async function bootSubject(
   disksCount: number,
   directory = makeDirectory(),
-  options: Pick<RigDisk, 'blkdebug'> = {},
+  { memoryMb = 32, ...options }: SubjectOptions = {},
 ): Promise<Subject> {
   const disks = Array.from({ length: disksCount }, (_, n): RigDisk => {
     const node = `d${n}`;
     return { node, file: makeDisk(join(directory, `${node}.qcow2`)), format: 'qcow2', ...options };
   });
-  return { directory, disks, qemu: await boot(directory, disks), vmId: '' };
+  return { directory, disks, qemu: await startQemu({ disks, dir: directory, memoryMb }), vmId: '' };
 }
-
-const boot = (dir: string, disks: readonly RigDisk[]): Promise<RigMachine> =>
-  startQemu({ disks, dir, memoryMb: 32 });
 
 export async function register(subject: Subject, daemon: DaemonProcess, name = 'm'): Promise<void> {
   const vm = await daemon.ask<{ id: string }>('POST', '/vms', {
