@@ -243,9 +243,9 @@ test('the transcript tells everything that went over the wire, in order', async 
   await outcomeOf(monitor.execute('object-add', { id: 's', secret: 'hush' }));
   expect(entries.map(({ at, direction, text }) => `${at} ${direction} ${text}`)).toEqual([
     expect.stringMatching(/^0 received \{"QMP"/),
-    '0 sent {"execute":"qmp_capabilities","arguments":{},"id":1}',
+    '0 sent {"execute":"qmp_capabilities","id":1}',
     '0 received {"return":{},"id":1}',
-    '5 sent {"execute":"stop","arguments":{},"id":2}',
+    '5 sent {"execute":"stop","id":2}',
     '5 received {"timestamp":{"seconds":0,"microseconds":0},"event":"STOP","data":{}}',
     '5 received {"return":{},"id":2}',
     '5 sent {"execute":"object-add","arguments":{"id":"s","secret":"(removed)"},"id":3}',

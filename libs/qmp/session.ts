@@ -35,6 +35,10 @@ interface Waiting {
   readonly reject: (error: QmpRefused | QmpUnknown) => void;
 }
 
+/** As short as it can be: QEMU takes in one character at a time, and a hundred of them take it as long as a command. */
+const lineOf = (execute: string, args: QmpArguments, id: number): string =>
+  JSON.stringify({ execute, ...(Object.keys(args).length > 0 && { arguments: args }), id });
+
 /** The talk over one connection: who waits for which answer, who listens to what, and how it ended. */
 export class Session implements Monitor {
   version = NOT_GREETED;
@@ -68,7 +72,7 @@ export class Session implements Monitor {
     if (this.#waiting.size === COMMANDS_WAITING_MAX) throw new Error(`${COMMANDS_WAITING_MAX} commands wait`);
     const { timeoutMs = this.#options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS } = options;
     const id = ++this.#lastId;
-    const line = JSON.stringify({ execute: command, arguments: args, id });
+    const line = lineOf(command, args, id);
     const answer = this.#answerTo(id, command, timeoutMs); // Before the write: the answer may be quick.
     this.#record('sent', line);
     void this.#send(`${line}\n`);
