@@ -40,6 +40,11 @@ async function obstacle(home: House): Promise<string> {
   }
 }
 
+async function death(home: House): Promise<void> {
+  await home.vm.kill();
+  home.forget();
+}
+
 describe.runIf(needsQemu())('a delete of layers', () => {
   test('whose file has vanished is refused, and nothing is touched', async () => {
     const { home, second, middle } = await twoLayers();
@@ -64,22 +69,24 @@ describe.runIf(needsQemu())('a delete of layers', () => {
   });
 
   test('whose QEMU dies while its locks are looked at is not called damaged', async () => {
-    let kill: (() => Promise<void>) | null = null;
+    let victim: House | null = null;
+    let dead: Promise<void> | null = null;
     const { home, second } = await twoLayers({
       world: (real) => ({
         ...real,
-        run: async (program, args, options) => {
-          const finished = await real.run(program, args, options);
-          if (args[0] === 'snapshot') await kill?.(); // One image was found in use.
-          return finished;
+        files: {
+          ...real.files,
+          start: async (path, bytesMax) => {
+            const hit = path === '/proc/locks' ? victim : null;
+            if (dead) await dead;
+            const found = real.files.start(path, bytesMax);
+            if (hit) dead ??= found.then(() => death(hit)); // One image was found in use.
+            return found;
+          },
         },
       }),
     });
-    kill = async () => {
-      kill = null;
-      await home.vm.kill();
-      home.forget();
-    };
+    victim = home;
     home.book.askDelete(second);
     expect(await obstacle(home)).toMatch(/^host-unreachable/);
     expect((await home.finish()).end).toBe('deleted');

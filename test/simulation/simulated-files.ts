@@ -98,6 +98,15 @@ export class FileTree {
     for (const { image } of this.#nodes.values()) if (image) yield image;
   }
 
+  /** The locks that are held on images, as Linux lists them. */
+  locks(): string {
+    const lines = [...this.#nodes.values()].flatMap(({ image, inode }) => {
+      const bytes = [...(image?.writer ? [101, 201] : []), ...[...(image?.readers ?? [])].map(() => 201)];
+      return bytes.map((byte) => `1: OFDLCK ADVISORY  READ -1 00:01:${inode} ${byte} ${byte}\n`);
+    });
+    return lines.join('');
+  }
+
   stat(path: string): FileStat | null {
     const node = this.#nodes.get(path);
     if (!node) return null;

@@ -141,7 +141,8 @@ export class SimulatedProcess {
     return {
       stat: (path) => io(`stat ${path}`, () => files.stat(path)),
       realpath: (path) => io(`realpath ${path}`, () => (files.stat(path) ? path : null)),
-      start: () => Promise.resolve(null), // Nobody but qemu-img can read a simulated image.
+      // Nobody but qemu-img can read a simulated image.
+      start: (path) => io(`read ${path}`, () => (path === '/proc/locks' ? Buffer.from(files.locks()) : null)),
       append: (path, text) => io(`append ${path}`, () => files.append(path, text)),
       makeNew: (path) =>
         io(`make ${path}`, () => {

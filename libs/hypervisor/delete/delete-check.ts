@@ -44,11 +44,10 @@ async function requireOpened(
   layers: readonly Layer[],
   open: OpenImages,
 ): Promise<void> {
-  const used = new Map<string, boolean>();
-  for (const layer of layers)
-    if (chainWith(open, layer.file)) used.set(layer.file, await images.isInUse(layer));
-  const [replaced] = [...used].find(([, isUsed]) => !isUsed) ?? [];
-  if (replaced === undefined || ![...used.values()].includes(true)) return;
+  const opened = layers.filter(({ file }) => chainWith(open, file));
+  const areUsed = await together(opened.map((layer) => () => images.isInUse(layer)));
+  const replaced = opened[areUsed.indexOf(false)]?.file;
+  if (replaced === undefined || !areUsed.includes(true)) return;
   await runStateThroughMonitor(line.held); // One that has died meanwhile locks nothing any more.
   const words = `${replaced} is not the file any more that QEMU has open: somebody has put another one in its place`;
   throw new Refusal('snapshot-damaged', words);

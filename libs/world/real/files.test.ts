@@ -46,6 +46,10 @@ test('of a file its start can be read, and of what is no file nothing, without w
   }
 });
 
+test('of what the kernel makes up and gives away in pieces all is read', async () => {
+  expect(await realFiles.start('/proc/self/smaps', 50_000)).toHaveLength(50_000);
+});
+
 test('what a file is filled with is all that it holds', async () => {
   const file = join(directory, 'file');
   writeFileSync(file, 'something longer');

@@ -58,8 +58,14 @@ async function startOf(path: string, bytesMax: number): Promise<Uint8Array | nul
   const opened = await open(path, READ_NOW);
   try {
     if (!(await opened.stat()).isFile()) return null;
-    const { buffer, bytesRead } = await opened.read(new Uint8Array(bytesMax), 0, bytesMax, 0);
-    return buffer.subarray(0, bytesRead);
+    const bytes = new Uint8Array(bytesMax);
+    let count = 0;
+    for (let more = true; more && count < bytesMax;) {
+      const { bytesRead } = await opened.read(bytes, count, bytesMax - count, null);
+      count += bytesRead;
+      more = bytesRead > 0; // What the kernel makes up, as in all of /proc, it gives away in pieces.
+    }
+    return bytes.subarray(0, count);
   } finally {
     await opened.close();
   }
