@@ -35,12 +35,14 @@ async function timesOfFiles({ place }: Errand, files: readonly string[]): Promis
 
 /**
  * Why what lies below the overlays is not what was captured; null when nothing says so. Looked at last of all: what is in
- * the overlays may take minutes to learn, in which the machine may have been started and have ended.
+ * the overlays may take minutes to learn, in which the machine may have been started and have ended. So may the
+ * transcript take to be written, which is all that would come after this.
  */
 export async function whyRewritten(errand: Errand, start: Start, times: Times): Promise<Trouble | null> {
   const { overlays = [], vmState } = start;
   const isOff = vmState === 'shutoff';
   const wentOnAt = isOff ? 0 : await firstEnd(errand, overlays, times);
+  await errand.transcript.flush();
   const writtenAt = await timesOfFiles(
     errand,
     overlays.flatMap(({ backing }) => backing ?? []),
