@@ -103,6 +103,21 @@ test.each<[number, string, readonly string[]]>([
     'a layer that went down a second time was waited for as if it were to be as it had been at the first',
     [],
   ],
+  [
+    311166,
+    'a machine was started below a capture that was whole, while the transcript of that took long to be written',
+    [],
+  ],
+  [
+    321429,
+    'a layer that could not be unlinked lost what it stood on, and had to be copied from once more',
+    [],
+  ],
+  [
+    331946,
+    'a layer that was not unlinked when it had gone down went down once more, over what the machine had written since',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

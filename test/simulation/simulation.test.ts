@@ -12,7 +12,7 @@ import { KIND_RULES, KINDS } from './point-kinds.ts';
 import { histories, livedThrough } from './short-histories.ts';
 import { Tally } from './tally.ts';
 
-const SEEDS = 300;
+const SEEDS = 400;
 /** Of these only those with views are tried, until somebody notices. */
 const MISLED_SEEDS = 1_200;
 describe(`in ${SEEDS} simulated worlds`, () => {

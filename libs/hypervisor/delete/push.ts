@@ -18,6 +18,10 @@ import { closeAndUnlink } from './unlinking.ts';
 
 type Push = Extract<Fold, { how: 'push' }>;
 
+/** So often, and after such pauses, a layer is tried to be unlinked while its machine stands still. */
+const DROP_ATTEMPTS_MAX = 5;
+const DROP_PAUSE_MS = 200;
+
 export interface PushOptions {
   readonly power: Power;
   /** The id of the job that QEMU may do it in. */
@@ -160,8 +164,15 @@ async function finishPush(errand: Errand, { from, base }: Copy, isTop: boolean):
   if (isTop) await drop(errand, from);
 }
 
-/** What is refused here is told when all that goes is unlinked; the machine must not wait for it. */
+/**
+ * As long as the layer is there, whoever goes on after us copies it down again, over what the machine has written since.
+ * But a machine must not stand still for ever: what is refused to the last is told when all that goes is unlinked.
+ */
 async function drop(errand: Errand, { file }: Layer): Promise<void> {
-  const trouble = await troubleIn(() => closeAndUnlink(errand, { file, power: 'paused' }));
-  if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+  for (let attempt = 1; attempt <= DROP_ATTEMPTS_MAX; attempt += 1) {
+    const trouble = await troubleIn(() => closeAndUnlink(errand, { file, power: 'paused' }));
+    if (!trouble) return;
+    if (trouble.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+    await errand.place.world.clock.sleep(DROP_PAUSE_MS);
+  }
 }

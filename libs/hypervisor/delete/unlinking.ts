@@ -21,8 +21,8 @@ export function requireNamed({ unlinks = [] }: Start, files: readonly string[]):
 }
 
 /**
- * Unlinks what may go, each file only when no layer that stays, no other VM and nobody's device stands on it. Returns
- * what could not be unlinked, and why. A file that is gone already is a success.
+ * Unlinks what may go, those on top first, and each file only when no layer that stays, no other VM and nobody's device
+ * stands on it. Returns what could not be unlinked, and why. A file that is gone already is a success.
  *
  * @throws {NotNow} when somebody else has a file open
  */
@@ -45,19 +45,28 @@ export async function unlinkAll(
   );
   const leftovers: Leftover[] = [];
   for (const file of going) {
-    const device = layers.get(file)?.device ?? '';
-    const heir = heirs.get(file);
-    const trouble = heir
-      ? { kind: 'refused', words: `${heir} stands on it` }
-      : await troubleIn(() =>
-          errand.steps.take('unlink the file', device || null, () =>
-            unlinkClosed(errand.place, file, closed),
-          ),
-        );
-    if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
-    if (trouble) leftovers.push({ device, file, tag: '', why: `it could not be unlinked: ${trouble.words}` });
+    const { device = '', backing = null } = layers.get(file) ?? {};
+    const why = heirs.has(file)
+      ? `${heirs.get(file)} stands on it`
+      : await whyLeft(errand, { file, device }, closed);
+    if (why === null) continue;
+    leftovers.push({ device, file, tag: '', why: `it could not be unlinked: ${why}` });
+    if (backing !== null) heirs.set(backing, file); // Whoever tries again copies from it once more, and reads all of it.
   }
   return leftovers;
+}
+
+/** Why a file was not unlinked; null when it was. Throws as `unlinkAll` does. */
+async function whyLeft(
+  { place, steps }: Errand,
+  { file, device }: { file: string; device: string },
+  closed: Closed,
+): Promise<string | null> {
+  const trouble = await troubleIn(() =>
+    steps.take('unlink the file', device || null, () => unlinkClosed(place, file, closed)),
+  );
+  if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+  return trouble?.words ?? null;
 }
 
 /** Whether a caller's memory file is another one by now, which is told and left alone. */
@@ -89,6 +98,8 @@ export interface Unlinking {
   /** Absent: it is no image, or one that nobody but us could have open. */
   readonly format?: string | undefined;
   readonly power: Power;
+  /** Until when QEMU had its lock to write it, in the clock's monotonic ms, if it was closed at the look before: so long nobody else had it open. */
+  readonly lockedUntilMs?: number | undefined;
   /** When it was written last, if all that it held by then is kept elsewhere. */
   readonly modifiedAt?: number | undefined;
 }
@@ -112,7 +123,8 @@ const CLOSED_AGE_MAX_MS = 1_000;
 export async function closeForGood(place: Place, files: readonly Unlinking[]): Promise<Closed> {
   const obstacles = new Map<string, unknown>();
   const looked = new Map(files.map((one) => [one.file, one]));
-  const closed = { obstacles, looked, lookedAtMs: place.world.clock.monotonic() };
+  const lockedUntilMs = files.flatMap((one) => one.lockedUntilMs ?? []);
+  const closed = { obstacles, looked, lookedAtMs: Math.min(place.world.clock.monotonic(), ...lockedUntilMs) };
   const unlessRefused = async (file: string, work: () => Promise<void>): Promise<void> => {
     try {
       if (!obstacles.has(file)) await work();
@@ -124,7 +136,8 @@ export async function closeForGood(place: Place, files: readonly Unlinking[]): P
   if (!first) return closed;
   const open = await lookAtOpenImages(place, first.power);
   for (const { file } of files) await unlessRefused(file, () => closeUnderNobody(place, open, file));
-  await together(files.map((one) => () => unlessRefused(one.file, () => requireNobodys(place, one))));
+  const unknown = files.filter((one) => one.lockedUntilMs === undefined);
+  await together(unknown.map((one) => () => unlessRefused(one.file, () => requireNobodys(place, one))));
   return closed;
 }
 

@@ -53,9 +53,10 @@ async function clearAway(errand: Errand, { operation, start }: Loading): Promise
   const isAllListed = pins.every(({ evidence }) => listsAll(listed, evidence));
   const sight = isAllListed ? listed : await observe(errand, 'in-files');
   const { power } = sight;
-  if (power !== 'off') await closeLeft(errand, start);
+  const closed = power === 'off' ? [] : await closeLeft(errand, start);
   const { replaced, orphans } = await untag(errand, pins, sight);
-  const gone = await unlinkNamed(errand, start, power, freeFiles(vm, operation, left, replaced));
+  const free = freeFiles(vm, operation, left, replaced);
+  const gone = await unlinkNamed(errand, start, { power, files: free, closed });
   const lost = gone.filter((file) => vm.layers.has(file));
   const isSame = tops.length === 0 && lost.length === 0;
   return {
@@ -65,16 +66,27 @@ async function clearAway(errand: Errand, { operation, start }: Loading): Promise
   };
 }
 
-/** By the names that QEMU knew them by. What still stays open costs nothing but a file descriptor. */
-async function closeLeft({ place }: Errand, start: Start): Promise<void> {
+type ClosedTop = Pick<Unlinking, 'file' | 'lockedUntilMs'>;
+
+/**
+ * By the names that QEMU knew them by. What still stays open costs nothing but a file descriptor. Returns those that it
+ * could write until then: of a qcow2 it keeps the lock for as long as its node is there.
+ */
+async function closeLeft({ place }: Errand, start: Start): Promise<readonly ClosedTop[]> {
+  const { files, clock } = place.world;
   const tops = topsOf(start);
-  if (tops.length === 0) return;
+  if (tops.length === 0) return [];
   const open = await openNodes(place);
+  const closed: ClosedTop[] = [];
   for (const { device, file } of tops) {
     const left = open.find(({ nodeName }) => nodeName === start.nodes[device]);
-    const at = left && (await realFile(place.world.files, left.file));
-    if (at !== undefined && at !== file) await troubleIn(() => closeChain(place, at));
+    const at = left && (await realFile(files, left.file));
+    if (at === undefined || at === file) continue;
+    const lockedUntilMs = clock.monotonic();
+    const trouble = await troubleIn(() => closeChain(place, at));
+    if (!trouble && left?.driver === 'qcow2' && !left.readOnly) closed.push({ file: at, lockedUntilMs });
   }
+  return closed;
 }
 
 /** Takes pins off all tops. One of which nothing could be removed stays what it is. */
@@ -119,15 +131,19 @@ const tagsLeft = (pin: Snapshot, { disks }: Sight): Finding[] =>
 async function unlinkNamed(
   errand: Errand,
   { unlinks = [] }: Start,
-  power: Power,
-  files: readonly string[],
+  { power, files, closed: tops }: { power: Power; files: readonly string[]; closed: readonly ClosedTop[] },
 ): Promise<string[]> {
   const { place, vm, steps } = errand;
   const named = files.filter((file) => unlinks.includes(file));
   const going: Unlinking[] = [];
   for (const file of named) {
     if ((await place.world.files.realpath(file)) !== file) continue;
-    going.push({ file, format: vm.layers.get(file)?.format, power });
+    going.push({
+      ...tops.find((top) => top.file === file),
+      file,
+      format: vm.layers.get(file)?.format,
+      power,
+    });
   }
   await unlessRefused(async () => {
     const closed = await closeForGood(place, going);
@@ -182,7 +198,7 @@ async function unlinkMemory(
 ): Promise<Finding[]> {
   const left: Finding[] = [];
   for (const file of pins.flatMap(memoryFileOf)) {
-    const gone = await unlinkNamed(errand, start, power, [file]);
+    const gone = await unlinkNamed(errand, start, { power, files: [file], closed: [] });
     if (gone.length === 0) left.push(orphanFile(file));
   }
   return left;
