@@ -44,8 +44,11 @@ export interface Memory {
   readonly strange: Map<string, readonly string[]>;
   /** All copies that they make of disks are whole and on disk. */
   readonly copied: Set<string>;
-  /** What machines had written into their overlays is on its way down: whatever is below was written by us. */
-  readonly pushed: Set<string>;
+  /**
+   * What machines had written into their overlays is on its way down: until then, in ms since 1970, whatever is below was
+   * written by us. Infinite while nobody knows.
+   */
+  readonly pushed: Map<string, number>;
   /** The memory that was received as a stream. */
   readonly streamed: Map<string, Measure>;
   /** Whether their machine has been told to stand still for them, and not to run since. */

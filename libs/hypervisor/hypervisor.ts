@@ -225,7 +225,7 @@ const nothingKnown = (): Memory => ({
   frozen: new Map(),
   strange: new Map(),
   copied: new Set(),
-  pushed: new Set(),
+  pushed: new Map(),
   streamed: new Map(),
   stopped: new Map(),
   signed: new Set(),

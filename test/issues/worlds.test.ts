@@ -109,6 +109,11 @@ test.each<[number, string, readonly string[]]>([
     [],
   ],
   [
+    320815,
+    'a machine was started from layers that an undo had half-way pushed down, ended, and what it wrote was pushed over',
+    [],
+  ],
+  [
     321429,
     'a layer that could not be unlinked lost what it stood on, and had to be copied from once more',
     [],

@@ -19,7 +19,7 @@ import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { thawAgain } from './quiesce.ts';
 import { unfinishedOf } from './stream-files.ts';
-import { markGoingDown, unmarkGoingDown } from './written-below.ts';
+import { markGoingDown, notePushEnded, unmarkGoingDown } from './written-below.ts';
 
 type MemoryFile = NonNullable<Start['memoryFile']>;
 
@@ -108,7 +108,10 @@ async function pushAllBack(
     const options = { power, job: jobIdOf(errand.operationId, FIRST_PUSH_JOB + index) };
     const trouble =
       by === 'create' && base ? await troubleIn(() => pushBack(errand, { from, base }, options)) : null;
-    if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+    if (trouble?.kind === 'unknown') {
+      await notePushEnded(errand);
+      throw new NotNow('host-unreachable', trouble.words);
+    }
     // What is refused of an unlinking that has been done leaves nothing: all that was in it went down before.
     const isGone = trouble !== null && (await errand.place.world.files.stat(file)) === null;
     if ((trouble && !isGone) || by !== 'create' || !base) kept.push(top);

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { type Leftover, type PlannedLayer, tagOf } from '#ledger';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
+import { reach } from '../look/look.ts';
 import { diskOf, type Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
 import { type Trouble, troubleIn } from '../trouble.ts';
@@ -89,7 +90,7 @@ function markOf({ snapshotId, overlays = [] }: Start): string | null {
 
 /** Tells whoever comes after us, before the first byte goes down. A directory that takes no file keeps nobody from it. */
 export async function markGoingDown({ place, memory, operationId }: Errand, start: Start): Promise<void> {
-  memory.pushed.add(operationId);
+  memory.pushed.set(operationId, Number.POSITIVE_INFINITY);
   const mark = markOf(start);
   if (mark === null) return;
   const { files } = place.world;
@@ -97,6 +98,15 @@ export async function markGoingDown({ place, memory, operationId }: Errand, star
     await files.makeNew(mark);
     await files.syncDirectory(posix.dirname(mark));
   });
+}
+
+/** Nobody pushes any more if QEMU is gone, for a program of ours has ended: what is written below later is not ours. */
+export async function notePushEnded({ place, memory, operationId }: Errand): Promise<void> {
+  try {
+    if ((await reach(place)) === null) memory.pushed.set(operationId, place.world.clock.now());
+  } catch (error) {
+    if (!(error instanceof NotNow)) throw error; // It may still push, and how long nobody knows.
+  }
 }
 
 /** Whether what was written below the overlays may have been written by us, whoever of us it was. */
@@ -107,23 +117,34 @@ export async function goesDown({ place, memory, operationId }: Errand, start: St
 }
 
 /**
- * A machine that is on what lies below an overlay was started there: nothing may go down over what it writes, also once
- * it has died. By then the files' times tell.
+ * A machine that is on what lies below an overlay was started there, and so was one that is off again and has written
+ * there since we did: nothing may go down over that. Later the files' times tell.
  *
  * @throws {NotNow} while whoever comes after us would take what it writes for what we did
  */
 export async function heedStarted(errand: Errand, start: Start, sight: Sight): Promise<void> {
   const { place, memory, operationId } = errand;
   const mark = markOf(start);
-  if (mark === null || sight.power === 'off' || !(await goesDown(errand, start))) return;
-  for (const { device, file, backing, by } of start.overlays ?? []) {
-    if (by !== 'create' || diskOf(sight, device)?.file !== backing) continue;
-    if ((await place.world.files.stat(file)) === null) continue; // All of it went down.
+  if (mark === null || !(await goesDown(errand, start))) return;
+  for (const overlay of start.overlays ?? []) {
+    if (overlay.by !== 'create' || !(await isStartedBelow(errand, overlay, sight))) continue;
+    if ((await place.world.files.stat(overlay.file)) === null) continue; // All of it went down.
     const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
     if (trouble) throw new NotNow('host-unreachable', trouble.words);
     memory.pushed.delete(operationId);
     return;
   }
+}
+
+async function isStartedBelow(
+  { place, memory, operationId }: Errand,
+  { device, backing }: PlannedLayer,
+  sight: Sight,
+): Promise<boolean> {
+  if (sight.power !== 'off') return diskOf(sight, device)?.file === backing;
+  const pushedUntil = memory.pushed.get(operationId) ?? Number.POSITIVE_INFINITY;
+  const found = await place.world.files.stat(backing ?? '');
+  return found !== null && found.modifiedAt > pushedUntil;
 }
 
 /**
