@@ -28,7 +28,10 @@ export interface Errand {
   damage: readonly Leftover[];
 }
 
-/** What this process remembers of open operations between one attempt and the next. Losing it costs time only. */
+/**
+ * What this process remembers of open operations between one attempt and the next. Whoever comes after it finds the same
+ * on the disks, but for `pushed` and `dropped`: then what the owner of a machine has done meanwhile may not be seen.
+ */
 export interface Memory {
   /** Their images were repaired, and the machine has not been seen alive since. */
   readonly mended: Set<string>;
@@ -45,10 +48,12 @@ export interface Memory {
   /** All copies that they make of disks are whole and on disk. */
   readonly copied: Set<string>;
   /**
-   * What machines had written into their overlays is on its way down: until then, in ms since 1970, whatever is below was
-   * written by us. Infinite while nobody knows.
+   * What machines had written into their overlays is on its way down. By file, when what lies below was written last by us;
+   * null while nobody knows.
    */
-  readonly pushed: Map<string, number>;
+  readonly pushed: Map<string, ReadonlyMap<string, number> | null>;
+  /** By file, when layers had been written last that have gone down, and could not be unlinked then. */
+  readonly dropped: Map<string, ReadonlyMap<string, number>>;
   /** The memory that was received as a stream. */
   readonly streamed: Map<string, Measure>;
   /** Whether their machine has been told to stand still for them, and not to run since. */

@@ -226,6 +226,7 @@ const nothingKnown = (): Memory => ({
   strange: new Map(),
   copied: new Set(),
   pushed: new Map(),
+  dropped: new Map(),
   streamed: new Map(),
   stopped: new Map(),
   signed: new Set(),

@@ -56,8 +56,8 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'the undo of a create leaves the overlays under the machine',
     file: 'libs/hypervisor/create/undo.ts',
-    find: '  const kept = await pushAllBack(errand, tops, sight);\n',
-    replace: '  const kept = await pushAllBack(errand, tops.slice(1), sight);\n',
+    find: '  const { kept, stuck } = await pushBackOrNote(errand, start, tops, sight);\n',
+    replace: '  const { kept, stuck } = await pushBackOrNote(errand, start, tops.slice(1), sight);\n',
   },
   {
     name: 'a snapshot is taken off all disks but one',

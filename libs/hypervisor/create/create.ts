@@ -174,16 +174,20 @@ async function conclude(
   const found = await findCapture(errand, start, sight);
   if (sight.power !== 'off' && !isStillOn(errand))
     throw new NotNow('machine-gone', 'QEMU was lost while the capture was looked at');
-  await heedStarted(errand, start, sight);
+  const started = await heedStarted(errand, start, sight);
   const isPushed = await goesDown(errand, start);
-  const hasTops = sight.power === 'off' && found.tops.length > 0 && !isPushed;
-  const why = hasTops ? await whyRewritten(errand, start, times) : null;
+  const isPlain = sight.power === 'off' && !isPushed;
+  const why = started ?? (isPlain ? await whyLost(errand, start, found, times) : null);
   // The overlays are left to whoever can tell which data is to be kept, and nothing of them goes down.
   if (why) return undo(errand, start, { sight, found: { ...found, tops: [] } }, why);
   if (found.isWhole && !isPushed) return whole(errand, start, found, sight);
   const isThere = found.isTaken && sight.power !== 'off';
   return undo(errand, start, { sight, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
 }
+
+/** Of a machine that is off, and has not gone on in any overlay, nothing can have been lost. */
+const whyLost = (errand: Errand, start: Start, { tops }: Found, times: Times): Promise<Trouble | null> =>
+  tops.length === 0 ? Promise.resolve(null) : whyRewritten(errand, start, times);
 
 /**
  * Somebody may have died in its middle: the machine runs on, nothing of the capture stays open, and the host may go down

@@ -11,7 +11,7 @@ import { bearsName, draftOf, isStrange, type NamedFile } from '../qemu/named-fil
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { letRunOn } from '../qemu/power.ts';
 import { removeStopSign } from '../qemu/stop-sign.ts';
-import { pushBack } from '../delete/push.ts';
+import { isDropped, pushBack, type PushOptions } from '../delete/push.ts';
 import { removeTags, standing } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
 import { diskOf, type Power, type Sight } from '../look/sight.ts';
@@ -52,12 +52,12 @@ export async function undo(
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
   if (tops.some(({ by }) => by === 'create')) await markGoingDown(errand, start);
-  const kept = await pushAllBack(errand, tops, sight);
+  const { kept, stuck } = await pushBackOrNote(errand, start, tops, sight);
   await removeStopSign(errand);
   const mark = await unmarkGoingDown(errand, start, kept);
   await pass(world, 'hypervisor.after-undo');
   const layers = kept.length === 0 ? undefined : layersWith(kept, null);
-  const left = { leftovers: [...leftovers, ...files, ...mark], layers };
+  const left = { leftovers: [...leftovers, ...files, ...stuck, ...mark], layers };
   const message = sight.power === 'off' ? why.message : await thawed(errand, start, why.message);
   if (runsOn) return failed(errand, { ...why, ...left, message });
   return held(errand, why.reason, `${message}; and QEMU would not let the machine run on`, left);
@@ -89,34 +89,62 @@ export async function dropPushedBack(errand: Errand, { overlays = [] }: Start, s
   }
 }
 
-/**
- * Returns the overlays that stay under the machine, as nobody's snapshot: those that a caller has made, and those that
- * QEMU or qemu-img would not take back.
- *
- * @throws {NotNow} when nobody knows how it went
- */
+interface PushedBack {
+  /**
+   * The overlays that stay under the machine, as nobody's snapshot: those that a caller has made, and those that QEMU or
+   * qemu-img would not take back.
+   */
+  readonly kept: readonly PlannedLayer[];
+  /** Those that nobody stands on any more, and that could not be unlinked. */
+  readonly stuck: readonly Leftover[];
+}
+
+/** @throws {NotNow} when nobody knows how it went; from when on it was not us who wrote is noted then */
+async function pushBackOrNote(
+  errand: Errand,
+  start: Start,
+  tops: readonly PlannedLayer[],
+  sight: Sight,
+): Promise<PushedBack> {
+  try {
+    return await pushAllBack(errand, tops, sight);
+  } catch (error) {
+    if (error instanceof NotNow) await notePushEnded(errand, start);
+    throw error;
+  }
+}
+
 async function pushAllBack(
   errand: Errand,
   tops: readonly PlannedLayer[],
   { power }: Sight,
-): Promise<PlannedLayer[]> {
+): Promise<PushedBack> {
   const kept: PlannedLayer[] = [];
+  const stuck: Leftover[] = [];
   for (const [index, top] of tops.entries()) {
-    const { device, file, format, backing, by } = top;
-    const base = errand.vm.layers.get(backing ?? '');
-    const from = { device, file, format, backing, origin: 'ours' as const };
-    const options = { power, job: jobIdOf(errand.operationId, FIRST_PUSH_JOB + index) };
-    const trouble =
-      by === 'create' && base ? await troubleIn(() => pushBack(errand, { from, base }, options)) : null;
-    if (trouble?.kind === 'unknown') {
-      await notePushEnded(errand);
-      throw new NotNow('host-unreachable', trouble.words);
-    }
-    // What is refused of an unlinking that has been done leaves nothing: all that was in it went down before.
-    const isGone = trouble !== null && (await errand.place.world.files.stat(file)) === null;
-    if ((trouble && !isGone) || by !== 'create' || !base) kept.push(top);
+    const job = jobIdOf(errand.operationId, FIRST_PUSH_JOB + index);
+    const why = await whyThere(errand, top, { power, job });
+    const { device, file } = top;
+    if (why !== null && isDropped(errand, file)) stuck.push({ device, file, tag: '', why });
+    else if (why !== null) kept.push(top);
   }
-  return kept;
+  return { kept, stuck };
+}
+
+/** Pushes one overlay back; why it is still there, null when it is not. Throws as `pushBackOrNote`. */
+async function whyThere(
+  errand: Errand,
+  { device, file, format, backing, by }: PlannedLayer,
+  options: PushOptions,
+): Promise<string | null> {
+  const base = errand.vm.layers.get(backing ?? '');
+  if (by !== 'create' || !base) return 'it is not ours to take back';
+  const from = { device, file, format, backing, origin: 'ours' as const };
+  const trouble = await troubleIn(() => pushBack(errand, { from, base }, options));
+  if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+  // What is refused of an unlinking that has been done leaves nothing: all that was in it went down before.
+  const isGone = trouble === null || (await errand.place.world.files.stat(file)) === null;
+  return isGone ? null : trouble.words;
 }
 
 /**

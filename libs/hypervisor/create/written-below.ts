@@ -6,6 +6,7 @@ import { reach } from '../look/look.ts';
 import { diskOf, type Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
 import { type Trouble, troubleIn } from '../trouble.ts';
+import { FileTrouble } from '#world';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { contentOf } from './evidence.ts';
 
@@ -37,17 +38,14 @@ async function timesOfFiles({ place }: Errand, files: readonly string[]): Promis
 /**
  * Why what lies below the overlays is not what was captured; null when nothing says so. Looked at last of all: what is in
  * the overlays may take minutes to learn, in which the machine may have been started and have ended. So may the
- * transcript take to be written, which is all that would come after this.
+ * transcript take to be written, which is done before.
  */
 export async function whyRewritten(errand: Errand, start: Start, times: Times): Promise<Trouble | null> {
   const { overlays = [], vmState } = start;
   const isOff = vmState === 'shutoff';
   const wentOnAt = isOff ? 0 : await firstEnd(errand, overlays, times);
   await errand.transcript.flush();
-  const writtenAt = await timesOfFiles(
-    errand,
-    overlays.flatMap(({ backing }) => backing ?? []),
-  );
+  const writtenAt = await timesOfFiles(errand, basesOf(start));
   const below = overlays.find(({ file, backing, backingModifiedAt: beganAt }) => {
     const at = writtenAt.get(backing ?? '');
     if (at === undefined || !times.has(file)) return false; // What went down by an undo was written by that.
@@ -55,7 +53,11 @@ export async function whyRewritten(errand: Errand, start: Start, times: Times): 
   });
   if (!below) return null;
   const since = isOff ? 'the capture had begun' : 'the machine had gone on in overlays of it';
-  const words = `${below.backing ?? ''} was written after ${since}: somebody has started the machine without them`;
+  return startedBelow(below, since);
+}
+
+function startedBelow({ backing }: PlannedLayer, since: string): Trouble {
+  const words = `${backing ?? ''} was written after ${since}: somebody has started the machine without them`;
   return { kind: 'refused', category: 'unknown', reason: 'snapshot-damaged', words };
 }
 
@@ -90,7 +92,7 @@ function markOf({ snapshotId, overlays = [] }: Start): string | null {
 
 /** Tells whoever comes after us, before the first byte goes down. A directory that takes no file keeps nobody from it. */
 export async function markGoingDown({ place, memory, operationId }: Errand, start: Start): Promise<void> {
-  memory.pushed.set(operationId, Number.POSITIVE_INFINITY);
+  memory.pushed.set(operationId, null);
   const mark = markOf(start);
   if (mark === null) return;
   const { files } = place.world;
@@ -101,13 +103,18 @@ export async function markGoingDown({ place, memory, operationId }: Errand, star
 }
 
 /** Nobody pushes any more if QEMU is gone, for a program of ours has ended: what is written below later is not ours. */
-export async function notePushEnded({ place, memory, operationId }: Errand): Promise<void> {
+export async function notePushEnded(errand: Errand, start: Start): Promise<void> {
+  const { place, memory, operationId } = errand;
   try {
-    if ((await reach(place)) === null) memory.pushed.set(operationId, place.world.clock.now());
+    const times = await timesOfFiles(errand, basesOf(start)); // Before: by then somebody may have been started.
+    if ((await reach(place)) === null) memory.pushed.set(operationId, times);
   } catch (error) {
-    if (!(error instanceof NotNow)) throw error; // It may still push, and how long nobody knows.
+    if (!(error instanceof NotNow || error instanceof FileTrouble)) throw error; // It may still push.
   }
 }
+
+const basesOf = ({ overlays = [] }: Pick<Start, 'overlays'>): string[] =>
+  overlays.flatMap(({ backing }) => backing ?? []);
 
 /** Whether what was written below the overlays may have been written by us, whoever of us it was. */
 export async function goesDown({ place, memory, operationId }: Errand, start: Start): Promise<boolean> {
@@ -118,22 +125,25 @@ export async function goesDown({ place, memory, operationId }: Errand, start: St
 
 /**
  * A machine that is on what lies below an overlay was started there, and so was one that is off again and has written
- * there since we did: nothing may go down over that. Later the files' times tell.
+ * there since we did: nothing may go down over that. Of the latter this is why; later the files' times tell.
  *
  * @throws {NotNow} while whoever comes after us would take what it writes for what we did
  */
-export async function heedStarted(errand: Errand, start: Start, sight: Sight): Promise<void> {
+export async function heedStarted(errand: Errand, start: Start, sight: Sight): Promise<Trouble | null> {
   const { place, memory, operationId } = errand;
   const mark = markOf(start);
-  if (mark === null || !(await goesDown(errand, start))) return;
+  if (mark === null || !(await goesDown(errand, start))) return null;
   for (const overlay of start.overlays ?? []) {
     if (overlay.by !== 'create' || !(await isStartedBelow(errand, overlay, sight))) continue;
     if ((await place.world.files.stat(overlay.file)) === null) continue; // All of it went down.
     const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
     if (trouble) throw new NotNow('host-unreachable', trouble.words);
     memory.pushed.delete(operationId);
-    return;
+    return sight.power === 'off'
+      ? startedBelow(overlay, 'what is in its overlays had begun to go down')
+      : null;
   }
+  return null;
 }
 
 async function isStartedBelow(
@@ -142,9 +152,9 @@ async function isStartedBelow(
   sight: Sight,
 ): Promise<boolean> {
   if (sight.power !== 'off') return diskOf(sight, device)?.file === backing;
-  const pushedUntil = memory.pushed.get(operationId) ?? Number.POSITIVE_INFINITY;
-  const found = await place.world.files.stat(backing ?? '');
-  return found !== null && found.modifiedAt > pushedUntil;
+  const at = memory.pushed.get(operationId)?.get(backing ?? '');
+  const found = at === undefined ? null : await place.world.files.stat(backing ?? '');
+  return found !== null && found.modifiedAt !== at;
 }
 
 /**

@@ -6,6 +6,7 @@ import { whyNotAsKnown } from '../look/chain-check.ts';
 import type { DeletePlan, TagInFile } from './delete-plan.ts';
 import type { Errand } from '../errand.ts';
 import { requireSound } from '../load/load-files.ts';
+import { seenLocked } from '../qemu/seen-locks.ts';
 import { chainWith, lookAtOpenImages, type OpenImages } from '../look/open-images.ts';
 import { countOf, diskOf, type Sight } from '../look/sight.ts';
 import { together } from '../together.ts';
@@ -40,12 +41,18 @@ export async function requireFoldable(
  * @throws {Refusal} `snapshot-damaged`
  */
 async function requireOpened(
-  { place: { images, line } }: Errand,
+  { place: { images, line, world } }: Errand,
   layers: readonly Layer[],
   open: OpenImages,
 ): Promise<void> {
   const opened = layers.filter(({ file }) => chainWith(open, file));
-  const areUsed = await together(opened.map((layer) => () => images.isInUse(layer)));
+  const seen = await seenLocked(
+    world.files,
+    opened.map(({ file }) => file),
+  );
+  const areUsed = await together(
+    opened.map((layer) => async () => seen.has(layer.file) || images.isInUse(layer)),
+  );
   const replaced = opened[areUsed.indexOf(false)]?.file;
   if (replaced === undefined || !areUsed.includes(true)) return;
   await runStateThroughMonitor(line.held); // One that has died meanwhile locks nothing any more.

@@ -1,4 +1,5 @@
 import {
+  chainUnder,
   changeOf,
   type LayerChange,
   type LayerPlan,
@@ -59,8 +60,8 @@ export function planDelete(
     change,
     tags: targets.flatMap(tagsOf).filter(({ file }) => !change.gone.includes(file)),
     memoryFiles,
-    readers: readersOf(vm, spared).filter(({ file }) => touchedBy(unread).has(file)),
-    unlinks: [...goneFiles(layers), ...memoryFiles],
+    readers: readersOf(vm, spared).filter(({ file }) => touchedBy(vm, unread).has(file)),
+    unlinks: [...goneFiles(vm, layers), ...memoryFiles],
   };
 }
 
@@ -88,9 +89,9 @@ const readersOf = ({ backups }: Readonly<Vm>, spared: Spared): Reader[] => [
 ];
 
 /** What is unlinked, and what something is copied down into. */
-const touchedBy = (plan: LayerPlan): ReadonlySet<string> =>
+const touchedBy = (vm: Readonly<Vm>, plan: LayerPlan): ReadonlySet<string> =>
   new Set([
-    ...goneFiles(plan),
+    ...goneFiles(vm, plan),
     ...plan.folds.flatMap((fold) => (fold.how === 'push' ? [fold.base.file] : [])),
   ]);
 
@@ -104,9 +105,13 @@ function tagsOf(snapshot: Snapshot): TagInFile[] {
     );
 }
 
-function goneFiles({ folds, unneeded }: LayerPlan): string[] {
+/** Those on top first. */
+function goneFiles(vm: Readonly<Vm>, { folds, unneeded }: LayerPlan): string[] {
   const folded = folds.flatMap((fold) => (fold.how === 'push' ? [fold.from, ...fold.run] : fold.run));
-  return [...new Set([...folded, ...unneeded].map(({ file }) => file))];
+  const depthOf = (file: string): number => chainUnder(vm, file).length;
+  return [...new Set([...folded, ...unneeded].map(({ file }) => file))].toSorted(
+    (one, other) => depthOf(other) - depthOf(one),
+  );
 }
 
 /** In words, in order. */

@@ -40,11 +40,14 @@ export async function push(
 ): Promise<void> {
   const { place } = errand;
   if ((await place.world.files.stat(fold.from.file)) === null) return; // Unlinked once it was done, and not before.
+  const isDone = isDropped(errand, fold.from.file);
+  if (isDone) await requireUnwritten(errand, fold);
   const { device } = fold.base;
   const heirs = plan.change.set.filter(
     (layer) => layer.device === device && layer.backing === fold.base.file,
   );
-  if (power !== 'off' || !(await isDown(errand, fold, heirs))) await pushDown(errand, fold, { power, job });
+  if (!isDone && (power !== 'off' || !(await isDown(errand, fold, heirs))))
+    await pushDown(errand, fold, { power, job });
   await closeUnused(place, [fold.from, ...fold.run], power);
   const open = await lookAtOpenImages(place, power);
   for (const heir of heirs) await standOn(errand, heir, { base: fold.base, open });
@@ -84,7 +87,8 @@ export async function pushBack(
   options: PushOptions,
 ): Promise<void> {
   if ((await errand.place.world.files.stat(from.file)) === null) return;
-  await pushDown(errand, { from, base, run: [] }, options);
+  if (isDropped(errand, from.file)) await requireUnwritten(errand, { from, base });
+  else await pushDown(errand, { from, base, run: [] }, options);
   await errand.steps.take('unlink the overlay', from.device, () =>
     closeAndUnlink(errand, { ...from, power: options.power }),
   );
@@ -169,10 +173,30 @@ async function finishPush(errand: Errand, { from, base }: Copy, isTop: boolean):
  * But a machine must not stand still for ever: what is refused to the last is told when all that goes is unlinked.
  */
 async function drop(errand: Errand, { file }: Layer): Promise<void> {
-  for (let attempt = 1; attempt <= DROP_ATTEMPTS_MAX; attempt += 1) {
+  const { clock, files } = errand.place.world;
+  for (let attempt = 1; ; attempt += 1) {
     const trouble = await troubleIn(() => closeAndUnlink(errand, { file, power: 'paused' }));
     if (!trouble) return;
     if (trouble.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
-    await errand.place.world.clock.sleep(DROP_PAUSE_MS);
+    if (attempt === DROP_ATTEMPTS_MAX) break;
+    await clock.sleep(DROP_PAUSE_MS);
   }
+  const { memory, operationId } = errand;
+  const at = (await files.stat(file))?.modifiedAt ?? 0;
+  memory.dropped.set(operationId, new Map([...(memory.dropped.get(operationId) ?? []), [file, at]]));
+}
+
+/** Whether the machine has gone on below a layer, which could not be unlinked, as far as this process remembers. */
+export const isDropped = ({ memory, operationId }: Errand, file: string): boolean =>
+  memory.dropped.get(operationId)?.has(file) === true;
+
+/** The log still names the layer, and somebody may have started the machine from it. */
+async function requireUnwritten(
+  { place, memory, operationId }: Errand,
+  { from, base }: Pick<Push, 'from' | 'base'>,
+): Promise<void> {
+  const found = await place.world.files.stat(from.file);
+  if (!found || found.modifiedAt === memory.dropped.get(operationId)?.get(from.file)) return;
+  const words = `the machine has gone on in ${base.file}, and ${from.file} was written since`;
+  throw new Thwarted('snapshot-damaged', words);
 }

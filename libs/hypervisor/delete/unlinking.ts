@@ -51,7 +51,7 @@ export async function unlinkAll(
       : await whyLeft(errand, { file, device }, closed);
     if (why === null) continue;
     leftovers.push({ device, file, tag: '', why: `it could not be unlinked: ${why}` });
-    if (backing !== null) heirs.set(backing, file); // Whoever tries again copies from it once more, and reads all of it.
+    if (backing !== null) heirs.set(backing, file); // Whoever tries again may copy from it once more, and reads all of it.
   }
   return leftovers;
 }
@@ -98,7 +98,7 @@ export interface Unlinking {
   /** Absent: it is no image, or one that nobody but us could have open. */
   readonly format?: string | undefined;
   readonly power: Power;
-  /** Until when QEMU had its lock to write it, in the clock's monotonic ms, if it was closed at the look before: so long nobody else had it open. */
+  /** Until when QEMU had the lock to write it, in the clock's monotonic ms: so long nobody else had it open. */
   readonly lockedUntilMs?: number | undefined;
   /** When it was written last, if all that it held by then is kept elsewhere. */
   readonly modifiedAt?: number | undefined;
@@ -136,8 +136,8 @@ export async function closeForGood(place: Place, files: readonly Unlinking[]): P
   if (!first) return closed;
   const open = await lookAtOpenImages(place, first.power);
   for (const { file } of files) await unlessRefused(file, () => closeUnderNobody(place, open, file));
-  const unknown = files.filter((one) => one.lockedUntilMs === undefined);
-  await together(unknown.map((one) => () => unlessRefused(one.file, () => requireNobodys(place, one))));
+  const asked = files.map((one) => (one.lockedUntilMs === undefined ? one : { ...one, format: undefined }));
+  await together(asked.map((one) => () => unlessRefused(one.file, () => requireNobodys(place, one))));
   return closed;
 }
 

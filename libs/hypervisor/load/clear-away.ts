@@ -6,6 +6,7 @@ import { orphanFile, orphanTag } from '../drift/drift.ts';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import { realFile } from '../look/devices.ts';
+import { isNamedByQemu } from '../look/open-images.ts';
 import { observe } from '../look/observe.ts';
 import { countOf, diskOf, hasForGood, listsAll, type Power, type Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
@@ -76,15 +77,16 @@ async function closeLeft({ place }: Errand, start: Start): Promise<readonly Clos
   const { files, clock } = place.world;
   const tops = topsOf(start);
   if (tops.length === 0) return [];
+  const lockedUntilMs = clock.monotonic();
   const open = await openNodes(place);
   const closed: ClosedTop[] = [];
   for (const { device, file } of tops) {
     const left = open.find(({ nodeName }) => nodeName === start.nodes[device]);
     const at = left && (await realFile(files, left.file));
-    if (at === undefined || at === file) continue;
-    const lockedUntilMs = clock.monotonic();
+    if (left === undefined || at === undefined || at === file) continue;
     const trouble = await troubleIn(() => closeChain(place, at));
-    if (!trouble && left?.driver === 'qcow2' && !left.readOnly) closed.push({ file: at, lockedUntilMs });
+    const isLocked = left.driver === 'qcow2' && !left.readOnly && !isNamedByQemu(left.nodeName);
+    if (!trouble && isLocked) closed.push({ file: at, lockedUntilMs });
   }
   return closed;
 }

@@ -42,21 +42,3 @@ test('nobody knows whether an image is empty that qemu-img cannot read, or was k
   ).toBeNull();
   await expect(imagesOf({ code: null, stderr: 'killed' }).images.isEmpty(AT)).rejects.toThrow(NotNow);
 });
-
-test('whoever is seen to have an image open is believed, and no program asked', async () => {
-  const asked: string[] = [];
-  const images = new Images({
-    run: async (program) => {
-      asked.push(program);
-      return { code: 0, stdout: '', stderr: '' };
-    },
-    files: {
-      stat: async () => ({ identity: '65024:77' }),
-      start: async () => Buffer.from('1: OFDLCK ADVISORY  READ -1 fe:00:77 201 201\n'),
-    } as never,
-    clock: realWorld().clock,
-    fault: async () => undefined,
-  });
-  expect(await images.isInUse(AT)).toBe(true);
-  expect(asked).toEqual([]);
-});

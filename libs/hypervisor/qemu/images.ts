@@ -7,7 +7,6 @@ import { blankImage } from './blank-image.ts';
 import { readHeader } from './header.ts';
 import type { ImageAt, ImageHealth } from './image.ts';
 import { dataBytesIn, EMPTY_MAP_CHARACTERS_MAX, type Extent, isEmptyMap } from './image-map.ts';
-import { isSeenLocked } from './seen-locks.ts';
 import { SoundImages } from './sound-images.ts';
 
 export type { ImageAt, ImageHealth };
@@ -186,7 +185,6 @@ export class Images {
    * image itself stands on is left out. Throws as `info` does.
    */
   async isInUse(at: ImageAt): Promise<boolean> {
-    if (await isSeenLocked(this.#world.files, at.file)) return true;
     const args = ['snapshot', '-q', '-d', TAG_OF_NOBODY, aloneOf(at, await protocolOf(this.#world, at.file))];
     const finished = await this.#world.run('qemu-img', args, { timeoutMs: CHANGE_TIMEOUT_MS });
     this.#transcript('qemu-img', args, finished);

@@ -1,18 +1,20 @@
 import { expect, test } from 'vitest';
 import { FileTrouble } from '#world';
-import { isSeenLocked } from './seen-locks.ts';
+import { seenLocked } from './seen-locks.ts';
 
 const IMAGE = '/i/top.qcow2';
 
 /** Of an image that is inode 77 of the device fe:00, when the kernel lists these locks. */
-const isLocked = (locks: string | null, identity: string | null = '65024:77'): Promise<boolean> =>
-  isSeenLocked(
+async function isLocked(locks: string | null, identity: string | null = '65024:77'): Promise<boolean> {
+  const seen = await seenLocked(
     {
       stat: async () => (identity === null ? null : ({ identity } as never)),
       start: async () => (locks === null ? null : Buffer.from(locks)),
     },
-    IMAGE,
+    [IMAGE],
   );
+  return seen.has(IMAGE);
+}
 
 const WRITER = `1: OFDLCK ADVISORY  READ -1 fe:00:77 203 203
 2: OFDLCK ADVISORY  READ -1 fe:00:77 201 201
@@ -34,6 +36,11 @@ test('who waits for a lock does not have it', async () => {
   expect(await isLocked('1: -> OFDLCK ADVISORY  READ -1 fe:00:77 201 201')).toBe(false);
 });
 
+test('what QEMU does not ask for is no lock of an image', async () => {
+  for (const kind of ['FLOCK ', 'LEASE ', 'DELEG '])
+    expect(await isLocked(`1: ${kind} ADVISORY  WRITE 4711 fe:00:77 0 EOF`)).toBe(false);
+});
+
 test('the lock of another file is none of this one', async () => {
   expect(await isLocked(WRITER.replaceAll(':77', ':78'))).toBe(false);
   expect(await isLocked(WRITER.replaceAll('fe:00', 'fe:01'))).toBe(false);
@@ -52,5 +59,5 @@ const refuse = async (path: string): Promise<never> => {
 };
 
 test('a list that cannot be read keeps nobody from asking elsewhere', async () => {
-  expect(await isSeenLocked({ stat: refuse, start: refuse }, IMAGE)).toBe(false);
+  expect(await seenLocked({ stat: refuse, start: refuse }, [IMAGE])).toEqual(new Set());
 });

@@ -1,6 +1,6 @@
 import { type Files, FileTrouble } from '#world';
 
-/* The kernel lists the locks that are held on this host (proc_locks(5)): to read that takes a hundredth of a program. */
+/* The kernel lists the locks that are held on this host (proc_locks(5)): to read that once takes as long as one program. */
 
 const LOCKS_FILE = '/proc/locks';
 /** That many have some thousand images. Of what is listed behind them nothing is known. */
@@ -12,36 +12,44 @@ const LOCKS_BYTES_MAX = 256 * 1024;
  */
 const LOCKED_BYTES: readonly number[] = [101, 201];
 
-/** `7: OFDLCK ADVISORY  READ -1 fe:00:10249112 201 201`; whoever still waits for a lock has an arrow before that. */
-const HELD = /^\d+: \w+ +\w+ +\w+ +-?\d+ ([\da-f]+):([\da-f]+):(\d+) (\d+) (\d+|EOF)$/;
+/**
+ * `7: OFDLCK ADVISORY  READ -1 fe:00:10249112 201 201`; whoever still waits for a lock has an arrow before that. Locks of
+ * other kinds keep QEMU from nothing.
+ */
+const HELD = /^\d+: (?:OFDLCK|POSIX) +\w+ +\w+ +-?\d+ ([\da-f]+):([\da-f]+):(\d+) (\d+) (\d+|EOF)$/;
 
 /**
- * Whether somebody on this host is seen to have an image open in a way that keeps others from writing it. That nobody is
- * seen tells nothing: of hosts that share the file system, of some file systems, and of what changes while the list is
- * read, nothing is listed.
+ * Those of the files that somebody on this host is seen to have open as an image, in a way that keeps others from writing
+ * it. That nobody is seen tells nothing: of hosts that share the file system, of some file systems, and of what changes
+ * while the list is read, nothing is listed.
  */
-export async function isSeenLocked(files: Pick<Files, 'stat' | 'start'>, file: string): Promise<boolean> {
-  const [found, locks] = await Promise.all([
-    files.stat(file),
-    files.start(LOCKS_FILE, LOCKS_BYTES_MAX),
-  ]).catch(orNothing);
-  if (!found || !locks) return false;
-  return Buffer.from(locks)
-    .toString()
-    .split('\n')
-    .some((line) => {
-      const [, major = '', minor = '', inode = '', first = '', last = ''] = HELD.exec(line) ?? [];
-      if (identityOf(Number.parseInt(major, 16), Number.parseInt(minor, 16), inode) !== found.identity)
-        return false;
-      const end = last === 'EOF' ? Number.POSITIVE_INFINITY : Number(last);
-      return LOCKED_BYTES.some((byte) => Number(first) <= byte && byte <= end);
-    });
+export async function seenLocked(
+  files: Pick<Files, 'stat' | 'start'>,
+  paths: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (paths.length === 0) return new Set();
+  try {
+    const locked = lockedIn(await files.start(LOCKS_FILE, LOCKS_BYTES_MAX));
+    const found = await Promise.all(paths.map((path) => files.stat(path)));
+    return new Set(paths.filter((_, index) => locked.has(found[index]?.identity ?? '')));
+  } catch (error) {
+    if (error instanceof FileTrouble) return new Set(); // Then a program has to be asked.
+    throw error;
+  }
 }
 
-/** Who is asked next meets the same trouble, and tells of it. */
-function orNothing(error: unknown): [null, null] {
-  if (error instanceof FileTrouble) return [null, null];
-  throw error;
+/** The identities of files, as `stat` tells them. */
+function lockedIn(locks: Uint8Array | null): Set<string> {
+  const locked = new Set<string>();
+  for (const line of Buffer.from(locks ?? [])
+    .toString()
+    .split('\n')) {
+    const [, major = '', minor = '', inode = '', first = '', last = ''] = HELD.exec(line) ?? [];
+    const end = last === 'EOF' ? Number.POSITIVE_INFINITY : Number(last);
+    if (!LOCKED_BYTES.some((byte) => first !== '' && Number(first) <= byte && byte <= end)) continue;
+    locked.add(identityOf(Number.parseInt(major, 16), Number.parseInt(minor, 16), inode));
+  }
+  return locked;
 }
 
 /** As `stat` puts a device's two numbers together (makedev(3)). */
