@@ -75,7 +75,7 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'what an undo could not remove is not told',
     file: 'libs/hypervisor/create/undo.ts',
-    find: 'const left = { leftovers: [...leftovers, ...files, ...mark], layers };',
+    find: 'const left = { leftovers: [...leftovers, ...files, ...stuck, ...mark], layers };',
     replace: 'const left = { leftovers: files.slice(leftovers.length), layers };',
   },
   {
