@@ -123,6 +123,11 @@ test.each<[number, string, readonly string[]]>([
     'a layer that was not unlinked when it had gone down went down once more, over what the machine had written since',
     [],
   ],
+  [
+    362097,
+    'an overlay that could not go down, for its machine had been started without it, was told to be under that machine',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -142,9 +142,11 @@ async function whyThere(
   const from = { device, file, format, backing, origin: 'ours' as const };
   const trouble = await troubleIn(() => pushBack(errand, { from, base }, options));
   if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
+  // The machine has been started since it was looked at, perhaps without the overlay: the next look tells.
+  if (trouble?.category === 'locked' && options.power === 'off')
+    throw new NotNow('machine-busy', trouble.words);
   // What is refused of an unlinking that has been done leaves nothing: all that was in it went down before.
-  const isGone = trouble === null || (await errand.place.world.files.stat(file)) === null;
-  return isGone ? null : trouble.words;
+  return trouble && (await errand.place.world.files.stat(file)) ? trouble.words : null;
 }
 
 /**
