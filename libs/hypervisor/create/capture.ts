@@ -29,6 +29,7 @@ import { glance } from '../look/observe.ts';
 import { whileFrozen } from './quiesce.ts';
 import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { together } from '../together.ts';
+import { Thwarted } from '../trouble.ts';
 
 /** A state file needs no room for a disk: the memory lies beyond it. */
 export const STATE_FILE_BYTES = 1024 * 1024;
@@ -120,7 +121,11 @@ async function captureEach(
   tag: string,
   disks: readonly SeenDisk[],
 ): Promise<void> {
+  const writtenAt = async ({ file }: SeenDisk) => (await place.world.files.stat(file))?.modifiedAt;
+  const before = await Promise.all(disks.map(writtenAt));
   for (const [index, disk] of disks.entries()) {
+    if ((await writtenAt(disk)) !== before[index])
+      throw new Thwarted('machine-busy', `${disk.file} was written while the disks were captured one by one`);
     journal.progress({ phase: 'capturing', percent: Math.floor((100 * index) / disks.length) });
     await steps.take('capture the image', disk.device, () => place.images.capture(disk, tag));
   }
