@@ -1,13 +1,12 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { DaemonProcess, type OperationAnswer } from '../crash/daemon-process.ts';
-import { bootSubject, register } from '../crash/machine.ts';
-import { makeDirectory } from '../qemu/rig.ts';
-import { DISKS, type Kind, MEMORY_MB, type Taker, VERBS } from './taker.ts';
+import { register } from '../crash/machine.ts';
+import { bootTaken, DISKS, type Kind, type Taker, VERBS } from './taker.ts';
 
 /** Over HTTP, each from the request to the answer that the terminal event gives. */
 export async function ledgerTaker(kind: Kind): Promise<Taker> {
-  const subject = await bootSubject(DISKS, makeDirectory(), { memoryMb: MEMORY_MB });
+  const subject = await bootTaken();
   const daemon = await DaemonProcess.start(subject.directory);
   await register(subject, daemon);
   const snapshots = `/vms/${subject.vmId}/snapshots`;

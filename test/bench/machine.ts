@@ -7,7 +7,7 @@ import type { Kind, Taker, Verb } from './taker.ts';
 
 const ROUNDS = 20;
 const WARM_UP = 4;
-/** A guest that finds nothing to start from waits for ever, after so long at the most. One that does not wait takes a core. */
+/** A guest that finds nothing to start from comes to rest, after so long at the most. Until then it takes a core. */
 const BOOTED_AFTER_MS = 5_000;
 const EXTRA_MS = 3;
 const LOAD_MS = 25;

@@ -2,15 +2,14 @@ import { execFile } from 'node:child_process';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { bootSubject, type Subject } from '../crash/machine.ts';
-import { makeDirectory } from '../qemu/rig.ts';
-import { DISKS, type Kind, MEMORY_MB, type Taker, VERBS } from './taker.ts';
+import type { Subject } from '../crash/machine.ts';
+import { bootTaken, type Kind, type Taker, VERBS } from './taker.ts';
 
 const run = promisify(execFile);
 
 /** The least that does it: the commands for QEMU one after the other, and nothing looked at, recorded or synced. */
 export async function rawTaker(kind: Kind): Promise<Taker> {
-  const subject = await bootSubject(DISKS, makeDirectory(), { memoryMb: MEMORY_MB });
+  const subject = await bootTaken();
   switch (kind) {
     case 'internal':
       return new InsideDisks(subject);

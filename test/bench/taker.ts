@@ -1,3 +1,6 @@
+import { bootSubject, type Subject } from '../crash/machine.ts';
+import { makeDirectory } from '../qemu/rig.ts';
+
 /** How a snapshot is kept: inside the images, there with the memory too, or by going on in new files. */
 export type Kind = 'internal' | 'memory' | 'external';
 
@@ -25,3 +28,6 @@ export const MEMORY_MB = 64;
 
 /** Disks of every machine. */
 export const DISKS = 2;
+
+/** A machine as everybody's, for whoever does not start it by other means. */
+export const bootTaken = (): Promise<Subject> => bootSubject(DISKS, makeDirectory(), { memoryMb: MEMORY_MB });

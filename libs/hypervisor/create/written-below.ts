@@ -1,12 +1,12 @@
 import { posix } from 'node:path';
 import { type Leftover, type PlannedLayer, tagOf } from '#ledger';
+import { FileTrouble } from '#world';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
 import { diskOf, type Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
 import { type Trouble, troubleIn } from '../trouble.ts';
-import { FileTrouble } from '#world';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { contentOf } from './evidence.ts';
 
@@ -109,7 +109,7 @@ export async function notePushEnded(errand: Errand, start: Start): Promise<void>
     const times = await timesOfFiles(errand, basesOf(start)); // Before: by then somebody may have been started.
     if ((await reach(place)) === null) memory.pushed.set(operationId, times);
   } catch (error) {
-    if (!(error instanceof NotNow || error instanceof FileTrouble)) throw error; // It may still push.
+    if (!(error instanceof NotNow || error instanceof FileTrouble)) throw error; // Then nobody knows.
   }
 }
 

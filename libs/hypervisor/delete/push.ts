@@ -190,7 +190,7 @@ async function drop(errand: Errand, { file }: Layer): Promise<void> {
 export const isDropped = ({ memory, operationId }: Errand, file: string): boolean =>
   memory.dropped.get(operationId)?.has(file) === true;
 
-/** The log still names the layer, and somebody may have started the machine from it. */
+/** The log still names the layer, and somebody may have started the machine from it. Throws `Thwarted` when it was. */
 async function requireUnwritten(
   { place, memory, operationId }: Errand,
   { from, base }: Pick<Push, 'from' | 'base'>,

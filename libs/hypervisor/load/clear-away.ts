@@ -82,8 +82,9 @@ async function closeLeft({ place }: Errand, start: Start): Promise<readonly Clos
   const closed: ClosedTop[] = [];
   for (const { device, file } of tops) {
     const left = open.find(({ nodeName }) => nodeName === start.nodes[device]);
-    const at = left && (await realFile(files, left.file));
-    if (left === undefined || at === undefined || at === file) continue;
+    if (!left) continue;
+    const at = await realFile(files, left.file);
+    if (at === file) continue;
     const trouble = await troubleIn(() => closeChain(place, at));
     const isLocked = left.driver === 'qcow2' && !left.readOnly && !isNamedByQemu(left.nodeName);
     if (!trouble && isLocked) closed.push({ file: at, lockedUntilMs });

@@ -60,12 +60,11 @@ async function startOf(path: string, bytesMax: number): Promise<Uint8Array | nul
     if (!(await opened.stat()).isFile()) return null;
     const bytes = new Uint8Array(bytesMax);
     let count = 0;
-    for (let more = true; more && count < bytesMax;) {
+    for (;;) {
       const { bytesRead } = await opened.read(bytes, count, bytesMax - count, null);
-      count += bytesRead;
-      more = bytesRead > 0; // What the kernel makes up, as in all of /proc, it gives away in pieces.
+      count += bytesRead; // What the kernel makes up, as in all of /proc, it gives away in pieces.
+      if (bytesRead === 0 || count === bytesMax) return bytes.subarray(0, count);
     }
-    return bytes.subarray(0, count);
   } finally {
     await opened.close();
   }
