@@ -3,65 +3,18 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Hypervisor, NotNow, openHypervisor } from '#hypervisor';
-import { pinsOf } from '#ledger';
+import { orphansIn, pinsOf } from '#ledger';
 import { v7 } from 'uuid';
-import { realWorld, type World } from '#world';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Notebook, type Outcome, outcomeOf } from '../hypervisor/notebook.ts';
+import { Death } from './death.ts';
 import { house, type House } from './house.ts';
 import { contents, writeAll } from './patterns.ts';
-import { cleanUp, needsQemu, type RigDisk } from './rig.ts';
+import { cleanUp, DiskLocked, needsQemu, type RigDisk } from './rig.ts';
 
 afterAll(cleanUp);
 
 type Wish = NonNullable<Parameters<House['book']['create']>[0]>;
-
-/** Workers one after the other, each of which may die at a chosen point: it never comes back from there. */
-class Death {
-  passed: string[] = [];
-  at: number | null = null;
-  #reached: (() => void) | null = null;
-  #workers = 0;
-  readonly #children = new Set<Promise<unknown>>();
-
-  /** The world of the next worker. Those before it do nothing any more, whatever they were doing side by side. */
-  world(): World {
-    this.#workers += 1;
-    const worker = this.#workers;
-    const real = realWorld(async (name) => {
-      if (worker !== this.#workers) return never();
-      this.passed.push(name);
-      if (this.at === null || this.passed.length < this.at) return;
-      this.#reached?.();
-      return never();
-    });
-    return { ...real, run: (...asked) => this.#watched(real.run(...asked)) };
-  }
-
-  /** Resolves when what the dead one had started has ended: that is sooner than a new ledgerd is up. */
-  async childless(): Promise<void> {
-    await Promise.all(this.#children);
-  }
-
-  /** Resolves when it has died. */
-  arm(at: number): Promise<void> {
-    this.passed = [];
-    this.at = at;
-    return new Promise((resolve) => (this.#reached = resolve));
-  }
-
-  disarm(): void {
-    this.passed = [];
-    this.at = null;
-  }
-
-  #watched<T>(child: Promise<T>): Promise<T> {
-    this.#children.add(child);
-    return child.finally(() => this.#children.delete(child));
-  }
-}
-
-const never = (): Promise<never> => new Promise<never>(() => undefined);
 
 interface Subject {
   readonly home: House;
@@ -107,7 +60,7 @@ async function finish({ book }: Subject): Promise<Omit<Outcome, 'snapshotId'>> {
   throw new Error('the operation has not ended');
 }
 
-/** What the ledger says the disks stand on is what QEMU has under them, and nothing of ours lies about. */
+/** What the ledger says the disks stand on is what QEMU has under them, and nothing of ours lies about untold. */
 async function expectAgreement({ home, book }: Subject, where: string): Promise<void> {
   const blocks = (await home.vm.monitor.execute('query-block')) as { inserted: { file: string } }[];
   expect(
@@ -126,9 +79,10 @@ async function expectAgreement({ home, book }: Subject, where: string): Promise<
     ...book.vm.layers.keys(),
     ...[...book.vm.snapshots.values()].flatMap(({ memory }) => memory.file ?? []),
   ]);
+  const told = orphansIn(book.vm).map(({ file }) => file);
   const images = readdirSync(home.dir).filter((name) => name.endsWith('.qcow2'));
   expect(
-    images.map((name) => join(home.dir, name)).filter((file) => !known.has(file)),
+    images.map((name) => join(home.dir, name)).filter((file) => !known.has(file) && !told.includes(file)),
     where,
   ).toEqual([]);
   for (const file of known) expect(existsSync(file), `${where}: ${file}`).toBe(true);
@@ -193,10 +147,21 @@ const presentDisks = ({ home, book }: Subject): RigDisk[] =>
 async function bootAsTold(one: Subject): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
     const disks = presentDisks(one);
-    if (disks.every(({ file }) => existsSync(file))) return one.home.boot({ disks });
+    if (disks.every(({ file }) => existsSync(file)) && (await startsUnlocked(one, disks))) return;
     await setTimeout(100);
   }
-  throw new Error('the ledger names a file that is not there');
+  throw new Error('the ledger names a file that is not there, or never lets go of it');
+}
+
+/** False while the worker has a disk locked that it loads: who starts a machine tries again. */
+async function startsUnlocked(one: Subject, disks: RigDisk[]): Promise<boolean> {
+  try {
+    await one.home.boot({ disks });
+    return true;
+  } catch (error) {
+    if (error instanceof DiskLocked) return false;
+    throw error;
+  }
 }
 
 /** What was loaded without memory while the machine was off is there when it is started as the ledger says. */
