@@ -253,7 +253,7 @@ export class Disks {
 
   #checkTags({ path, snapshots }: Image, tags: ReadonlySet<string>): void {
     const { faded, pins, layerCopies } = this.limits;
-    if (layerCopies.has(path)) return;
+    if (layerCopies.has(path) || this.isExpected(path, '')) return;
     for (const { name } of snapshots) {
       const isOurs = name.startsWith(PREFIX) && !faded.has(name) && !pins.has(name);
       must(!isOurs || tags.has(name) || this.isExpected(path, name), 'I2', () => {
