@@ -1,7 +1,9 @@
 /* Do create, load and delete work on the real images of a machine that is off? */
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { backup } from './backups.ts';
 import { house, House, imageHolds, imageWrite } from './house.ts';
 import { cleanUp, makeDirectory, makeDisk, needsQemu, snapshotTags } from './rig.ts';
 
@@ -49,6 +51,34 @@ describe.runIf(needsQemu())('on a machine that is off', () => {
     expect((await home.book.load(snapshotId)).end).toBe('undone: needs-power-on');
     expect((await home.book.load(snapshotId, { disksOnly: true })).end).toBe('loaded');
     expect(allHold(home, 0x22)).toBe(false);
+  });
+
+  test.each([
+    { each: 'captured', word: 'snapshot' },
+    { each: 'copied', word: 'convert' },
+  ])('disks of which one is written before it is $each are none at all', async ({ each, word }) => {
+    let isStruck = false;
+    const home = await described({
+      world: (real) => ({
+        ...real,
+        run: async (program, args, options) => {
+          const ended = await real.run(program, args, options);
+          // As by a machine that was started, and ended, between the one and the other.
+          if (args[0] === word && !isStruck) imageWrite(home.fileOf('b'), 0x33);
+          isStruck ||= args[0] === word;
+          return ended;
+        },
+      }),
+    });
+    const targets = ['a', 'b'].map((letter) => join(home.dir, `copy-${letter}.qcow2`));
+    const backups = targets.map((target, at) => backup(home.disks[at]?.node ?? '', target));
+    const { end, report } = await home.book.create({ backups });
+    expect([end, JSON.stringify(report)]).toEqual([
+      'undone: machine-busy',
+      expect.stringContaining(`written while the disks were ${each} one by one`),
+    ]);
+    expect(home.tags()).toEqual(home.tagsOf());
+    expect(targets.filter((target) => existsSync(target))).toEqual([]);
   });
 
   test('an image of somebody else’s directory is not opened', async () => {

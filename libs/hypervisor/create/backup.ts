@@ -16,8 +16,9 @@ import { addNode, removeNode } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
 import { draftOf, type NamedFile, publish } from '../qemu/named-files.ts';
 import { NotNow } from '../not-now.ts';
+import { oneByOne } from './one-by-one.ts';
 import { backupJobIdOf, isBackupOf } from '../qemu/own-jobs.ts';
-import { diskOf, type Sight } from '../look/sight.ts';
+import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { Thwarted, troubleIn } from '../trouble.ts';
 
 /*
@@ -79,23 +80,27 @@ export const backupActions = (
     return { type: 'blockdev-backup', data: { ...job, device: source, target: node, sync } };
   });
 
-/** The same for a machine that is off. Throws what qemu-img refuses. */
+/** The same for a machine that is off. Throws what qemu-img refuses, and as `oneByOne` does. */
 export async function copyImages(errand: Errand, start: Start, sight: Sight): Promise<void> {
-  const { place, steps, journal } = errand;
+  const { place, steps } = errand;
   const { backups = [] } = start;
   if (backups.length === 0) return;
-  for (const [index, backup] of backups.entries()) {
+  const subjects = backups.map((backup) => ({ backup, disk: sourceOf(sight, backup.device) }));
+  await oneByOne(errand, 'copying', subjects, async ({ backup, disk }) => {
     const { device, format, backing } = backup;
-    journal.progress({ phase: 'copying', percent: Math.floor((100 * index) / backups.length) });
-    const disk = diskOf(sight, device);
-    if (!disk) throw new Thwarted('disk-unsupported', `the machine has no disk "${device}"`);
     await pass(place.world, 'hypervisor.before-copy');
     await steps.take('copy the image', device, () =>
       place.images.convert(disk, { file: draftedAt(start, backup), format }, backing),
     );
     await pass(place.world, 'hypervisor.after-copy');
-  }
+  });
   await keep(errand, start);
+}
+
+function sourceOf(sight: Sight, device: string): SeenDisk {
+  const disk = diskOf(sight, device);
+  if (!disk) throw new Thwarted('disk-unsupported', `the machine has no disk "${device}"`);
+  return disk;
 }
 
 /**

@@ -26,10 +26,10 @@ import { type MemoryStream, whileReceiving } from './memory-stream.ts';
 import { draftOf, type NamedFile, publish, takeNames } from '../qemu/named-files.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { glance } from '../look/observe.ts';
+import { oneByOne } from './one-by-one.ts';
 import { whileFrozen } from './quiesce.ts';
 import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { together } from '../together.ts';
-import { Thwarted } from '../trouble.ts';
 
 /** A state file needs no room for a disk: the memory lies beyond it. */
 export const STATE_FILE_BYTES = 1024 * 1024;
@@ -115,21 +115,15 @@ export async function keepNames({ place }: Errand, made: readonly string[]): Pro
   await together([...directories].map((directory) => () => place.world.files.syncDirectory(directory)));
 }
 
-/** The machine is off, so its disks stand still between one call and the next. */
-async function captureEach(
-  { place, steps, journal }: Errand,
-  tag: string,
-  disks: readonly SeenDisk[],
-): Promise<void> {
-  const writtenAt = async ({ file }: SeenDisk) => (await place.world.files.stat(file))?.modifiedAt;
-  const before = await Promise.all(disks.map(writtenAt));
-  for (const [index, disk] of disks.entries()) {
-    if ((await writtenAt(disk)) !== before[index])
-      throw new Thwarted('machine-busy', `${disk.file} was written while the disks were captured one by one`);
-    journal.progress({ phase: 'capturing', percent: Math.floor((100 * index) / disks.length) });
-    await steps.take('capture the image', disk.device, () => place.images.capture(disk, tag));
-  }
-}
+/** By qemu-img. */
+const captureEach = (errand: Errand, tag: string, disks: readonly SeenDisk[]): Promise<void> =>
+  oneByOne(
+    errand,
+    'capturing',
+    disks.map((disk) => ({ disk })),
+    ({ disk }) =>
+      errand.steps.take('capture the image', disk.device, () => errand.place.images.capture(disk, tag)),
+  );
 
 /** One transaction: all disks at the same instant, and rolled back when one refuses. Memory is saved around it. */
 const captureTogether = (
