@@ -1,11 +1,13 @@
 /* A real machine that is registered, and a hypervisor that works on it. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type Hypervisor, NotNow, openHypervisor } from '#hypervisor';
 import { type Report, tagOf } from '#ledger';
 import { realWorld, type World } from '#world';
 import { Notebook, type Outcome, outcomeOf } from '../hypervisor/notebook.ts';
 import {
+  DiskLocked,
   makeDirectory,
   makeDisk,
   type RigDisk,
@@ -27,6 +29,9 @@ export interface HouseOptions extends Pick<RigOptions, 'memoryMb' | 'extraArgs'>
   /** The world as the hypervisor finds it. */
   readonly world?: (real: World) => World;
 }
+
+const BOOT_ATTEMPTS_MAX = 100;
+const BOOT_PAUSE_MS = 100;
 
 /** One machine with what belongs to it. */
 export class House {
@@ -104,10 +109,25 @@ export class House {
     });
   }
 
-  /** Starts it, or starts it anew: then without blkdebug. */
+  /** Starts it, or starts it anew: then without blkdebug. Tries again while a worker has a disk locked. */
   async boot(change: Partial<RigOptions> = {}): Promise<void> {
+    for (let attempt = 1; attempt <= BOOT_ATTEMPTS_MAX; attempt += 1) {
+      if (await this.bootUnlessLocked(change)) return;
+      await setTimeout(BOOT_PAUSE_MS);
+    }
+    throw new Error('somebody has a disk locked, and keeps it');
+  }
+
+  /** The same, once; false when somebody has a disk locked. */
+  async bootUnlessLocked(change: Partial<RigOptions> = {}): Promise<boolean> {
     const { memoryMb = 64, extraArgs = [] } = this.#options;
-    this.#vm = await startQemu({ disks: this.disks, dir: this.dir, memoryMb, extraArgs, ...change });
+    try {
+      this.#vm = await startQemu({ disks: this.disks, dir: this.dir, memoryMb, extraArgs, ...change });
+      return true;
+    } catch (error) {
+      if (error instanceof DiskLocked) return false;
+      throw error;
+    }
   }
 
   withoutFaults(): RigDisk[] {

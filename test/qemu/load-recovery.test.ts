@@ -10,7 +10,7 @@ import { type Notebook, type Outcome, outcomeOf } from '../hypervisor/notebook.t
 import { Death } from './death.ts';
 import { house, type House } from './house.ts';
 import { contents, writeAll } from './patterns.ts';
-import { cleanUp, DiskLocked, needsQemu, type RigDisk } from './rig.ts';
+import { cleanUp, needsQemu, type RigDisk } from './rig.ts';
 
 afterAll(cleanUp);
 
@@ -147,21 +147,10 @@ const presentDisks = ({ home, book }: Subject): RigDisk[] =>
 async function bootAsTold(one: Subject): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
     const disks = presentDisks(one);
-    if (disks.every(({ file }) => existsSync(file)) && (await startsUnlocked(one, disks))) return;
+    if (disks.every(({ file }) => existsSync(file)) && (await one.home.bootUnlessLocked({ disks }))) return;
     await setTimeout(100);
   }
   throw new Error('the ledger names a file that is not there, or never lets go of it');
-}
-
-/** False while the worker has a disk locked that it loads: who starts a machine tries again. */
-async function startsUnlocked(one: Subject, disks: RigDisk[]): Promise<boolean> {
-  try {
-    await one.home.boot({ disks });
-    return true;
-  } catch (error) {
-    if (error instanceof DiskLocked) return false;
-    throw error;
-  }
 }
 
 /** What was loaded without memory while the machine was off is there when it is started as the ledger says. */

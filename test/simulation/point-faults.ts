@@ -175,8 +175,16 @@ const isAnswer = (kind: Kind): boolean => BY_SENDER.some((answer) => answer === 
 export const touchFamily = (touch: string): string =>
   touch.startsWith('run.') && !/^run\.(qemu-img-.*|cp|sync)$/.test(touch) ? 'run.LAUNCHER' : touch;
 
-/** A point's side, and the touch beside which it stands: the reverse of `pointBeside`. */
-export function sideOf(point: string): [Side, string] {
+const sides = new Map<string, readonly [Side, string]>();
+
+/** A point's side, and the touch beside which it stands: the reverse of `pointBeside`. There are few, and each comes often. */
+export function sideOf(point: string): readonly [Side, string] {
+  const known = sides.get(point) ?? readSide(point);
+  sides.set(point, known);
+  return known;
+}
+
+function readSide(point: string): [Side, string] {
   const [, room = '', side = '', rest = ''] = /^(.*\.|)(before|after)-(.*)$/.exec(point) ?? [];
   const known: Side = side === 'after' ? 'after' : 'before';
   const touch = room + rest;
