@@ -134,17 +134,34 @@ async function act(errand: Errand, start: Start, sight: Sight): Promise<Report> 
   if (seen) {
     const found = await findCapture(errand, start, seen);
     const isAsItWas =
-      seen.power === 'off'
-        ? !(await whyRewritten(errand, start, await timesOf(errand, start)))
-        : isStillOn(errand);
-    if (found.isWhole && isAsItWas) return reportCreated(errand, start, found);
+      seen.power !== 'off' || !(await whyRewritten(errand, start, await timesOf(errand, start)));
+    if (found.isWhole && isAsItWas) return created(errand, start, { found, sight: seen });
   }
   errand.memory.troubles.set(errand.operationId, trouble ?? LIE); // The look may have to be put off.
   return conclude(errand, start, await lookAfter(errand, start), trouble ?? LIE);
 }
 
-/** A look may take minutes. A machine that has died meanwhile may have been started from below its overlays. */
-const isStillOn = ({ place }: Errand): boolean => place.line.held.isOpen;
+/** Looked at last of all: to look, and to write the transcript, may take minutes. */
+async function created(
+  errand: Errand,
+  start: Start,
+  { found, sight }: { readonly found: Found; readonly sight: Sight },
+  runs?: boolean,
+): Promise<Report> {
+  const report = await reportCreated(errand, start, found, runs);
+  requireStillOn(errand, sight);
+  return report;
+}
+
+/**
+ * A machine that was on and has died since may have been started from below its overlays.
+ *
+ * @throws {NotNow} then
+ */
+function requireStillOn({ place }: Errand, { power }: Sight): void {
+  if (power !== 'off' && !place.line.held.isOpen)
+    throw new NotNow('machine-gone', 'QEMU was lost while the capture was looked at');
+}
 
 /** What is found when it may all be otherwise by now. */
 interface Looked {
@@ -172,8 +189,7 @@ async function conclude(
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);
-  if (sight.power !== 'off' && !isStillOn(errand))
-    throw new NotNow('machine-gone', 'QEMU was lost while the capture was looked at');
+  requireStillOn(errand, sight);
   const started = await heedStarted(errand, start, sight);
   const isPushed = await goesDown(errand, start);
   const isPlain = sight.power === 'off' && !isPushed;
@@ -195,14 +211,14 @@ const whyLost = (errand: Errand, start: Start, { tops }: Found, times: Times): P
  *
  * @throws {NotNow} when the names of the files cannot be kept for good
  */
-async function whole(errand: Errand, start: Start, found: Found, { power }: Sight): Promise<Report> {
+async function whole(errand: Errand, start: Start, found: Found, sight: Sight): Promise<Report> {
   const trouble = await troubleIn(() => keepNames(errand, filesOf(start)));
   if (trouble) throw new NotNow('host-unreachable', trouble.words);
-  if (power === 'off') return reportCreated(errand, start, found);
+  if (sight.power === 'off') return reportCreated(errand, start, found);
   const runs = !(await mayHaveStopped(errand, start)) || (await letRunOn(errand));
   const { memoryFile } = start;
   if (memoryFile?.format === 'state') await troubleIn(() => removeNode(errand.place, memoryFile.node));
-  return reportCreated(errand, start, found, runs);
+  return created(errand, start, { found, sight }, runs);
 }
 
 const filesOf = ({ overlays = [], memoryFile, backups = [] }: Start): string[] => [
