@@ -145,7 +145,7 @@ describe.runIf(needsQemu())('death inside a copy', () => {
     expect(end).toMatch(isWhole ? /^created$/ : /^undone: /);
     expect(existsSync(target)).toBe(isWhole);
     expect(home.tags()).toEqual(home.tagsOf(...book.vm.snapshots.keys()));
-    expect(await home.vm.monitor.execute('query-jobs')).toEqual([]);
+    expect(await home.jobsLeft()).toEqual([]);
     expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
   });
 });

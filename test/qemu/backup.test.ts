@@ -43,7 +43,7 @@ describe.runIf(needsQemu())('beside a capture of a running machine', () => {
     expect(home.book.snapshot(snapshotId).disks.map(({ mode }) => mode)).toEqual(['internal', 'external']);
     expect([holds(a, 'qcow2', 0x11), holds(b, 'raw', 0x11)]).toEqual([true, true]);
     for (const node of ['da', 'db']) expect(await guestReadPattern(home.vm, node, 0x22)).toBe(true);
-    expect(await home.vm.monitor.execute('query-jobs')).toEqual([]);
+    expect(await home.jobsLeft()).toEqual([]);
     expect((await home.book.create()).end).toBe('created');
   });
 

@@ -48,7 +48,7 @@ export async function expectNoTrace(home: House, ...files: string[]): Promise<vo
   for (const file of files) expect(existsSync(file)).toBe(false);
   expect(readdirSync(home.dir).filter((name) => name.startsWith('sl-'))).toEqual([]);
   expect(home.tags()).toEqual(home.tagsOf());
-  expect(await home.vm.monitor.execute('query-jobs')).toEqual([]);
+  expect(await home.jobsLeft()).toEqual([]);
   const nodes = JSON.stringify(await home.vm.monitor.execute('query-named-block-nodes', { flat: true }));
   for (const file of files) expect(nodes).not.toContain(file);
 }

@@ -36,7 +36,7 @@ describe.runIf(needsQemu())('on a running QEMU', () => {
     expect(home.tags()).toEqual(home.tagsOf(snapshotId));
     expect(report).toMatchObject({ created: { vmState: 'running', consistency: 'crash' } });
     expect(home.book.snapshot(snapshotId).evidence).toHaveLength(4);
-    expect(await home.vm.monitor.execute('query-jobs')).toEqual([]);
+    expect(await home.jobsLeft()).toEqual([]);
   });
 
   test('memory goes with the last disk, and the machine runs on', async () => {
@@ -50,7 +50,7 @@ describe.runIf(needsQemu())('on a running QEMU', () => {
       home.book.snapshot(snapshotId).evidence.map(({ vmStateSizeBytes }) => vmStateSizeBytes > 0),
     ).toEqual([false, true]);
     expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
-    expect(await home.vm.monitor.execute('query-jobs')).toEqual([]);
+    expect(await home.jobsLeft()).toEqual([]);
   });
 
   test('a paused machine is captured paused and stays so', async () => {

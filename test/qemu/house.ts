@@ -30,6 +30,8 @@ export interface HouseOptions extends Pick<RigOptions, 'memoryMb' | 'extraArgs'>
   readonly world?: (real: World) => World;
 }
 
+const DISMISSAL_ATTEMPTS_MAX = 100;
+const DISMISSAL_PAUSE_MS = 20;
 const BOOT_ATTEMPTS_MAX = 100;
 const BOOT_PAUSE_MS = 100;
 
@@ -66,6 +68,18 @@ export class House {
       transcriptsDir: join(this.dir, 'transcripts'),
       socketsDir: join(this.dir, 'sockets'),
     });
+  }
+
+  /**
+   * QEMU's jobs, all of which should be over. Nobody waits for the dismissal of one that is: here it is waited for, since
+   * QEMU does what comes over another monitor before it.
+   */
+  async jobsLeft(): Promise<unknown> {
+    for (let attempt = 1; ; attempt += 1) {
+      const jobs = (await this.vm.monitor.execute('query-jobs')) as unknown[];
+      if (jobs.length === 0 || attempt === DISMISSAL_ATTEMPTS_MAX) return jobs;
+      await setTimeout(DISMISSAL_PAUSE_MS);
+    }
   }
 
   /** The machine that runs. */

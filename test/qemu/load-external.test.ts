@@ -31,7 +31,7 @@ async function expectAgreement(home: House): Promise<void> {
   expect(home.book.vm.hold).toBeNull();
   expect(home.book.vm.operation).toBeNull();
   for (const { file } of home.book.vm.layers.values()) expect(existsSync(file), file).toBe(true);
-  expect(await home.vm.monitor.execute('query-jobs')).toEqual([]);
+  expect(await home.jobsLeft()).toEqual([]);
 }
 
 const external = (device: string) => ({ device, mode: 'external' as const });

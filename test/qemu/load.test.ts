@@ -54,7 +54,7 @@ describe.runIf(needsQemu())('on a running QEMU', () => {
     expect(report).toMatchObject({ loaded: { runs: true } });
     expect(await allHold(home, 0x11)).toBe(true);
     expect(await stateOf(home)).toBe('running');
-    expect(await home.vm.monitor.execute('query-jobs')).toEqual([]);
+    expect(await home.jobsLeft()).toEqual([]);
   });
 
   test('the machine goes on as it was captured, or as is wished', async () => {

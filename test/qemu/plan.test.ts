@@ -46,7 +46,7 @@ async function everything(home: House): Promise<object> {
     ? [
         await home.vm.monitor.execute('query-named-block-nodes', { flat: true }),
         await home.vm.monitor.execute('query-status'),
-        await home.vm.monitor.execute('query-jobs'),
+        await home.jobsLeft(),
       ]
     : [];
   return { files, machine, events: [...home.book.events] };

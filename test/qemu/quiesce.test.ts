@@ -107,7 +107,7 @@ describe.runIf(needsQemu())('a guest', () => {
     book.ask({ diskOnly: true, quiesce: 'require', backups });
     expect((await finish(book)).end).toBe('undone: no-guest-agent');
     expect(existsSync(target)).toBe(false);
-    expect(await home.vm.monitor.execute('query-jobs')).toEqual([]);
+    expect(await home.jobsLeft()).toEqual([]);
   });
 
   test('without anybody in it who answers is not touched when the freeze is required', async () => {

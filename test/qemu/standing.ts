@@ -36,7 +36,7 @@ export async function standing(home: House, care: Care = 'to the byte'): Promise
     nodes: (nodes as { 'node-name': string; file: string }[])
       .map(({ 'node-name': name, file }) => `${name.startsWith('#') ? '#' : name} ${file}`)
       .toSorted(),
-    jobs: await monitor?.execute('query-jobs'),
+    jobs: home.isOn ? await home.jobsLeft() : undefined,
     state: await monitor?.execute('query-status'),
     ledger: ledgerOf(home),
   };
