@@ -138,6 +138,11 @@ test.each<[number, string, readonly string[]]>([
     'QEMU died and was started below a capture that was whole, while the transcript of that took long to be written',
     [],
   ],
+  [
+    536995,
+    'an overlay that had gone down was unlinked, the machine ran on, and it came back with the host and went down again',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -1,5 +1,6 @@
 import { type FailureCode, type Leftover, type PlannedLayer, type Report, tagOf } from '#ledger';
 import { mayHaveStopped, STATE_FILE_BYTES } from './capture.ts';
+import { dropPushedBack } from './drop-pushed-back.ts';
 import type { Errand } from '../errand.ts';
 import { contentOf, type Found, layersWith } from './evidence.ts';
 import { pass } from '../fault-points.ts';
@@ -14,7 +15,7 @@ import { removeStopSign } from '../qemu/stop-sign.ts';
 import { isDropped, pushBack, type PushOptions } from '../delete/push.ts';
 import { removeTags, standing } from '../delete/removal.ts';
 import { failed, held } from '../report.ts';
-import { diskOf, type Power, type Sight } from '../look/sight.ts';
+import type { Power, Sight } from '../look/sight.ts';
 import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { thawAgain } from './quiesce.ts';
@@ -73,21 +74,6 @@ async function thawed(errand: Errand, start: Start, message: string): Promise<st
 /** Pushing an overlay back stops the machine for its end: whoever dies there leaves it so, and the job, to the next. */
 const mayStandStill = async (errand: Errand, start: Start): Promise<boolean> =>
   errand.memory.stopped.get(errand.operationId) === true || mayHaveStopped(errand, start);
-
-/**
- * Who died may have pushed an overlay back, and not unlinked it. The machine stands still in what it was pushed into; once
- * it has run on there the overlay is old, and whoever pushes it back again takes back what the guest has written.
- */
-export async function dropPushedBack(errand: Errand, { overlays = [] }: Start, sight: Sight): Promise<void> {
-  const { place, vm } = errand;
-  if (sight.power !== 'paused') return;
-  for (const overlay of overlays.filter(({ by }) => by === 'create')) {
-    const base = vm.layers.get(overlay.backing ?? '');
-    if (!base || diskOf(sight, overlay.device)?.file !== base.file) continue;
-    if ((await headerBacking(place, overlay)) !== base.file) continue; // Gone already, or somebody else's.
-    if ((await place.images.isSame(overlay, base)) === true) await unlink(errand, overlay); // What is left is found.
-  }
-}
 
 interface PushedBack {
   /**

@@ -34,6 +34,7 @@ import { canHoldTags, diskOf, listsAll, type Sight, vmStateOf } from '../look/si
 import { layersSoFar } from './layers-so-far.ts';
 import { reasonOf } from '../trouble.ts';
 import { requireNamed, unlinkAll } from './unlinking.ts';
+import { presenceOf } from '../unlink-for-good.ts';
 
 type Delete = OperationOf<'delete'>;
 
@@ -242,11 +243,15 @@ async function orRunOn<T>(errand: Errand, deletion: Deletion, work: () => Promis
   }
 }
 
-/** Not on a placeholder, nor on an image while a layer that must be unlinked first holds the same. */
+/** Not on a placeholder, nor on an image while a layer that must be unlinked first, and for good, holds the same. */
 async function isFitToRun(errand: Errand, { plan }: Deletion): Promise<boolean> {
+  const { world } = errand.place;
   const { disks, power } = await observe(errand, 'listed');
   if (power === 'off' || disks.some(isClosed)) return false;
-  for (const fold of plan.folds) if ((await stateOfFold(errand, fold, power)) === 'half') return false;
+  for (const fold of plan.folds) {
+    if ((await stateOfFold(errand, fold, power)) === 'half') return false;
+    if (fold.how === 'push' && (await presenceOf(world, fold.from.file)) === 'may come back') return false;
+  }
   return true;
 }
 

@@ -5,7 +5,7 @@ import { settle, whyDamaged } from '../look/mend.ts';
 import { removeTag } from './removal.ts';
 import { countOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { troubleIn } from '../trouble.ts';
-import { isGoneForGood } from '../unlink-for-good.ts';
+import { presenceOf } from '../unlink-for-good.ts';
 
 /**
  * Tries once more to remove what an operation left behind, and to repair the images that it left damaged. Returns
@@ -38,7 +38,7 @@ async function isGone(
   { file, tag }: Leftover,
 ): Promise<boolean> {
   const disk = disks.find((disk) => disk.file === file);
-  if (!disk) return tag === IMAGE_DAMAGED && isGoneForGood(world, file);
+  if (!disk) return tag === IMAGE_DAMAGED && (await presenceOf(world, file)) === 'gone';
   if (tag !== IMAGE_DAMAGED) return countOf(disk, tag) === 0;
   return power === 'off' && (await whyDamaged(images, disk, 'needed')) === null;
 }

@@ -169,10 +169,13 @@ async function finishPush(errand: Errand, { from, base }: Copy, isTop: boolean):
 }
 
 /**
- * As long as the layer is there, whoever goes on after us copies it down again, over what the machine has written since.
- * But a machine must not stand still for ever: what is refused to the last is told when all that goes is unlinked.
+ * Unlinks a layer that has gone down, before its machine runs on below: as long as it is there, or comes back with the
+ * host, whoever goes on after us copies it down again, over what the machine has written since. But a machine must not
+ * stand still for ever: what is refused to the last is told when all that goes is unlinked.
+ *
+ * @throws {NotNow} when nobody knows whether it is gone, or somebody has it open
  */
-async function drop(errand: Errand, { file }: Layer): Promise<void> {
+export async function drop(errand: Errand, { file }: Pick<Layer, 'file'>): Promise<void> {
   const { clock, files } = errand.place.world;
   for (let attempt = 1; ; attempt += 1) {
     const trouble = await troubleIn(() => closeAndUnlink(errand, { file, power: 'paused' }));
