@@ -45,6 +45,15 @@ export class Disks {
     this.#vm.isMeantToRun = machine?.isRunning ?? false;
     for (const image of images) this.#accepted.add(image);
     for (const device of this.#layers.devices) guest.view.set(device, this.#found.present(device));
+    this.#leaveOnPlaceholders();
+  }
+
+  /** What a load that ended in its middle has taken from a machine is left to that person, too. */
+  #leaveOnPlaceholders(): void {
+    for (const { id, node } of this.#vm.machine?.graph.devices ?? []) {
+      const top = this.#layers.tops.get(id);
+      if (!node.image && top !== undefined) this.limits.astray.add(top);
+    }
   }
 
   /** Whether a machine has the tag on top, in plain sight: whoever asks QEMU to remove it is obeyed. */
@@ -64,13 +73,13 @@ export class Disks {
   }
 
   /**
-   * A machine that was started from below the overlays and died again before it wrote anything: no file tells of it, and
-   * nothing of it is lost when what is in the overlays goes down again, or is where the machine has gone on.
+   * A machine that was started from below the overlays and died again before it wrote anything on a disk: no file tells of
+   * it, and nothing of it is lost when what is in the overlay goes down again, or is where the machine has gone on.
    */
   forgiveReaders({ atMs }: Pick<Open, 'atMs'>): void {
     const { guest, machine, lastTouchedMs } = this.#vm;
-    if (machine || lastTouchedMs < atMs || guest.hasWritten) return;
-    for (const device of this.#layers.devices) guest.forgiven.add(device);
+    if (machine || lastTouchedMs < atMs) return;
+    for (const device of this.#layers.devices) if (!guest.written.has(device)) guest.forgiven.add(device);
   }
 
   /** What was forgiven is over: whatever is there now counts. */

@@ -12,8 +12,8 @@ export interface GuestDisk {
 export class Guest {
   /** Grows whenever the guest had time to do something. */
   instant = 1;
-  /** Whether it has written anything since it was started. */
-  hasWritten = false;
+  /** The disks on which it has written anything since it was started. */
+  readonly written = new Set<string>();
   /** Nothing is written while its file systems are frozen. */
   isFrozen = false;
   /** What it remembers of its disks. As long as it runs, they hold just that. */
@@ -31,7 +31,7 @@ export class Guest {
       const block = below(2 * BLOCKS);
       if (disk.isReadOnly || this.isFrozen || block >= BLOCKS) continue;
       disk.write(block, this.instant);
-      this.hasWritten = true;
+      this.written.add(disk.device);
       this.view.set(disk.device, disk.read());
     }
   }
@@ -39,7 +39,7 @@ export class Guest {
   /** Begins anew and reads its disks as they are. */
   boot(disks: readonly GuestDisk[]): void {
     this.isFrozen = false;
-    this.hasWritten = false;
+    this.written.clear();
     this.view = new Map(disks.map((disk) => [disk.device, disk.read()]));
   }
 
