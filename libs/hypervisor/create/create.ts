@@ -142,7 +142,7 @@ async function act(errand: Errand, start: Start, sight: Sight): Promise<Report> 
   return conclude(errand, start, await lookAfter(errand, start), trouble ?? LIE);
 }
 
-/** Looked at last of all: to look, and to write the transcript, may take minutes. */
+/** Reports it, unless the machine has gone meanwhile: to look, and to write the transcript, may take minutes. */
 async function created(
   errand: Errand,
   start: Start,
