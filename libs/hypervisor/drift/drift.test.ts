@@ -72,6 +72,21 @@ const kindsOf = (findings: readonly Finding[]): string[] => findings.map(({ kind
 const lookInside = (...tags: SeenTag[]) =>
   driftOf(machine('internal'), looked(sightOf([seen('/i/a', { tags })])));
 
+describe('a machine that a load has left in its middle', () => {
+  const closed = sightOf([seen('', { node: 'sl6ea97072a678ea0b70f3959d-p0' })], 'paused');
+
+  test('is the business of whoever it is held for', () => {
+    const vm = machine('external');
+    vm.hold = { operationId: 'o', reason: '', message: '', leftovers: [], isTorn: true };
+    expect(kindsOf(driftOf(vm, looked(closed)))).not.toContain('config-changed');
+  });
+
+  test('and that somebody has released is told of: what its guest writes is lost', () => {
+    const findings = driftOf(machine('external'), looked(closed));
+    expect(findings).toContainEqual(expect.objectContaining({ kind: 'config-changed', device: 'vda' }));
+  });
+});
+
 describe('a snapshot inside a disk', () => {
   test('is as it was left, or is not there, or is there twice', () => {
     expect(lookInside(tagged(TAG))).toEqual([]);

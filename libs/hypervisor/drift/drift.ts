@@ -31,6 +31,7 @@ export function driftOf(vm: Readonly<Vm>, looked: Looked): Finding[] {
     ...wrongCurrent(vm, looked.sight),
     ...ofSnapshots,
     ...absentDisks(vm, looked.sight),
+    ...closedDisks(vm, looked.sight),
     ...orphans(vm, looked),
     ...strangers(vm, looked.sight, renamed),
   ];
@@ -68,6 +69,17 @@ function absentDisks({ disks, snapshots }: Readonly<Vm>, sight: Sight): Finding[
       const message = `disk "${device}" ${what}${effect}`;
       return { kind: 'config-changed' as const, ...where, message, evidence: [] };
     });
+}
+
+/** Of a machine that is held an operator knows already. */
+function closedDisks({ hold, name }: Readonly<Vm>, { disks }: Sight): Finding[] {
+  if (hold) return [];
+  return disks.filter(isClosed).map(({ device }) => ({
+    ...{ kind: 'config-changed', device, evidence: [] },
+    message:
+      `disk "${device}" holds nothing since a load ended in its middle, and what the guest writes there is lost: ` +
+      `load a snapshot, or power the machine off and start it as "ledgerctl vm launch ${name}" says`,
+  }));
 }
 
 function namesOf(snapshots: readonly Snapshot[]): string {

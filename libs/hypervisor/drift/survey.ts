@@ -16,6 +16,7 @@ import { isLocalFile, type Sight } from '../look/sight.ts';
 import { troubleIn } from '../trouble.ts';
 import { wrongChains } from './wrong-chain.ts';
 import { wrongCurrent } from './wrong-current.ts';
+import { isClosed } from '../load/closed-disk.ts';
 
 /* A look at all that a VM consists of, while nobody works on it. */
 
@@ -29,12 +30,13 @@ export interface Survey extends Omit<CommandOf<'ReportDrift'>, 'type'> {
 export type LayerLooks = Map<string, { readonly stamp: string; readonly sight: FileSight }>;
 
 /**
- * Looks for drift. Changes nothing, but for a machine on a wrong chain, which is stopped before it writes more of it.
+ * Looks for drift. Changes nothing, but for a machine on a wrong chain, or on nothing at all, which is stopped before it
+ * writes more of it.
  * Throws as `look` does.
  */
 export async function survey(place: Place, vm: Readonly<Vm>, looks: LayerLooks): Promise<Survey> {
   const sight = await look(place, 'shared');
-  const isWrong = wrongChains(vm, sight).length > 0;
+  const isWrong = wrongChains(vm, sight).length > 0 || sight.disks.some(isClosed);
   // Of one that is held for something else an operator knows already: whoever works on it is not stopped.
   const stopped = isWrong && vm.hold === null && (await stopWrong(place, sight));
   const files = await lookAtFiles(place, vm, sight, looks);
