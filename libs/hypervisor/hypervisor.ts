@@ -92,7 +92,7 @@ export interface Hypervisor {
   plan(vm: Readonly<Vm>, operation: OpenOperation): Promise<Plan>;
 
   /**
-   * Looks for drift in a VM that nobody works on. A machine on a wrong chain is stopped.
+   * Looks for drift in a VM that nobody works on. A machine on a wrong chain, or on nothing, is stopped.
    *
    * @throws {Refusal} as `status`
    */

@@ -242,7 +242,7 @@ export const VmEvent = z.discriminatedUnion('type', [
     findings: z.array(Finding),
     /** Snapshots that stand elsewhere than before the look. */
     standings: z.array(Standing),
-    /** Whether the machine ran on a wrong chain, and was stopped for it. */
+    /** Whether the machine ran on a wrong chain, or on nothing, and was stopped for it. */
     stopped: z.boolean(),
     /** How many more differences there were than one event lists. */
     unlisted: z.number().optional(),

@@ -54,18 +54,22 @@ describe.runIf(needsQemu())('on a machine that is off', () => {
   });
 
   test.each([
-    { each: 'captured', word: 'snapshot' },
-    { each: 'copied', word: 'convert' },
-  ])('disks of which one is written before it is $each are none at all', async ({ each, word }) => {
-    let isStruck = false;
+    { each: 'captured', call: 'snapshot 1', letter: 'b' },
+    { each: 'copied', call: 'snapshot 2', letter: 'a' },
+    { each: 'copied', call: 'convert 1', letter: 'b' },
+  ])('disks of which one is written behind $call, before it is $each, are none at all', async (story) => {
+    const { each, call, letter } = story;
+    const calls: string[] = [];
     const home = await described({
       world: (real) => ({
         ...real,
         run: async (program, args, options) => {
           const ended = await real.run(program, args, options);
+          const word = args[0] ?? '';
+          calls.push(word);
           // As by a machine that was started, and ended, between the one and the other.
-          if (args[0] === word && !isStruck) imageWrite(home.fileOf('b'), 0x33);
-          isStruck ||= args[0] === word;
+          if (`${word} ${calls.filter((one) => one === word).length}` === call)
+            imageWrite(home.fileOf(letter), 0x33);
           return ended;
         },
       }),

@@ -73,13 +73,15 @@ export class Disks {
   }
 
   /**
-   * A machine that was started from below the overlays and died again before it wrote anything on a disk: no file tells of
-   * it, and nothing of it is lost when what is in the overlay goes down again, or is where the machine has gone on.
+   * A machine that was started from below the overlays and died again before it wrote anything there: no file tells of it,
+   * and nothing of it is lost when what is in the overlays goes down again, or is where the machine has gone on.
    */
-  forgiveReaders({ atMs }: Pick<Open, 'atMs'>): void {
+  forgiveReaders({ atMs, started }: Pick<Open, 'atMs' | 'started'>): void {
     const { guest, machine, lastTouchedMs } = this.#vm;
     if (machine || lastTouchedMs < atMs) return;
-    for (const device of this.#layers.devices) if (!guest.written.has(device)) guest.forgiven.add(device);
+    const above = started?.overlays?.map(({ device }) => device) ?? this.#layers.devices;
+    if ([...above].some((device) => guest.written.has(device))) return;
+    for (const device of this.#layers.devices) guest.forgiven.add(device);
   }
 
   /** What was forgiven is over: whatever is there now counts. */
@@ -262,7 +264,8 @@ export class Disks {
 
   #checkTags({ path, snapshots }: Image, tags: ReadonlySet<string>): void {
     const { faded, pins, layerCopies } = this.limits;
-    if (layerCopies.has(path) || this.isExpected(path, '')) return;
+    const isLeftover = !this.#layers.has(path) && this.isExpected(path, '');
+    if (layerCopies.has(path) || isLeftover) return;
     for (const { name } of snapshots) {
       const isOurs = name.startsWith(PREFIX) && !faded.has(name) && !pins.has(name);
       must(!isOurs || tags.has(name) || this.isExpected(path, name), 'I2', () => {

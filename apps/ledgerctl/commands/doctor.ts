@@ -39,7 +39,7 @@ const ADVICE: Readonly<Record<DriftKind, string>> = {
     'power it off and start it as ledgerctl vm launch VM says; ledgerctl release VM NOTE lifts it',
   'wrong-current':
     'load the snapshot that it should go on from; or power it off and start it as ledgerctl vm launch VM says',
-  'config-changed': 'start the machine with that disk, or delete the snapshots that need it',
+  'config-changed': 'give the machine that disk again, as the finding says; no snapshot is lost by it',
 };
 
 /** What looks for differences between the disks and the ledger, and what can be done about them. */

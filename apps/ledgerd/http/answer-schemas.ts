@@ -144,7 +144,9 @@ const Status = z.strictObject({
 
 const Drift = z.strictObject({
   vmId: id,
-  stopped: z.boolean().describe('whether the machine ran on a wrong chain, and stands still for it now'),
+  stopped: z
+    .boolean()
+    .describe('whether the machine ran on a wrong chain, or on nothing, and stands still for it now'),
   findings: z.array(Finding),
   unlisted: z.number().int().describe('how many more there are; they are listed when some of these are gone'),
 }) satisfies z.ZodType<ShownDrift>;

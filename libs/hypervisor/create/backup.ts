@@ -16,7 +16,7 @@ import { addNode, removeNode } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
 import { draftOf, type NamedFile, publish } from '../qemu/named-files.ts';
 import { NotNow } from '../not-now.ts';
-import { oneByOne } from './one-by-one.ts';
+import { oneByOne, type Standing } from './one-by-one.ts';
 import { backupJobIdOf, isBackupOf } from '../qemu/own-jobs.ts';
 import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { Thwarted, troubleIn } from '../trouble.ts';
@@ -81,12 +81,16 @@ export const backupActions = (
   });
 
 /** The same for a machine that is off. Throws what qemu-img refuses, and as `oneByOne` does. */
-export async function copyImages(errand: Errand, start: Start, sight: Sight): Promise<void> {
+export async function copyImages(
+  errand: Errand,
+  start: Start,
+  { sight, standing }: { sight: Sight; standing: Standing },
+): Promise<void> {
   const { place, steps } = errand;
   const { backups = [] } = start;
   if (backups.length === 0) return;
   const subjects = backups.map((backup) => ({ backup, disk: sourceOf(sight, backup.device) }));
-  await oneByOne(errand, 'copying', subjects, async ({ backup, disk }) => {
+  await oneByOne(errand, { phase: 'copying', standing }, subjects, async ({ backup, disk }) => {
     const { device, format, backing } = backup;
     await pass(place.world, 'hypervisor.before-copy');
     await steps.take('copy the image', device, () =>

@@ -26,7 +26,7 @@ import { type MemoryStream, whileReceiving } from './memory-stream.ts';
 import { draftOf, type NamedFile, publish, takeNames } from '../qemu/named-files.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { glance } from '../look/observe.ts';
-import { oneByOne } from './one-by-one.ts';
+import { oneByOne, type Standing, standingNow } from './one-by-one.ts';
 import { whileFrozen } from './quiesce.ts';
 import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { together } from '../together.ts';
@@ -46,8 +46,9 @@ export async function capture(errand: Errand, start: Start, sight: Sight): Promi
   let seen: Sight | null = null;
   if (start.vmState === 'shutoff') {
     await keepNames(errand, made);
-    await captureEach(errand, tagOf(start.snapshotId ?? ''), disks);
-    await copyImages(errand, start, sight);
+    const standing = await standingNow(errand, sight.disks);
+    await captureEach(errand, { tag: tagOf(start.snapshotId ?? ''), disks, standing });
+    await copyImages(errand, start, { sight, standing });
   } else {
     const subjects = { disks, sight, made };
     if (isInDisks(start) && !start.backups) seen = await saveIntoDisks(errand, start, subjects);
@@ -116,10 +117,13 @@ export async function keepNames({ place }: Errand, made: readonly string[]): Pro
 }
 
 /** By qemu-img. */
-const captureEach = (errand: Errand, tag: string, disks: readonly SeenDisk[]): Promise<void> =>
+const captureEach = (
+  errand: Errand,
+  { tag, disks, standing }: { tag: string; disks: readonly SeenDisk[]; standing: Standing },
+): Promise<void> =>
   oneByOne(
     errand,
-    'capturing',
+    { phase: 'capturing', standing },
     disks.map((disk) => ({ disk })),
     ({ disk }) =>
       errand.steps.take('capture the image', disk.device, () => errand.place.images.capture(disk, tag)),

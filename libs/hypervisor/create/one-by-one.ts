@@ -2,6 +2,16 @@ import type { Errand } from '../errand.ts';
 import type { SeenDisk } from '../look/sight.ts';
 import { Thwarted } from '../trouble.ts';
 
+/** By file, when it was written last as far as that is right: before anything of it was worked on, or by us. */
+export type Standing = Map<string, number | null>;
+
+/** How the images of a machine that is off stand now. Throws what the file system refuses. */
+export async function standingNow(errand: Errand, disks: readonly SeenDisk[]): Promise<Standing> {
+  const standing: Standing = new Map();
+  for (const { file } of disks) standing.set(file, await writtenAt(errand, file));
+  return standing;
+}
+
 /**
  * Does the same to one disk after the other of a machine that is off, each of which stands still only while it is worked
  * on. Throws what `work` does.
@@ -9,20 +19,22 @@ import { Thwarted } from '../trouble.ts';
  * @throws {Thwarted} `machine-busy` when the machine has run in between, for then they are of two instants
  */
 export async function oneByOne<Subject extends { readonly disk: SeenDisk }>(
-  { place, journal }: Errand,
-  phase: 'capturing' | 'copying',
+  errand: Errand,
+  { phase, standing }: { readonly phase: 'capturing' | 'copying'; readonly standing: Standing },
   subjects: readonly Subject[],
   work: (subject: Subject) => Promise<void>,
 ): Promise<void> {
-  const writtenAt = async ({ disk: { file } }: Subject) => (await place.world.files.stat(file))?.modifiedAt;
-  const before = await Promise.all(subjects.map(writtenAt));
   for (const [index, subject] of subjects.entries()) {
-    if ((await writtenAt(subject)) !== before[index]) {
+    const { file } = subject.disk;
+    if ((await writtenAt(errand, file)) !== standing.get(file)) {
       const done = phase === 'capturing' ? 'captured' : 'copied';
-      const { file } = subject.disk;
       throw new Thwarted('machine-busy', `${file} was written while the disks were ${done} one by one`);
     }
-    journal.progress({ phase, percent: Math.floor((100 * index) / subjects.length) });
+    errand.journal.progress({ phase, percent: Math.floor((100 * index) / subjects.length) });
     await work(subject);
+    standing.set(file, await writtenAt(errand, file));
   }
 }
+
+const writtenAt = async ({ place }: Errand, file: string): Promise<number | null> =>
+  (await place.world.files.stat(file))?.modifiedAt ?? null;

@@ -14,6 +14,7 @@ import {
 } from '../look/open-images.ts';
 import type { Power } from '../look/sight.ts';
 import { Thwarted, troubleIn } from '../trouble.ts';
+import { isThere } from '../unlink-for-good.ts';
 import { closeAndUnlink } from './unlinking.ts';
 
 type Push = Extract<Fold, { how: 'push' }>;
@@ -39,7 +40,7 @@ export async function push(
   { plan, power, job }: PushOptions & { plan: DeletePlan },
 ): Promise<void> {
   const { place } = errand;
-  if ((await place.world.files.stat(fold.from.file)) === null) return; // Unlinked once it was done, and not before.
+  if (!(await isThere(place.world, fold.from.file))) return; // Unlinked once it was done, and not before.
   const isDone = isDropped(errand, fold.from.file);
   if (isDone) await requireUnwritten(errand, fold);
   const { device } = fold.base;
@@ -86,7 +87,7 @@ export async function pushBack(
   { from, base }: Pick<Push, 'from' | 'base'>,
   options: PushOptions,
 ): Promise<void> {
-  if ((await errand.place.world.files.stat(from.file)) === null) return;
+  if (!(await isThere(errand.place.world, from.file))) return;
   if (isDropped(errand, from.file)) await requireUnwritten(errand, { from, base });
   else await pushDown(errand, { from, base, run: [] }, options);
   await errand.steps.take('unlink the overlay', from.device, () =>

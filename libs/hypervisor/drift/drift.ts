@@ -27,11 +27,11 @@ export function driftOf(vm: Readonly<Vm>, looked: Looked): Finding[] {
   const renamed = new Set(ofSnapshots.filter(({ kind }) => kind === 'renamed').map(({ tag }) => tag ?? ''));
   return [
     ...wrong,
+    ...closedDisks(vm, looked.sight),
     ...spoiled(vm, looked.sight, wrong),
     ...wrongCurrent(vm, looked.sight),
     ...ofSnapshots,
     ...absentDisks(vm, looked.sight),
-    ...closedDisks(vm, looked.sight),
     ...orphans(vm, looked),
     ...strangers(vm, looked.sight, renamed),
   ];
