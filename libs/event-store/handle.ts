@@ -81,7 +81,7 @@ class StreamLedger<State, Command, Event extends EventShape> implements Ledger<S
 
   async answered(stream: string, asked: Asked): Promise<Handled<Event> | null> {
     return await this.#inLane(stream, async () => {
-      const known = await this.#recall.take(stream);
+      const known = await this.#recall.latest(stream);
       const answered = known.answered.get(asked.key ?? '');
       if (answered?.digest === digestOf(asked.request)) {
         return this.#acknowledge(await this.#repeat(known, stream, answered));
@@ -94,7 +94,7 @@ class StreamLedger<State, Command, Event extends EventShape> implements Ledger<S
 
   async state(stream: string): Promise<{ state: Readonly<State>; version: number }> {
     return await this.#inLane(stream, async () => {
-      const known = await this.#recall.take(stream);
+      const known = await this.#recall.latest(stream);
       await this.#recall.keep(stream, known);
       return { state: known.state, version: known.version };
     });

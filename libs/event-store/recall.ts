@@ -39,6 +39,12 @@ export class Recall<State, Event extends EventShape> {
     return await this.caughtUp(stream, before ?? this.#blank(stream));
   }
 
+  /** The same, with what others have appended meanwhile. */
+  async latest(stream: string): Promise<Known<State>> {
+    const known = await this.take(stream);
+    return this.#parts.store.isShared ? await this.caughtUp(stream, known) : known;
+  }
+
   /** Takes it back, when nothing went wrong with it; what is not given back is folded anew. */
   async keep(stream: string, known: Known<State>): Promise<void> {
     if (isDueToPersist(known)) await this.#persist(stream, known);

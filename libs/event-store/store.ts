@@ -21,6 +21,9 @@ export interface StreamSlice {
 
 /** Where the ledger remembers. Every adapter passes `test/contract/event-store.test.ts`. */
 export interface EventStore {
+  /** Whether other processes may append while this one has it open. */
+  readonly isShared: boolean;
+
   /**
    * The events of one stream from `fromVersion` (1) on, at most `eventsMax` (all), and the stream's head.
    * A stream that does not exist has version 0 and no events.

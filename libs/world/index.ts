@@ -7,6 +7,7 @@ export type {
   FileStat,
   Finished,
   Ids,
+  Lock,
   Measure,
   Random,
   ReceiveOptions,
@@ -15,6 +16,7 @@ export type {
   RunOptions,
   SendOptions,
   Streams,
+  TakeLock,
   World,
 } from './world.ts';
 export { ConnectTrouble, FileTrouble, type ConnectCode } from './trouble.ts';

@@ -1,5 +1,5 @@
 import { basename } from 'node:path/posix';
-import type { Connect, Connection, Files, Finished, Streams, World } from './world.ts';
+import type { Connect, Connection, Files, Finished, Lock, Streams, TakeLock, World } from './world.ts';
 
 /*
  * Every touch of the world by its name: `files.unlink`, `run.qemu-img-create`, `connect`, `say.transaction`. Around each
@@ -52,6 +52,7 @@ export function named(world: World): World {
     run: (program, args, options) =>
       beside(runTouch(program, args), () => world.run(program, args, options)).catch(killed),
     connect: (path) => namedConnect(world.connect, path, beside),
+    lock: (name) => namedLock(world.lock, name, beside),
   };
 }
 
@@ -67,6 +68,17 @@ async function namedConnect(connect: Connect, path: string, beside: Beside): Pro
     });
   } catch (error) {
     (connection as Connection | null)?.close();
+    throw error;
+  }
+}
+
+/** Nobody keeps a lock that nobody was told of. */
+async function namedLock(take: TakeLock, name: string, beside: Beside): Promise<Lock | null> {
+  let lock: Lock | null = null;
+  try {
+    return await beside('lock', async () => (lock = await take(name)));
+  } catch (error) {
+    (lock as Lock | null)?.release();
     throw error;
   }
 }

@@ -12,6 +12,7 @@ export interface World {
   readonly files: Files;
   readonly run: Run;
   readonly connect: Connect;
+  readonly lock: TakeLock;
   readonly streams: Streams;
   /** Resolves in the next turn of the event loop, after input and output that is waiting. */
   readonly turn: () => Promise<void>;
@@ -117,6 +118,17 @@ export interface Connection {
   /** Called once, when the other side or an error has closed the connection, or after `close()`. */
   onClose(listener: () => void): void;
   close(): void;
+}
+
+/**
+ * Takes a lock that no other process of this computer has; null when somebody has it, be it this process. It is let go when
+ * its process ends, however that ends, and not before: one that is stopped keeps it.
+ */
+export type TakeLock = (name: string) => Promise<Lock | null>;
+
+export interface Lock {
+  /** Lets somebody else have it. */
+  release(): void;
 }
 
 /** A stream of bytes between a unix socket and a file. Nobody here looks into it. */

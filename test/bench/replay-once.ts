@@ -48,6 +48,7 @@ async function replay(directory: string, through: (store: EventStore) => EventSt
 
 /** The same store, which believes no event whose hash does not follow from the one before. */
 const verifying = (store: EventStore): EventStore => ({
+  isShared: store.isShared,
   read: (...asked) => store.read(...asked),
   append: (...asked) => store.append(...asked),
   head: () => store.head(),

@@ -16,6 +16,8 @@ export interface Told {
 
 const START_WITHIN_MS = 30_000;
 const AGAIN_MS = 50;
+/** So long a load that works on the disks of a dead machine has them for itself; one that waits for the machine waits on. */
+const LOAD_PATIENCE_MS = 1_500;
 
 export const shown = ({ vmId }: Subject, daemon: Told): Promise<Shown> => daemon.ask('GET', `/vms/${vmId}`);
 
@@ -27,7 +29,7 @@ export async function startAsTold(subject: Subject, daemon: Told): Promise<void>
   await subject.qemu.kill();
   for (let waitedMs = 0; waitedMs < START_WITHIN_MS; waitedMs += AGAIN_MS) {
     const told = await shown(subject, daemon);
-    if (await isSure(told, daemon)) {
+    if (await isSure(told, daemon, waitedMs)) {
       const disks = disksTold(subject, told);
       const qemu = await startUnlessLocked({ disks, dir: subject.directory, memoryMb: 32 });
       if (qemu) {
@@ -40,14 +42,14 @@ export async function startAsTold(subject: Subject, daemon: Told): Promise<void>
   throw new Error('the ledger does not tell what to start the machine from, or that stays locked');
 }
 
-/** A load may wait for the machine, and does all of it again when that is back. */
-async function isSure({ operationId }: Shown, daemon: Told): Promise<boolean> {
+/** A load may wait for the machine. */
+async function isSure({ operationId }: Shown, daemon: Told, waitedMs: number): Promise<boolean> {
   if (operationId === null) return true;
   const { kind, done } = await daemon.ask<{ kind: string; done: boolean }>(
     'GET',
     `/operations/${operationId}`,
   );
-  return done ? false : kind === 'load'; // One that is done has named other disks meanwhile.
+  return !done && kind === 'load' && waitedMs >= LOAD_PATIENCE_MS; // One that is done has named other disks meanwhile.
 }
 
 async function startUnlessLocked(options: RigOptions): Promise<RigMachine | null> {

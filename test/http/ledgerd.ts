@@ -6,6 +6,7 @@ import { afterEach } from 'vitest';
 import { realWorld, type World } from '#world';
 import { type Config, readConfig } from '../../apps/ledgerd/config.ts';
 import { type Daemon, startDaemon } from '../../apps/ledgerd/daemon.ts';
+import { noRival } from '../worker/no-rival.ts';
 import { type Machines, openMachines } from './machines.ts';
 
 /** An answer, read whole. */
@@ -64,7 +65,8 @@ export const configOf = ({ data, roles = 'http,worker', args = [] }: Wanted): Co
 
 /** A ledgerd in this process, on a port of its own; it ends with its test. */
 export async function ledgerd(wanted: Wanted = {}): Promise<Ledgerd> {
-  const { machines = openMachines(), world = realWorld() } = wanted;
+  const { machines = openMachines() } = wanted;
+  const world = { ...(wanted.world ?? realWorld()), lock: noRival };
   const config = configOf(wanted);
   const logged: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) });

@@ -9,6 +9,7 @@ import {
 } from '#world';
 import { fakeImage, type FakeImage, imageTool } from './fake-image.ts';
 import { type FakeDrive, FakeQemu } from './fake-qemu.ts';
+import { noRival } from '../worker/no-rival.ts';
 import { jumpingClock } from './jumping-clock.ts';
 
 export const MONITOR = '/run/vm/qmp.sock';
@@ -97,6 +98,7 @@ export class FakeHost {
     },
     files: this.#files(),
     streams: this.#real.streams,
+    lock: noRival,
   };
 
   #files(): Files {

@@ -4,7 +4,7 @@ import type { Mutant } from './mutant.ts';
 export const WORKER_MUTANTS: readonly Mutant[] = [
   {
     name: 'the worker acts although its append was refused',
-    file: 'apps/ledgerd/worker/lane.ts',
+    file: 'apps/ledgerd/worker/reports.ts',
     find: '      if (error instanceof Refusal) throw new Fenced(error.message);\n',
     replace: '      if (error instanceof Refusal) return;\n',
   },
@@ -19,6 +19,12 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     file: 'apps/ledgerd/worker/lane.ts',
     find: '{ vmId: this.vmId });\n        this.#isWoken = true;\n',
     replace: '{ vmId: this.vmId });\n',
+  },
+  {
+    name: 'two workers touch one machine at the same time',
+    file: 'apps/ledgerd/worker/machine-lock.ts',
+    find: 'const lock = await this.#world.lock(monitor);',
+    replace: 'const lock = { release: () => undefined };',
   },
   {
     name: 'nobody wakes the worker for a load',

@@ -29,6 +29,7 @@ export const NOT_KILLED_AT: Readonly<Record<string, string>> = {
   'hypervisor.repair': 'it is passed when something fails, after a death and not before',
   'hypervisor.thaw': 'the machines of the kill harness have no guest agent',
   'hypervisor.undo': 'it is passed when something fails, after a death and not before',
+  lock: 'it is taken when a machine is registered, before the bomb is armed, and kept',
   'run.LAUNCHER': 'the kill harness has no launcher',
   'run.cp': 'the machines of the kill harness are on',
   'run.qemu-img-commit': 'the machines of the kill harness are on',

@@ -21,6 +21,7 @@ type What =
   | 'the guest agent'
   | 'a file'
   | 'a child process'
+  | 'another worker'
   | 'several of these';
 
 interface Source {
@@ -119,6 +120,7 @@ function touchOf(path: string, port: string, verb: string): [string, What] | nul
   if (port === 'files' || port === 'streams')
     return VERBS[port].has(verb) ? [`${port}.${verb}`, 'a file'] : null;
   if (verb === 'connect' && port === 'world') return ['connect', path === AGENT ? 'the guest agent' : 'QEMU'];
+  if (verb === 'lock' && port === '#world') return ['lock', 'another worker'];
   return verb === 'run' && path === LAUNCHER ? ['run.LAUNCHER', 'a child process'] : null;
 }
 

@@ -1,6 +1,7 @@
 import type { Book } from './book.ts';
 import type { Chance } from './chance.ts';
 import type { History } from './history.ts';
+import { watchesForEver } from './known.ts';
 import type { LedgerdService } from './ledgerd-service.ts';
 import type { Reference } from './reference.ts';
 import type { Script } from './script.ts';
@@ -20,6 +21,8 @@ const VERSION_SHARE = 0.15;
 const LAYERS_TAKE = 3;
 /** How often whoever waits loses patience. */
 const CANCEL_SHARE = 0.05;
+/** After that nobody waits any more for what only ends when somebody ends it. */
+const FOR_EVER_TRIES = 20;
 /** A caller who meets a busy machine comes back that often. */
 const BUSY_TRIES_MAX = 20;
 
@@ -177,10 +180,15 @@ export class Caller {
     const { name } = this.#setup;
     for (let tries = 0; tries < TRIES_MAX && this.#book?.open; tries += 1) {
       await this.#sleep(this.#chance.betweenLog(20, 4_000), 'waits');
-      const isPatient =
-        this.#setup.script !== undefined || this.#isPatient || !this.#chance.happens(CANCEL_SHARE);
-      if (!isPatient) await this.#ask({ what: 'cancel' }, `${name}-cancel-${this.#cancels++}`);
+      if (!this.#isPatientAfter(tries))
+        await this.#ask({ what: 'cancel' }, `${name}-cancel-${this.#cancels++}`);
     }
+  }
+
+  #isPatientAfter(tries: number): boolean {
+    const open = this.#book?.open;
+    if (open && tries >= FOR_EVER_TRIES && watchesForEver(open)) return false;
+    return this.#setup.script !== undefined || this.#isPatient || !this.#chance.happens(CANCEL_SHARE);
   }
 
   #sleep(ms: number, what: string): Promise<void> {

@@ -56,6 +56,10 @@ export interface Open {
   started: DataOf<'OperationStarted'> | null;
 }
 
+/** A copy that takes what is written over ends when it is told to. */
+export const watchesForEver = ({ started }: Open): boolean =>
+  started?.backups?.some(({ sync }) => sync === 'none') ?? false;
+
 export const PREFIX = 'sl-';
 export const tagOf = (snapshotId: string): string => `${PREFIX}${snapshotId}`;
 

@@ -1,6 +1,7 @@
 import { StoreTrouble } from '#event-store';
 import type { Coming } from './point-faults.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import { SecondLedgerd } from './second-ledgerd.ts';
 import { type Answer, Core, type Installation } from './simulated-ledgerd.ts';
 import { SimulatedProcess } from './simulated-world.ts';
 import type { Wish } from './wish.ts';
@@ -25,6 +26,8 @@ export interface PointCount {
 export class LedgerdService {
   readonly points = new Map<string, PointCount>();
   restarts = 0;
+  /** Those that run beside it. */
+  readonly others: SecondLedgerd;
   /** Since when it takes requests, or will. */
   upSinceMs = 0;
   readonly #host: SimulatedHost;
@@ -42,6 +45,10 @@ export class LedgerdService {
     this.#host = host;
     this.#installation = installation;
     this.#onFailure = onFailure;
+    this.others = new SecondLedgerd(host, installation, {
+      atPoint: (name, process) => this.#passes(name, process),
+      onFailure,
+    });
   }
 
   /** Whether it takes requests. */
@@ -81,7 +88,7 @@ export class LedgerdService {
 
   /** Null when nobody answers: ledgerd is down, dies meanwhile, or takes too long. */
   ask(vmId: string, wish: Wish, key: string, expectedVersion?: number): Promise<Answer | null> {
-    const core = this.#core;
+    const core = this.#door;
     if (!core) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
       const over = (answer: Answer | null): void => {
@@ -94,6 +101,13 @@ export class LedgerdService {
       this.#hangUps.add(hangUp);
       core.ask(vmId, wish, key, expectedVersion).then(over, reject);
     });
+  }
+
+  /** Whoever takes the next request. */
+  get #door(): Core | null {
+    const { cores } = this.others;
+    if (cores.size === 0 || (this.#core && this.#host.chance.happens(0.5))) return this.#core;
+    return this.#host.chance.pick([...cores]) ?? null;
   }
 
   async #boot(process: SimulatedProcess): Promise<void> {

@@ -34,6 +34,7 @@ export const PASSES_PER_WORLD: Readonly<Record<string, number>> = {
   'hypervisor.transcript': 8.77,
   'hypervisor.undo': 1.19,
   'hypervisor.unlink': 0.44,
+  lock: 2.1,
   'run.LAUNCHER': 0.0964,
   'run.cp': 0.0652,
   'run.qemu-img-check': 2.65,

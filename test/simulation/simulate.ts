@@ -6,7 +6,7 @@ import { requireStanding, type Standing } from './standing.ts';
 import { Caller } from './caller.ts';
 import { Chance } from './chance.ts';
 import { Faults, type Luck } from './faults.ts';
-import type { Open } from './known.ts';
+import { watchesForEver } from './known.ts';
 import { FIRST_VM, LedgerdService } from './ledgerd-service.ts';
 import { Owner } from './owner.ts';
 import { History } from './history.ts';
@@ -88,7 +88,10 @@ class Universe {
     const installation = { disk: this.#disk, states, views: this.#views, meddle, hasLauncher, onPlan };
     this.#service = new LedgerdService(this.#host, installation, this.fail);
     if (script) this.#addScripted(script);
-    else this.#populate(chance.fork('population'));
+    else {
+      this.#populate(chance.fork('population'));
+      this.#service.others.plan(chance.fork('second ledgerd'), this.#history);
+    }
     addLauncher(this.#host, [...this.#vms.values()]);
   }
 
@@ -268,10 +271,6 @@ class Universe {
     this.#outcomes.set(what, (this.#outcomes.get(what) ?? 0) + times);
   }
 }
-
-/** A copy that takes what is written over ends when it is told to. */
-const watchesForEver = ({ started }: Open): boolean =>
-  started?.backups?.some(({ sync }) => sync === 'none') ?? false;
 
 /** An event's type, and for a failure how it failed. */
 function outcomeOf({ type, data }: { type: string; data: object }): string {

@@ -1,5 +1,13 @@
 import { v7 } from 'uuid';
-import { type Connection, type Files, type Finished, named, type RunOptions, type World } from '#world';
+import {
+  type Connection,
+  type Files,
+  type Finished,
+  type Lock,
+  named,
+  type RunOptions,
+  type World,
+} from '#world';
 import type { Chance } from './chance.ts';
 import type { Coming } from './point-faults.ts';
 import type { Timer } from './scheduler.ts';
@@ -61,6 +69,7 @@ export class SimulatedProcess {
       files: this.#files(),
       run: (program, args, options) => this.#run(program, args, options),
       connect: (path) => this.#connect(path),
+      lock: (name) => this.#later(FILE_MS, `locks ${name}`, () => this.#lock(name)),
       streams: streamsOf(
         host,
         (ms, what, produce) => this.#later(ms, what, produce),
@@ -173,6 +182,20 @@ export class SimulatedProcess {
         if (this.isAlive) resolve(finished);
       });
     });
+  }
+
+  #lock(name: string): Lock | null {
+    const { locks } = this.#host;
+    if (locks.has(name)) return null;
+    const lock = {
+      release: (): void => {
+        if (locks.get(name) === lock) locks.delete(name);
+        this.#undos.delete(lock.release);
+      },
+    };
+    locks.set(name, lock);
+    this.#undos.add(lock.release);
+    return lock;
   }
 
   async #connect(path: string): Promise<Connection> {

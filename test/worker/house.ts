@@ -5,6 +5,7 @@ import type { Command, Finding, OpenOperation, Report, Vm } from '#ledger';
 import { realWorld, type World } from '#world';
 import { openLedgers, streamOf } from '../../apps/ledgerd/ledger.ts';
 import { registerVm } from '../../apps/ledgerd/registration.ts';
+import { noRival } from './no-rival.ts';
 import { startWorker, type Worker } from '../../apps/ledgerd/worker/worker.ts';
 
 export const VM = '00000000-0000-7000-8000-000000000001';
@@ -17,6 +18,7 @@ export function handWorld(): World & { pass(ms: number): Promise<void> } {
   const sleepers = new Set<{ at: number; wake: () => void }>();
   return {
     ...real,
+    lock: noRival,
     clock: {
       now: real.clock.now,
       monotonic: () => now,

@@ -7,14 +7,15 @@ import { claimWhatItIs } from '../registration.ts';
 import { Backoff } from './backoff.ts';
 import { expired, START_DEADLINE_MS } from './expired.ts';
 import type { WorkerLog } from './log.ts';
+import { MachineLock } from './machine-lock.ts';
 import { Nap } from './nap.ts';
+import { Meeting } from './meeting.ts';
 import type { Places } from '../places.ts';
 import { busyWith, reconcile, type Reconciling } from './reconcile.ts';
 import { type AskedRepair, repair, type Repaired } from './repair.ts';
+import { Reports } from './reports.ts';
 import { stopping, Wishes } from './wishes.ts';
 
-/** From then on an operation that has begun shows as `Overdue`. Only evidence ends it. */
-const OVERDUE_AFTER_MS = 600_000;
 /** While an operation is open, its machine is looked at no more and no less often than this. */
 const RETRY_FIRST_MS = 100;
 const RETRY_MAX_MS = 2_000;
@@ -50,13 +51,14 @@ export class Lane {
   #running: Promise<void> | null = null;
   #isWoken = false;
   readonly #nap: Nap;
-  /** When this worker first met the open operation, on the monotonic clock, and whether that has begun by now. */
-  #met: { readonly operationId: string; readonly at: number; hasBegun: boolean } | null = null;
+  readonly #meeting: Meeting;
+  readonly #reports: Reports;
   /** What the last look found the machine to read below what it writes. */
   #below: readonly string[] | undefined;
   #lastObstacle = 'no worker came to it in time';
   #leftoverBackoff: Backoff | null = null;
   readonly #wishes = new Wishes();
+  readonly #lock: MachineLock;
   /** What is being carried out right now, or waits for its place. */
   #current: OpenOperation | null = null;
   progress: Progress | null = null;
@@ -64,12 +66,15 @@ export class Lane {
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#nap = new Nap(options);
+    this.#lock = new MachineLock(options.world);
+    this.#meeting = new Meeting(options.world);
+    this.#reports = new Reports(options);
     this.vmId = options.vmId;
   }
 
   /** Whether what has begun takes longer than it should, be it that nobody answers or that there is so much to copy. */
   get isOverdue(): boolean {
-    return this.#met?.hasBegun === true && this.#sinceMs(this.#met.at) > OVERDUE_AFTER_MS;
+    return this.#meeting.isOverdue;
   }
 
   /** Looks at the to-do list now, or again as soon as the present round is over. */
@@ -105,10 +110,11 @@ export class Lane {
     return done;
   }
 
-  /** Resolves when nothing is being carried out. */
-  async idle(): Promise<void> {
+  /** Resolves when nothing is being carried out, and another worker may have the machine. */
+  async end(): Promise<void> {
     this.#nap.end();
     await this.#running;
+    this.#lock.release();
   }
 
   async #run(): Promise<void> {
@@ -132,16 +138,42 @@ export class Lane {
   }
 
   async #round(backoff: Backoff): Promise<Next> {
-    const { ledgers, host } = this.#options;
+    if (!this.#lock.isTaken && !(await this.#isAlone())) return this.#leaveToOther(backoff);
     await this.#lookAround();
-    const { state } = await ledgers.vms.state(streamOf(this.vmId));
-    if (state.host !== host || state.life !== 'registered') return 'rest';
+    const state = await this.#ours();
+    if (!state || !this.#lock.isFor(state.monitor)) {
+      this.#lock.release();
+      return state ? 'again' : 'rest';
+    }
     if (state.operation) return this.#carryOut(frozen(state), state.operation, backoff);
     this.#forget();
     await this.#claim(state);
     if (state.hold && state.hold.leftovers.length > 0) return this.#removeLeftovers(frozen(state));
     this.#leftoverBackoff = null;
     return 'rest';
+  }
+
+  /** The VM as it is now; null: it is none of this host's. */
+  async #ours(): Promise<Vm | null> {
+    const { ledgers, host } = this.#options;
+    const { state } = await ledgers.vms.state(streamOf(this.vmId));
+    return state.host === host && state.life === 'registered' ? state : null;
+  }
+
+  async #isAlone(): Promise<boolean> {
+    const vm = await this.#ours();
+    return vm === null || this.#lock.take(vm.monitor);
+  }
+
+  /** Another worker of this host has the machine. For the same log it does what is to be done, for another one it may not. */
+  async #leaveToOther(backoff: Backoff): Promise<Next> {
+    const why = (this.#lastObstacle = 'another worker of this host has the machine');
+    this.#wishes.refuse(new Refusal('host-unreachable', why));
+    this.#options.log.told('a VM waits', { vmId: this.vmId, why });
+    const operation = (await this.#ours())?.operation;
+    if (!operation || !this.#isExpired(operation)) return { afterMs: backoff.nextMs() };
+    await this.#expire(operation);
+    return 'again';
   }
 
   /** What another VM has is told to the operator: nobody can take it away from either. */
@@ -164,8 +196,8 @@ export class Lane {
   }
 
   async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
-    if (this.#waitedMs(operation) > START_DEADLINE_MS && operation.started === null) {
-      await this.#report(operation, expired(operation.id, this.#lastObstacle));
+    if (this.#isExpired(operation)) {
+      await this.#expire(operation);
       return 'again';
     }
     this.#occupy(operation);
@@ -180,6 +212,14 @@ export class Lane {
     } finally {
       leave();
     }
+  }
+
+  #isExpired(operation: OpenOperation): boolean {
+    return this.#meeting.lastsMs(operation) > START_DEADLINE_MS && operation.started === null;
+  }
+
+  #expire(operation: OpenOperation): Promise<void> {
+    return this.#report(operation, expired(operation.id, this.#lastObstacle));
   }
 
   /** Whoever wants a look from here on would wait for as long as this takes. */
@@ -200,43 +240,32 @@ export class Lane {
     if (error instanceof Fenced) return 'again'; // Somebody else ended it or owns it: the log says what is next.
     if (!(error instanceof NotNow)) throw error;
     this.#lastObstacle = error.message;
-    this.#options.log.told('an operation waits', {
-      vmId: this.vmId,
-      operationId: operation.id,
-      why: error.message,
-    });
+    const what = { vmId: this.vmId, operationId: operation.id, why: error.message };
+    this.#options.log.told('an operation waits', what);
     return { afterMs: Math.max(error.afterMs, backoff.nextMs()) };
   }
 
   #journal(operation: OpenOperation): Journal {
+    const reports = this.#reports;
     return {
-      disks: (found) => this.#ask(operation, { type: 'ReportDisks', ...found }),
+      disks: (found) => reports.write(operation, { type: 'ReportDisks', ...found }),
       begin: async (start) => {
         if (this.#options.signal.aborted) throw new Fenced('this worker is stopping');
-        await this.#askOrFenced(operation, { type: 'StartOperation', start });
-        if (this.#met) this.#met.hasBegun = true;
+        await reports.writeOrBeFenced(operation, { type: 'StartOperation', start });
+        this.#meeting.begins();
       },
-      pinned: (pinned) => this.#askOrFenced(operation, { type: 'ReportPinned', pinned }),
-      loaded: (content) => this.#askOrFenced(operation, { type: 'ReportContentLoaded', content }),
+      pinned: (pinned) => reports.writeOrBeFenced(operation, { type: 'ReportPinned', pinned }),
+      loaded: (content) => reports.writeOrBeFenced(operation, { type: 'ReportContentLoaded', content }),
       progress: ({ phase, percent }) => {
         this.progress = { operationId: operation.id, phase, percent };
       },
     };
   }
 
-  async #askOrFenced(operation: OpenOperation, report: Report): Promise<void> {
-    try {
-      await this.#ask(operation, report);
-    } catch (error) {
-      if (error instanceof Refusal) throw new Fenced(error.message);
-      throw error;
-    }
-  }
-
   async #report(operation: OpenOperation, report: Report): Promise<void> {
     const { world, log } = this.#options;
     await world.fault('worker.before-report');
-    await this.#ask(operation, report);
+    await this.#reports.write(operation, report);
     await world.fault('worker.after-report');
     log.told('an operation ended', { vmId: this.vmId, operationId: operation.id, how: report.type });
     this.#forget();
@@ -246,10 +275,11 @@ export class Lane {
   /** What an operation found wrong is recorded with all else that a look finds. */
   #suspect(): void {
     const { log } = this.#options;
-    this.reconcile(this.#asked(this.vmId, '')).catch((error: unknown) => {
+    this.reconcile(this.#reports.asked(this.vmId)).catch((error: unknown) => {
       const said = 'a VM could not be looked at';
-      if (error instanceof Refusal) log.told(said, { vmId: this.vmId, why: error.message });
-      else log.trouble(said, error, { vmId: this.vmId });
+      const { vmId } = this;
+      if (error instanceof Refusal) log.told(said, { vmId, why: error.message });
+      else log.trouble(said, error, { vmId });
     });
   }
 
@@ -257,40 +287,14 @@ export class Lane {
     const { hypervisor } = this.#options;
     const hold = vm.hold;
     const backoff = (this.#leftoverBackoff ??= new Backoff(LEFTOVER_FIRST_MS, LEFTOVER_MAX_MS));
-    for (const { device, file, tag } of await hypervisor.removeLeftovers(vm)) {
-      const leftover = { snapshotId: null, device, file, tag };
-      const asked = this.#asked(hold?.operationId ?? this.vmId, '');
-      await this.#options.ledgers.vms.handle(
-        streamOf(this.vmId),
-        { type: 'ReportLeftoverRemoved', leftover },
-        asked,
-      );
+    for (const leftover of await hypervisor.removeLeftovers(vm)) {
+      await this.#reports.writeGone(hold?.operationId ?? this.vmId, leftover);
     }
     return { afterMs: backoff.nextMs() };
   }
 
-  async #ask(operation: OpenOperation, report: Report): Promise<void> {
-    const asked = this.#asked(operation.id, operation.requestId);
-    await this.#options.ledgers.vms.handle(streamOf(this.vmId), report, asked);
-  }
-
-  #asked(correlationId: string, causationId: string) {
-    return { actor: `worker:${this.#options.host}`, correlationId, causationId, request: { by: 'worker' } };
-  }
-
-  #waitedMs({ id, started }: OpenOperation): number {
-    if (this.#met?.operationId !== id) {
-      this.#met = { operationId: id, at: this.#options.world.clock.monotonic(), hasBegun: started !== null };
-    }
-    return this.#sinceMs(this.#met.at);
-  }
-
-  #sinceMs(at: number): number {
-    return this.#options.world.clock.monotonic() - at;
-  }
-
   #forget(): void {
-    this.#met = null;
+    this.#meeting.forget();
     this.progress = null;
   }
 }

@@ -20,6 +20,7 @@ const RETRY_MAX_MS = 10_000;
 /** What is worth a wake-up: everything else leaves the to-do list as it was. */
 const WAKING: ReadonlySet<string> = new Set([
   'VmRegistered',
+  'VmForgotten',
   'SnapshotRequested',
   'LoadRequested',
   'DeleteRequested',
@@ -128,7 +129,7 @@ export function startWorker(options: WorkerOptions): Worker {
       stopping.abort();
       await started.then((following) => following?.stopped);
       await patrolled;
-      await Promise.all([...lanes.values()].map((lane) => lane.idle()));
+      await Promise.all([...lanes.values()].map((lane) => lane.end()));
     },
   };
 }

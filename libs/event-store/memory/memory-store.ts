@@ -17,6 +17,10 @@ import { Bell, tail } from '../tail.ts';
 export class MemoryDisk {
   readonly events: StoredEvent[] = [];
   readonly streams = new Map<string, StoredEvent[]>();
+  /** Rung when something was recorded, for all stores that have it. */
+  readonly bell = new Bell();
+  /** Whether more than one store may have it at a time. */
+  isShared = false;
 }
 
 /**
@@ -24,7 +28,7 @@ export class MemoryDisk {
  * and passes the same fault points as the one on disk.
  */
 export function openMemoryStore(world: World, disk: MemoryDisk = new MemoryDisk()): EventStore {
-  const bell = new Bell();
+  const { bell } = disk;
   let isOpen = true;
   const last = (): string | null => disk.events.at(-1)?.position ?? null;
   const requireOpen = (): void => {
@@ -36,6 +40,9 @@ export function openMemoryStore(world: World, disk: MemoryDisk = new MemoryDisk(
     return verdicts;
   });
   return {
+    get isShared() {
+      return disk.isShared;
+    },
     read: (stream, fromVersion = 1, eventsMax) =>
       readBetween(world, () => {
         requireOpen();

@@ -86,6 +86,8 @@ interface Place {
 }
 
 class SqliteStore implements EventStore {
+  /** The lock keeps all others out. */
+  readonly isShared = false;
   readonly #world: World;
   readonly #file: string;
   readonly #lock: DatabaseSync;

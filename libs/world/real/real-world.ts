@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { World } from '../world.ts';
 import { realConnect } from './connect.ts';
 import { realFiles } from './files.ts';
+import { realLock } from './lock.ts';
 import { realRun } from './run.ts';
 import { realStreams } from './streams.ts';
 import { uuids } from './uuids.ts';
@@ -21,6 +22,7 @@ export const realWorld = (fault: World['fault'] = noFault): World => ({
   files: realFiles,
   run: realRun,
   connect: realConnect,
+  lock: realLock,
   streams: realStreams,
   turn: () => setImmediate(undefined),
   fault,
