@@ -171,9 +171,13 @@ interface Looked {
   readonly times: Times;
 }
 
+/** A machine that is on may write into its overlays until it dies: it is off when their times are read. */
 async function lookAfter(errand: Errand, start: Start): Promise<Looked> {
-  const times = await timesOf(errand, start);
-  return { times, sight: await observeTrouble(errand, start, 'needed') };
+  let times = await timesOf(errand, start); // Of one that was repaired at an earlier attempt, and is off since.
+  const sight = await observeTrouble(errand, start, 'needed', async () => {
+    times = await timesOf(errand, start);
+  });
+  return { sight, times };
 }
 
 const LIE: Trouble = {

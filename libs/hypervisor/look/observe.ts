@@ -86,12 +86,13 @@ export async function powerStill(errand: Errand): Promise<Power> {
 /**
  * The look after something went wrong or was cut off. Reads the files too, those of disks that were unplugged
  * since included. Nobody takes the lock of an image before the machine is really off, and nobody draws conclusions
- * from one before it is repaired. Throws as `look` does.
+ * from one before it is repaired. `beforeRepair` sees what the machine has left as that left it. Throws as `look` does.
  */
 export async function observeTrouble(
   errand: Errand,
   start: Start,
   need: 'needed' | 'always',
+  beforeRepair: () => Promise<void> = async () => undefined,
 ): Promise<Sight> {
   const { place, memory, operationId } = errand;
   if (await reach(place)) {
@@ -100,6 +101,7 @@ export async function observeTrouble(
   }
   if (!memory.mended.has(operationId)) {
     await settle(place);
+    await beforeRepair();
     errand.damage = await mend(errand, start, need);
     memory.mended.add(operationId);
   }
