@@ -147,6 +147,11 @@ test.each<[number, string, readonly string[]]>([
     [],
   ],
   [
+    560141,
+    'a pin was let go whose tag stood in a layer that could not be unlinked, and nobody was told of that tag',
+    [],
+  ],
+  [
     562066,
     'overlays were written once more between the look at their times and the death of QEMU, and what lies below seemed newer',
     [],

@@ -24,7 +24,7 @@ type Files = ReadonlyMap<string, FileSight>;
 /** A tag as the log keeps it. */
 export const traceOf = (
   { device, file }: { readonly device: string; readonly file: string },
-  seen: SeenTag,
+  seen: Omit<SeenTag, 'isListed'>,
 ): DiskEvidence => ({
   ...{ device, file, tag: seen.tag, nativeId: seen.nativeId, date: seen.dateMs },
   ...{ vmClockNs: seen.vmClockNs, vmStateSizeBytes: seen.vmStateSizeBytes },

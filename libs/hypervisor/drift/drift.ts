@@ -105,7 +105,10 @@ function orphans(vm: Readonly<Vm>, { sight, strays }: Looked): Finding[] {
 }
 
 /** A tag of ours on a disk, of a snapshot that is gone. */
-export const orphanTag = (disk: Pick<SeenDisk, 'device' | 'file'>, seen: SeenTag): Finding => ({
+export const orphanTag = (
+  disk: Pick<SeenDisk, 'device' | 'file'>,
+  seen: Omit<SeenTag, 'isListed'>,
+): Finding => ({
   ...{ kind: 'orphan', device: disk.device, file: disk.file, tag: seen.tag },
   message: `${seen.tag} is still on disk "${disk.device}", and no snapshot of the ledger explains it`,
   evidence: [traceOf(disk, seen)],

@@ -14,6 +14,7 @@ import { openNodes } from '../qemu/graph.ts';
 import type { Place } from '../place.ts';
 import { ending } from '../report.ts';
 import { troubleIn } from '../trouble.ts';
+import { tagsInside, withoutStaying } from './buried-pins.ts';
 import { closeChain } from './closed-disk.ts';
 import { freeFiles, memoryFileOf, whatBecomesFree } from './load-aftermath.ts';
 import type { Loading } from './load-loading.ts';
@@ -55,15 +56,18 @@ async function clearAway(errand: Errand, { operation, start }: Loading): Promise
   const sight = isAllListed ? listed : await observe(errand, 'in-files');
   const { power } = sight;
   const closed = power === 'off' ? [] : await closeLeft(errand, start);
-  const { replaced, orphans } = await untag(errand, pins, sight);
-  const free = freeFiles(vm, operation, left, replaced);
+  const untagged = await untag(errand, pins, sight);
+  const free = freeFiles(vm, operation, left, untagged.replaced);
   const gone = await unlinkNamed(errand, start, { power, files: free, closed });
+  const staying = free.filter((file) => !gone.includes(file));
+  const replaced = withoutStaying(vm, untagged.replaced, { gone, staying });
+  const buried = replaced.flatMap((pin) => tagsInside(pin, staying));
   const lost = gone.filter((file) => vm.layers.has(file));
   const isSame = tops.length === 0 && lost.length === 0;
   return {
     layers: isSame ? undefined : { ...layersWith(tops, null), gone: lost },
     replaced,
-    orphans: [...orphans, ...(await unlinkMemory(errand, start, power, replaced))],
+    orphans: [...untagged.orphans, ...buried, ...(await unlinkMemory(errand, start, power, replaced))],
   };
 }
 
@@ -185,9 +189,11 @@ export async function brokenPins(
     const files = [...pin.disks.flatMap(({ file }) => file ?? []), ...memoryFileOf(pin)];
     const gone = await lackingOf(place, files);
     if (gone.length === 0 && isWhole(pin, sight)) continue;
-    const memory = memoryFileOf(pin).filter((file) => !gone.includes(file));
+    const there = files.filter((file) => !gone.includes(file));
+    const memory = memoryFileOf(pin).filter((file) => there.includes(file));
+    const below = there.filter((file) => !sight.disks.some((disk) => disk.file === file));
     replaced.push(pin);
-    orphans.push(...tagsLeft(pin, sight), ...memory.map(orphanFile));
+    orphans.push(...tagsLeft(pin, sight), ...tagsInside(pin, below), ...memory.map(orphanFile));
   }
   return { replaced, orphans };
 }
