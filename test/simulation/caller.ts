@@ -17,10 +17,10 @@ const RETRY_MOST_MS = 10_000;
 const TRIES_MAX = 2_000;
 /** Of the requests, those that say which version they were decided on. */
 const VERSION_SHARE = 0.15;
-/** How much more somebody wants who likes layers: three of them come first. */
-const LAYERS_TAKE = 3;
 /** How often whoever waits loses patience. */
 const CANCEL_SHARE = 0.05;
+/** So long a caller waits for an operation to end: a machine may be off, and nobody starts it before all have gone. */
+const WAITS_MAX = 100;
 /** After that nobody waits any more for what only ends when somebody ends it. */
 const FOR_EVER_TRIES = 20;
 /** A caller who meets a busy machine comes back that often. */
@@ -35,6 +35,8 @@ export interface CallerSetup {
   readonly vmId: string;
   readonly name: string;
   readonly wishesCount: number;
+  /** How much more somebody wants who likes layers, which come first. */
+  readonly layersFirst: number;
   /** Whether the guest's agent is known. */
   readonly hasAgent: boolean;
   /** What is asked for, one after the other; absent: whatever comes to mind. */
@@ -65,10 +67,10 @@ export class Caller {
   }
 
   async live(): Promise<void> {
-    const { wishesCount, name, script, history } = this.#setup;
+    const { wishesCount, layersFirst, name, script, history } = this.#setup;
     await this.#register();
     if (script) return this.#follow(script);
-    const more = this.#taste === 'layers' ? LAYERS_TAKE : 0;
+    const more = this.#taste === 'layers' ? layersFirst : 0;
     for (let serial = 1; serial <= wishesCount + more; serial += 1) {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
       const book = this.#book;
@@ -178,7 +180,8 @@ export class Caller {
 
   async #untilIdle(): Promise<void> {
     const { name } = this.#setup;
-    for (let tries = 0; tries < TRIES_MAX && this.#book?.open; tries += 1) {
+    const most = this.#setup.script ? TRIES_MAX : WAITS_MAX;
+    for (let tries = 0; tries < most && this.#book?.open; tries += 1) {
       await this.#sleep(this.#chance.betweenLog(20, 4_000), 'waits');
       if (!this.#isPatientAfter(tries))
         await this.#ask({ what: 'cancel' }, `${name}-cancel-${this.#cancels++}`);

@@ -67,9 +67,11 @@ export class PointFaults {
   #begunCount = 0;
   #isHealed = false;
 
-  constructor(chance: Chance) {
+  /** `oftener`: for a world in which everything is touched less often by so much. */
+  constructor(chance: Chance, oftener = 1) {
     this.#chance = chance;
-    this.#scale = chance.happens(QUIET_SHARE) ? 0 : chance.betweenLog(0.4, 2.5) / (1 - QUIET_SHARE);
+    const most = oftener / (1 - QUIET_SHARE);
+    this.#scale = chance.happens(QUIET_SHARE) ? 0 : chance.betweenLog(0.4, 2.5) * most;
   }
 
   /** From now on nothing goes wrong any more. */

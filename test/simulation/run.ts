@@ -1,6 +1,7 @@
 /*
  * Simulated worlds by hand: `--seeds 1000 --from 1`, on `--workers` threads; or one in full: `--seed 7 --trace`,
- * `--without` what its shortest history does without. `--mutant` puts something broken in, to see what is said of it.
+ * `--without` what its shortest history does without. `--long`: no short ones among them. `--mutant` puts something
+ * broken in, to see what is said of it.
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     without: { type: 'string', default: '' },
     mutant: { type: 'string', default: '' },
@@ -35,8 +37,13 @@ const SELDOM_SHOWN = 40;
 
 const isMutant = values.mutant !== '';
 /** What all worlds of this run have in common. */
-const common: SimulateOptions = isMutant ? { meddle: mutantNamed(values.mutant) } : {};
-const command = `npm run sim --${isMutant ? ` --mutant '${values.mutant}'` : ''}`;
+const common: SimulateOptions = {
+  isLong: values.long,
+  ...(isMutant && { meddle: mutantNamed(values.mutant) }),
+};
+const command = ['npm run sim --', values.long && '--long', isMutant && `--mutant '${values.mutant}'`]
+  .filter(Boolean)
+  .join(' ');
 
 function mutantNamed(name: string): NonNullable<SimulateOptions['meddle']> {
   const found = MUTANTS[name];
@@ -80,9 +87,9 @@ interface Share {
 async function work({ from, until, step }: Share): Promise<void> {
   Error.stackTraceLimit = 0; // Many errors are thrown, and few are looked at: `--seed` shows where from.
   for (let seed = from; seed < until; seed += step) {
-    const result = await simulate(seed, common);
+    const result = await simulate(seed, { ...common, isHashed: false });
     // oxlint-disable-next-line require-post-message-target-origin -- a thread, no window
-    parentPort?.postMessage(result.violation ? result : { ...result, trace: [] });
+    parentPort?.postMessage(result);
   }
 }
 

@@ -20,6 +20,8 @@ const STAYS_MOST_MS = 20_000;
 export class SecondLedgerd {
   /** Those that are up. */
   readonly cores = new Set<Core>();
+  /** How many have come. */
+  cameCount = 0;
   readonly #host: SimulatedHost;
   readonly #installation: Installation;
   readonly #atPoint: AtPoint;
@@ -51,6 +53,7 @@ export class SecondLedgerd {
 
   #start(name: string, staysMs: number): void {
     this.#installation.disk.isShared = true;
+    this.cameCount += 1;
     let core: Core | null = null;
     const process: SimulatedProcess = new SimulatedProcess(this.#host, name, {
       atPoint: this.#atPoint,

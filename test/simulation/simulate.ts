@@ -16,8 +16,10 @@ import type { Script } from './script.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Simulated, SimulateOptions } from './simulated.ts';
 import { SimulatedHost } from './simulated-host.ts';
+import type { Meddle } from './simulated-ledgerd.ts';
 import { checkShown, standingShown } from './shown.ts';
 import { addLauncher } from './launcher.ts';
+import { LONG, SHORT, SHORT_SHARE, type Size } from './size.ts';
 import { SimulatedVm } from './simulated-vm.ts';
 import { Trace } from './trace.ts';
 import { ViewsOnDisk } from './views-on-disk.ts';
@@ -30,7 +32,7 @@ const QUIET_MS = 15_000;
 /** How long an operation may wait for a machine that is off before its owner starts it. */
 const PATIENCE_MS = 60_000;
 /** One world in so many has views, which are on a real disk and cost more than all else in it. */
-export const VIEWS_EVERY = 25;
+export const VIEWS_EVERY = 50;
 
 /** One world from its first event to its rest. The same seed gives the same world, to the letter of its trace. */
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Simulated> {
@@ -55,6 +57,7 @@ class Universe {
   readonly #scheduler: Scheduler;
   readonly #seed: number;
   readonly #trace: Trace;
+  readonly #isTraced: boolean;
   readonly #history: History;
   readonly #faults: Luck;
   readonly #host: SimulatedHost;
@@ -70,12 +73,15 @@ class Universe {
   #failure: Error | null = null;
 
   constructor(seed: number, options: SimulateOptions) {
-    const { isTraced = false, meddle = (hypervisor) => hypervisor, mislead, script } = options;
+    const { isTraced = false, isHashed = true, meddle = asItIs, mislead, script } = options;
     const chance = new Chance(seed);
+    const size = sizeOf(chance, options);
     this.#seed = seed;
-    this.#trace = new Trace(isTraced);
+    this.#isTraced = isTraced;
+    this.#trace = new Trace({ isWhole: isTraced, isHashed });
     this.#history = new History(options.without);
-    this.#faults = script?.fate ?? new Faults(chance.fork('faults'), this.#history);
+    const oftener = LONG.wishes / size.wishes;
+    this.#faults = script?.fate ?? new Faults(chance.fork('faults'), this.#history, oftener);
     this.#scheduler = new Scheduler(chance.fork('scheduler'), this.#trace);
     this.#host = new SimulatedHost(this.#scheduler, chance.fork('host'), this.#faults);
     const hasViews = !script && seed % VIEWS_EVERY === 0;
@@ -89,7 +95,7 @@ class Universe {
     this.#service = new LedgerdService(this.#host, installation, this.fail);
     if (script) this.#addScripted(script);
     else {
-      this.#populate(chance.fork('population'));
+      this.#populate(chance.fork('population'), size);
       this.#service.others.plan(chance.fork('second ledgerd'), this.#history);
     }
     addLauncher(this.#host, [...this.#vms.values()]);
@@ -123,12 +129,15 @@ class Universe {
   told(violation: Error | null): Simulated {
     if (violation) this.#scheduler.note(violation.message);
     for (const { answered } of this.#callers) for (const [what, times] of answered) this.#count(what, times);
+    this.#count(SECOND_CAME, this.#service.others.cameCount);
+    this.#count(KEPT_AWAY, this.#host.lockedOutCount);
+    const isRead = violation !== null || this.#isTraced;
     return {
       seed: this.#seed,
       violation,
       traceHash: this.#trace.digest(),
       traceLines: this.#trace.lineCount,
-      trace: this.#trace.last(Number.MAX_SAFE_INTEGER),
+      trace: isRead ? this.#trace.last(Number.MAX_SAFE_INTEGER) : [],
       eventsRecorded: this.#disk.events.length,
       simulatedMs: this.#scheduler.nowMs,
       faults: this.#faults.happened,
@@ -140,20 +149,20 @@ class Universe {
     };
   }
 
-  #populate(chance: Chance): void {
-    for (let stops = chance.below(3); stops > 0; stops -= 1) {
+  #populate(chance: Chance, size: Size): void {
+    for (let stops = Math.min(size.stops, chance.below(3)); stops > 0; stops -= 1) {
       const atMs = chance.betweenLog(100, 60_000);
       const name = `ledgerd-stop#${stops}`;
       this.#scheduler.after(atMs, 'ledgerd is to end', () => {
         if (this.#history.has(name)) this.#service.stop().catch(this.fail);
       });
     }
-    const vmsCount = chance.happens(0.15) ? 2 : 1;
-    for (let n = 1; n <= vmsCount; n += 1) this.#addVm(chance, n);
+    const vmsCount = Math.min(size.vms, chance.happens(0.15) ? 2 : 1);
+    for (let n = 1; n <= vmsCount; n += 1) this.#addVm(chance, n, size);
   }
 
   /** A machine of two disks or three, on or off, with an owner who meddles and one or two callers. */
-  #addVm(chance: Chance, n: number): void {
+  #addVm(chance: Chance, n: number, size: Size): void {
     const host = this.#host;
     const [reference, history] = [this.#reference, this.#history];
     const nodes = chance.happens(0.2) ? ['da', 'db', 'dc'] : ['da', 'db'];
@@ -166,12 +175,12 @@ class Universe {
     const vmId = `00000000-0000-4000-8000-00000000000${n}`;
     this.#vms.set(vmId, vm);
     if (chance.happens(0.85)) vm.powerOn(chance.happens(0.25));
-    new Owner(host, vm, { reference, vmId, history }).plan(chance.below(6));
+    new Owner(host, vm, { reference, vmId, history }).plan(Math.min(size.acts, chance.below(6)));
     const hasAgent = chance.happens(0.7);
-    const callersCount = chance.happens(0.3) ? 2 : 1;
+    const callersCount = Math.min(size.callers, chance.happens(0.3) ? 2 : 1);
     for (let c = 1; c <= callersCount; c += 1) {
       const name = `vm${n}-caller${c}`;
-      const wishesCount = 1 + chance.below(5);
+      const wishesCount = Math.min(size.wishes, 1 + chance.below(5));
       this.#callers.push(
         new Caller({
           host,
@@ -182,6 +191,7 @@ class Universe {
           vmId,
           name,
           wishesCount,
+          layersFirst: size.layers,
           hasAgent,
         }),
       );
@@ -197,7 +207,7 @@ class Universe {
     const vmId = FIRST_VM;
     this.#vms.set(vmId, vm);
     if (script.isOn) vm.powerOn(false);
-    const named = { name: 'vm1-caller1', wishesCount: 0, hasAgent: false };
+    const named = { name: 'vm1-caller1', wishesCount: 0, layersFirst: 0, hasAgent: false };
     const around = { host: this.#host, service: this.#service, reference: this.#reference };
     this.#callers.push(new Caller({ ...around, history: this.#history, vm, vmId, ...named, script }));
   }
@@ -271,6 +281,15 @@ class Universe {
     this.#outcomes.set(what, (this.#outcomes.get(what) ?? 0) + times);
   }
 }
+
+/** Two things that happen beside all that is asked for. */
+export const SECOND_CAME = 'beside: a second ledgerd came';
+export const KEPT_AWAY = 'beside: a worker was kept away from a machine';
+
+const sizeOf = (chance: Chance, { isLong = false }: SimulateOptions): Size =>
+  !isLong && chance.fork('size').happens(SHORT_SHARE) ? SHORT : LONG;
+
+const asItIs: Meddle = (hypervisor) => hypervisor;
 
 /** An event's type, and for a failure how it failed. */
 function outcomeOf({ type, data }: { type: string; data: object }): string {

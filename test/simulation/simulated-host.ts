@@ -50,6 +50,8 @@ export class SimulatedHost implements Surroundings {
   readonly programs = new Map<string, Program>();
   /** Who has locked which name. */
   readonly locks = new Map<string, object>();
+  /** How often one was locked that somebody wanted. */
+  lockedOutCount = 0;
   /** When the guest whose images lie in a directory was last at work, and who is told of what changes there. */
   readonly #guests = new Map<string, { readonly instant: () => number; watcher: Watcher }>();
   /** What runs here beside ledgerd, each with what ends it. */

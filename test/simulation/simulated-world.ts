@@ -186,7 +186,10 @@ export class SimulatedProcess {
 
   #lock(name: string): Lock | null {
     const { locks } = this.#host;
-    if (locks.has(name)) return null;
+    if (locks.has(name)) {
+      this.#host.lockedOutCount += 1;
+      return null;
+    }
     const lock = {
       release: (): void => {
         if (locks.get(name) === lock) locks.delete(name);

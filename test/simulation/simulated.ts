@@ -10,6 +10,10 @@ import { Violation } from './violation.ts';
 export interface SimulateOptions {
   /** Keep every line of the trace. */
   readonly isTraced?: boolean;
+  /** Whether the fingerprint of the trace is wanted; it is unless told. */
+  readonly isHashed?: boolean;
+  /** Not one of the short ones. */
+  readonly isLong?: boolean;
   readonly meddle?: Meddle;
   readonly mislead?: Mislead;
   /** What is asked, and the one thing that goes wrong; absent: all by chance. */
@@ -23,7 +27,7 @@ export interface Simulated {
   readonly violation: Error | null;
   readonly traceHash: string;
   readonly traceLines: number;
-  /** The newest lines of the trace. */
+  /** The newest lines of the trace, when something went wrong, or all of it when it was asked for. */
   readonly trace: readonly string[];
   readonly eventsRecorded: number;
   readonly simulatedMs: number;

@@ -77,7 +77,16 @@ function slice(all: readonly StoredEvent[], fromVersion: number, eventsMax = all
 function headOf(all: readonly StoredEvent[]): StreamHead {
   const last = all.at(-1);
   if (!last) return { ...CHAIN_START, recordedAt: '' };
-  return { version: last.version, hash: last.hash, recordedAt: opened(last).recordedAt };
+  return { version: last.version, hash: last.hash, recordedAt: recordedAt(last) };
+}
+
+const instants = new WeakMap<StoredEvent, string>();
+
+/** A head is asked for again and again, and to read the instant in it takes longer than all else. */
+function recordedAt(event: StoredEvent): string {
+  const known = instants.get(event) ?? opened(event).recordedAt;
+  instants.set(event, known);
+  return known;
 }
 
 function pageAfter(disk: MemoryDisk, position: string | null): readonly StoredEvent[] {
