@@ -23,6 +23,10 @@ function witnessed(fault: World['fault'] = async () => undefined) {
       return { code: 0, stdout: '', stderr: '' };
     },
     connect: async () => connection,
+    lock: async (name: string) => {
+      seen.push(`locks ${name}`);
+      return name === '/taken' ? null : { release: () => void seen.push(`lets ${name} go`) };
+    },
     fault: async (name: string) => {
       seen.push(name);
       await fault(name);
@@ -30,6 +34,8 @@ function witnessed(fault: World['fault'] = async () => undefined) {
   } as unknown as World;
   return { seen, world: named(world) };
 }
+
+const around = (name: string): string[] => ['before-lock', `locks ${name}`, 'after-lock'];
 
 /** Lets every chain of promises come to rest. */
 async function rest(): Promise<void> {
@@ -116,4 +122,19 @@ test('a point that throws where nobody waits ends the connection', async () => {
 test('a touch without a port has its side in front', () => {
   expect(pointBeside('after', 'connect')).toBe('after-connect');
   expect(saidTouches('hello')).toEqual([]);
+});
+
+test('a lock has a point on both sides, and is had by whoever was told of it', async () => {
+  const { seen, world } = witnessed();
+  expect(await world.lock('/m')).not.toBeNull();
+  expect(await world.lock('/taken')).toBeNull();
+  expect(seen).toEqual([...around('/m'), ...around('/taken')]);
+});
+
+test('a lock that nobody was told of is let go, and one that somebody else has is left alone', async () => {
+  const { seen, world } = witnessed(async (point) => {
+    if (point === 'after-lock') throw new Error('lost');
+  });
+  for (const name of ['/m', '/taken']) await expect(world.lock(name)).rejects.toThrow('lost');
+  expect(seen).toEqual([...around('/m'), 'lets /m go', ...around('/taken')]);
 });
