@@ -127,7 +127,9 @@ export function timed(store: EventStore, clock: Clock, metrics: Metrics): EventS
     }
   };
   return {
-    isShared: store.isShared,
+    get isShared() {
+      return store.isShared;
+    },
     append,
     read: (stream, fromVersion, eventsMax) => store.read(stream, fromVersion, eventsMax),
     since: (position, signal) => store.since(position, signal),

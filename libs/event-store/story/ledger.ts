@@ -20,7 +20,9 @@ export function jarLedger(more: Partial<LedgerParts<Jar, JarCommand, JarEvent>> 
 export function counted(inner: EventStore) {
   const reads: number[] = [];
   const store: EventStore = {
-    isShared: inner.isShared,
+    get isShared() {
+      return inner.isShared;
+    },
     read: async (...args) => {
       const slice = await inner.read(...args);
       reads.push(slice.events.length);
