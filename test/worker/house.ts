@@ -1,6 +1,6 @@
 /* Test-only. A worker with one VM, on a hypervisor that does what the test says, under a clock that the test moves. */
 import { openMemoryStore } from '#event-store';
-import type { Hypervisor, Journal } from '#hypervisor';
+import type { Hypervisor, Journal, Start } from '#hypervisor';
 import type { Command, Finding, OpenOperation, Report, Vm } from '#ledger';
 import { realWorld, type World } from '#world';
 import { openLedgers, streamOf } from '../../apps/ledgerd/ledger.ts';
@@ -52,6 +52,8 @@ interface Found {
   looks?: number;
   /** When a look ends. */
   readonly wait?: Promise<void>;
+  /** When a removal of what was left behind ends, which removes nothing. */
+  readonly removal?: Promise<void>;
 }
 
 export async function house(
@@ -89,7 +91,10 @@ export async function house(
   };
   const hypervisor = {
     ...{ carryOut, survey },
-    removeLeftovers: () => Promise.resolve([]),
+    removeLeftovers: async () => {
+      await found.removal;
+      return [];
+    },
     expect: ({ monitor }: Vm) => void expected.push(monitor),
   } as unknown as Hypervisor;
   const troubles: string[] = [];
@@ -97,11 +102,12 @@ export async function house(
   const start = (reconcileEveryMs = 0): Worker =>
     startWorker({ world, store, ledgers, hypervisor, host: 'here', log, reconcileEveryMs });
   const ask = (command: Command) => ledgers.vms.handle(streamOf(VM), command, asked());
-  const types = async (): Promise<string[]> =>
+  const events = async () =>
     (await store.read(streamOf(VM))).events.map(
-      ({ record }) => (JSON.parse(record) as { type: string }).type,
+      ({ record }) => JSON.parse(record) as { type: string; data: object },
     );
-  return { world, start, ask, types, expected, troubles };
+  const types = async (): Promise<string[]> => (await events()).map(({ type }) => type);
+  return { world, ledgers, start, ask, events, types, expected, troubles };
 }
 
 export const create = (n: number): Command => ({
@@ -110,6 +116,18 @@ export const create = (n: number): Command => ({
   operationId: `00000000-0000-7000-8000-00000000020${n}`,
   limits: { snapshotsMax: 9, chainMax: 64 },
 });
+
+/** Of an operation that nothing is known of. */
+export const START: Omit<Start, 'operationId' | 'snapshotId'> = {
+  worker: 'w',
+  wasRunning: true,
+  nodes: {},
+  files: {},
+  plan: [],
+  undo: [],
+  vmState: 'running',
+  memory: 'none',
+};
 
 export const failedBecause = (operationId: string, reason: 'refused-by-qemu' | 'vm-held'): Report => ({
   type: 'ReportFailed',

@@ -5,8 +5,8 @@ import type { World } from '#world';
 import { frozen, type Ledgers, streamOf } from '../ledger.ts';
 import { claimWhatItIs } from '../registration.ts';
 import { Backoff } from './backoff.ts';
-import { expired, START_DEADLINE_MS } from './expired.ts';
-import type { WorkerLog } from './log.ts';
+import { expired } from './expired.ts';
+import { tellUnseen, type WorkerLog } from './log.ts';
 import { MachineLock } from './machine-lock.ts';
 import { Nap } from './nap.ts';
 import { Meeting } from './meeting.ts';
@@ -47,6 +47,7 @@ type Next = 'again' | 'rest' | { readonly afterMs: number };
 /** Carries out one VM's operations, one after the other. Another VM's slow merge never delays it. */
 export class Lane {
   readonly vmId: string;
+  readonly lock: MachineLock;
   readonly #options: LaneOptions;
   #running: Promise<void> | null = null;
   #isWoken = false;
@@ -55,10 +56,8 @@ export class Lane {
   readonly #reports: Reports;
   /** What the last look found the machine to read below what it writes. */
   #below: readonly string[] | undefined;
-  #lastObstacle = 'no worker came to it in time';
-  #leftoverBackoff: Backoff | null = null;
+  readonly #leftovers = new Backoff(LEFTOVER_FIRST_MS, LEFTOVER_MAX_MS);
   readonly #wishes = new Wishes();
-  readonly #lock: MachineLock;
   /** What is being carried out right now, or waits for its place. */
   #current: OpenOperation | null = null;
   progress: Progress | null = null;
@@ -66,7 +65,7 @@ export class Lane {
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#nap = new Nap(options);
-    this.#lock = new MachineLock(options.world);
+    this.lock = new MachineLock(options.world);
     this.#meeting = new Meeting(options.world);
     this.#reports = new Reports(options);
     this.vmId = options.vmId;
@@ -99,7 +98,7 @@ export class Lane {
   }
 
   get #reconciling(): Reconciling {
-    return { ...this.#options, reads: (below) => void (this.#below = below) };
+    return { ...this.#options, lock: this.lock, reads: (below) => void (this.#below = below) };
   }
 
   #whileIdle<T>(work: () => Promise<T>): Promise<T> {
@@ -114,7 +113,7 @@ export class Lane {
   async end(): Promise<void> {
     this.#nap.end();
     await this.#running;
-    this.#lock.release();
+    this.lock.release();
   }
 
   async #run(): Promise<void> {
@@ -125,8 +124,8 @@ export class Lane {
       try {
         const next = await this.#round(backoff);
         if (next === 'rest') continue; // Unless somebody woke us meanwhile, the loop ends here.
+        if (next !== 'again' && !this.#isWoken) await this.#nap.take(next.afterMs);
         this.#isWoken = true;
-        if (next !== 'again') await this.#nap.take(next.afterMs);
       } catch (error) {
         log.trouble('the worker could not finish a round and tries again', error, { vmId: this.vmId });
         this.#isWoken = true;
@@ -138,18 +137,19 @@ export class Lane {
   }
 
   async #round(backoff: Backoff): Promise<Next> {
-    if (!this.#lock.isTaken && !(await this.#isAlone())) return this.#leaveToOther(backoff);
+    const rival = await this.#rival();
+    if (rival !== null) return this.#leaveTo(rival, backoff);
     await this.#lookAround();
     const state = await this.#ours();
-    if (!state || !this.#lock.isFor(state.monitor)) {
-      this.#lock.release();
+    if (!state || !this.lock.isFor(state.monitor)) {
+      this.lock.release();
       return state ? 'again' : 'rest';
     }
     if (state.operation) return this.#carryOut(frozen(state), state.operation, backoff);
     this.#forget();
     await this.#claim(state);
     if (state.hold && state.hold.leftovers.length > 0) return this.#removeLeftovers(frozen(state));
-    this.#leftoverBackoff = null;
+    this.#leftovers.reset();
     return 'rest';
   }
 
@@ -160,20 +160,29 @@ export class Lane {
     return state.host === host && state.life === 'registered' ? state : null;
   }
 
-  async #isAlone(): Promise<boolean> {
-    const vm = await this.#ours();
-    return vm === null || this.#lock.take(vm.monitor);
+  /** Why the machine is not to be touched, in words; null when no other worker has it, or it is none of ours. */
+  async #rival(): Promise<string | null> {
+    try {
+      const vm = await this.#ours();
+      return vm && (await this.lock.take(vm.monitor));
+    } catch (error) {
+      this.#wishes.refuse(error); // They would meet the same.
+      throw error;
+    }
   }
 
   /** Another worker of this host has the machine. For the same log it does what is to be done, for another one it may not. */
-  async #leaveToOther(backoff: Backoff): Promise<Next> {
-    const why = (this.#lastObstacle = 'another worker of this host has the machine');
+  async #leaveTo(why: string, backoff: Backoff): Promise<Next> {
     this.#wishes.refuse(new Refusal('host-unreachable', why));
+    const vm = await this.#ours();
+    const operation = vm?.operation;
+    if (!operation) this.#forget();
+    if (!operation && !vm?.hold?.leftovers.length) return 'rest';
     this.#options.log.told('a VM waits', { vmId: this.vmId, why });
-    const operation = (await this.#ours())?.operation;
-    if (!operation || !this.#isExpired(operation)) return { afterMs: backoff.nextMs() };
-    await this.#expire(operation);
-    return 'again';
+    if (!operation) return { afterMs: this.#leftovers.nextMs() };
+    const isExpired = this.#meeting.isExpired(operation);
+    this.#meeting.obstacle = why;
+    return isExpired ? this.#expire(operation) : { afterMs: backoff.nextMs() };
   }
 
   /** What another VM has is told to the operator: nobody can take it away from either. */
@@ -196,10 +205,7 @@ export class Lane {
   }
 
   async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
-    if (this.#isExpired(operation)) {
-      await this.#expire(operation);
-      return 'again';
-    }
+    if (this.#meeting.isExpired(operation)) return this.#expire(operation);
     this.#occupy(operation);
     const leave = await this.#options.places.take();
     try {
@@ -214,12 +220,9 @@ export class Lane {
     }
   }
 
-  #isExpired(operation: OpenOperation): boolean {
-    return this.#meeting.lastsMs(operation) > START_DEADLINE_MS && operation.started === null;
-  }
-
-  #expire(operation: OpenOperation): Promise<void> {
-    return this.#report(operation, expired(operation.id, this.#lastObstacle));
+  async #expire(operation: OpenOperation): Promise<Next> {
+    await this.#report(operation, expired(operation.id, this.#meeting.obstacle));
+    return 'again';
   }
 
   /** Whoever wants a look from here on would wait for as long as this takes. */
@@ -239,7 +242,7 @@ export class Lane {
   #afterTrouble(error: unknown, operation: OpenOperation, backoff: Backoff): Next {
     if (error instanceof Fenced) return 'again'; // Somebody else ended it or owns it: the log says what is next.
     if (!(error instanceof NotNow)) throw error;
-    this.#lastObstacle = error.message;
+    this.#meeting.obstacle = error.message;
     const what = { vmId: this.vmId, operationId: operation.id, why: error.message };
     this.#options.log.told('an operation waits', what);
     return { afterMs: Math.max(error.afterMs, backoff.nextMs()) };
@@ -274,23 +277,17 @@ export class Lane {
 
   /** What an operation found wrong is recorded with all else that a look finds. */
   #suspect(): void {
-    const { log } = this.#options;
-    this.reconcile(this.#reports.asked(this.vmId)).catch((error: unknown) => {
-      const said = 'a VM could not be looked at';
-      const { vmId } = this;
-      if (error instanceof Refusal) log.told(said, { vmId, why: error.message });
-      else log.trouble(said, error, { vmId });
-    });
+    const { vmId, log } = this.#options;
+    this.reconcile(this.#reports.asked(vmId)).catch((error: unknown) => tellUnseen(log, vmId, error));
   }
 
   async #removeLeftovers(vm: Vm): Promise<Next> {
     const { hypervisor } = this.#options;
     const hold = vm.hold;
-    const backoff = (this.#leftoverBackoff ??= new Backoff(LEFTOVER_FIRST_MS, LEFTOVER_MAX_MS));
     for (const leftover of await hypervisor.removeLeftovers(vm)) {
       await this.#reports.writeGone(hold?.operationId ?? this.vmId, leftover);
     }
-    return { afterMs: backoff.nextMs() };
+    return { afterMs: this.#leftovers.nextMs() };
   }
 
   #forget(): void {

@@ -7,6 +7,7 @@ import type { Lock, World } from '#world';
 export class MachineLock {
   readonly #world: Pick<World, 'lock'>;
   #taken: { readonly monitor: string; readonly lock: Lock } | null = null;
+  #isElsewhere = false;
 
   constructor(world: Pick<World, 'lock'>) {
     this.#world = world;
@@ -17,16 +18,28 @@ export class MachineLock {
     return this.#taken?.monitor === monitor;
   }
 
-  get isTaken(): boolean {
-    return this.#taken !== null;
+  /** Whether it could not be had when it was last asked for. */
+  get isElsewhere(): boolean {
+    return this.#isElsewhere;
   }
 
-  /** False when another worker has it. What was read before it is taken may be what that one has changed since. */
-  async take(monitor: string): Promise<boolean> {
+  /**
+   * What keeps us from it, in words; null when it is ours. That of another monitor is let go. What was read before it is
+   * taken may be what others have changed since.
+   */
+  async take(monitor: string): Promise<string | null> {
+    if (this.isFor(monitor)) return null;
     this.release();
-    const lock = await this.#world.lock(monitor);
-    if (lock) this.#taken = { monitor, lock };
-    return lock !== null;
+    this.#isElsewhere = true;
+    try {
+      const lock = await this.#world.lock(monitor);
+      if (!lock) return 'another worker of this host has the machine';
+      this.#taken = { monitor, lock };
+      this.#isElsewhere = false;
+      return null;
+    } catch (error) {
+      return `nobody can say whether another worker has the machine: ${String(error)}`;
+    }
   }
 
   release(): void {

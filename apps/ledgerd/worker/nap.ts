@@ -13,6 +13,7 @@ export class Nap {
   }
 
   async take(ms: number): Promise<void> {
+    if (this.#signal.aborted) return;
     const napping = new AbortController();
     this.#napping = napping;
     const stop = (): void => napping.abort();

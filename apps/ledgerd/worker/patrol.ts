@@ -1,7 +1,6 @@
-import { Refusal } from '#ledger';
 import type { World } from '#world';
 import { type Ledgers, REGISTRY_STREAM, streamOf } from '../ledger.ts';
-import type { WorkerLog } from './log.ts';
+import { tellUnseen, type WorkerLog } from './log.ts';
 
 /** How far a pause may be shorter or longer than it should be, so that many hosts do not look at the same moment. */
 const JITTER = 0.2;
@@ -61,8 +60,7 @@ async function look({ visit, log }: PatrolOptions, vmId: string): Promise<void> 
   try {
     await visit(vmId);
   } catch (error) {
-    if (error instanceof Refusal) log.told('a VM could not be looked at', { vmId, why: error.message });
-    else log.trouble('a VM could not be looked at', error, { vmId });
+    tellUnseen(log, vmId, error);
   }
 }
 

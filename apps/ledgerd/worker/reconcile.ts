@@ -1,6 +1,7 @@
 import { type Asked, type Handled, StaleVersion } from '#event-store';
 import type { Hypervisor } from '#hypervisor';
 import { type OpenOperation, Refusal, type Vm, type VmEvent } from '#ledger';
+import type { MachineLock } from './machine-lock.ts';
 import { frozen, type Ledgers, streamOf } from '../ledger.ts';
 
 /** How often a VM is looked at anew because somebody recorded something of it meanwhile. */
@@ -10,6 +11,7 @@ export interface Reconciling {
   readonly ledgers: Ledgers;
   readonly hypervisor: Hypervisor;
   readonly host: string;
+  readonly lock: Pick<MachineLock, 'isFor'>;
   /** Is told which files the machine reads and does not write: for whoever claims them. */
   readonly reads: (below: readonly string[]) => void;
 }
@@ -19,15 +21,12 @@ export interface Reconciling {
  *
  * @throws {Refusal} `vm-unknown`, `vm-busy`, and what keeps it from being looked at
  */
-export async function reconcile(
-  { ledgers, hypervisor, host, reads }: Reconciling,
-  vmId: string,
-  asked: Asked,
-): Promise<Handled<VmEvent>> {
+export async function reconcile(parts: Reconciling, vmId: string, asked: Asked): Promise<Handled<VmEvent>> {
+  const { ledgers, hypervisor, reads } = parts;
   const stream = streamOf(vmId);
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
     const { state, version } = await ledgers.vms.state(stream);
-    requireOurs(state, host);
+    requireOurs(state, parts);
     const { below, ...seen } = await hypervisor.survey(frozen(state));
     reads(below);
     try {
@@ -40,10 +39,15 @@ export async function reconcile(
   throw new Refusal('vm-busy', 'others change the VM faster than it can be looked at');
 }
 
-function requireOurs({ life, host, operation }: Readonly<Vm>, ours: string): void {
+/** @throws {Refusal} when nobody here may touch the machine now */
+export function requireOurs(
+  { life, host, operation, monitor }: Readonly<Vm>,
+  { host: ours, lock }: Pick<Reconciling, 'host' | 'lock'>,
+): void {
   if (life !== 'registered') throw new Refusal('vm-unknown', 'there is no such VM');
   if (host !== ours) throw new Refusal('host-unreachable', `this worker looks at machines of host "${ours}"`);
   if (operation) throw busyWith(operation);
+  if (!lock.isFor(monitor)) throw new Refusal('host-unreachable', 'the VM was changed meanwhile; ask again');
 }
 
 /** What the ledger would say, before anybody has looked. */

@@ -3,7 +3,7 @@ import type { OrphanLeft } from '#hypervisor';
 import { orphansIn, Refusal, type VmEvent } from '#ledger';
 import { frozen, streamOf } from '../ledger.ts';
 import { repairPlan } from '../repair-plan.ts';
-import { reconcile, type Reconciling } from './reconcile.ts';
+import { reconcile, type Reconciling, requireOurs } from './reconcile.ts';
 
 /** What somebody has asked to have removed, having seen it. */
 export interface AskedRepair {
@@ -36,6 +36,7 @@ export async function repair(
   if (again) return { handled: again, left: [] };
   await reconcile(parts, vmId, look);
   const { state, version } = await ledgers.vms.state(stream);
+  requireOurs(state, parts);
   if (repairPlan(state).hash !== planHash) throw changed();
   const orphans = orphansIn(state);
   const handled = await begun();

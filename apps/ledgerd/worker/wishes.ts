@@ -6,7 +6,7 @@ export const WISHES_MAX = 32;
 interface Wish {
   /** Does it, and tells whoever wished. Never rejects. */
   readonly grant: () => Promise<void>;
-  readonly refuse: (why: Refusal) => void;
+  readonly refuse: (why: unknown) => void;
 }
 
 /** What is wished for of one VM and not done yet: looks, and repairs. Whoever wishes is always answered. */
@@ -26,7 +26,7 @@ export class Wishes {
     return this.#waiting.splice(0);
   }
 
-  refuse(why: Refusal): void {
+  refuse(why: unknown): void {
     for (const { refuse } of this.take()) refuse(why);
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { StoreTrouble } from '#event-store';
-import { Fenced, NotNow, type Start } from '#hypervisor';
-import { create, failedBecause, handWorld, house, settled, VM } from '../../../test/worker/house.ts';
+import { Fenced, NotNow } from '#hypervisor';
+import { create, failedBecause, handWorld, house, settled, START, VM } from '../../../test/worker/house.ts';
 
 test('a log that cannot be read when the worker starts is read again, and no operation waits for a restart', async () => {
   const world = handWorld();
@@ -68,17 +68,6 @@ test('an operation that cannot begin in time expires, and says what stood in its
   expect(await types()).toContain('CreateFailed');
   await worker.stop();
 });
-
-const START: Omit<Start, 'operationId' | 'snapshotId'> = {
-  worker: 'w',
-  wasRunning: true,
-  nodes: {},
-  files: {},
-  plan: [],
-  undo: [],
-  vmState: 'running',
-  memory: 'none',
-};
 
 test('an operation that has begun is never ended by a deadline: it only shows as overdue', async () => {
   let begun = false;

@@ -20,6 +20,7 @@ const RETRY_MAX_MS = 10_000;
 /** What is worth a wake-up: everything else leaves the to-do list as it was. */
 const WAKING: ReadonlySet<string> = new Set([
   'VmRegistered',
+  'VmChanged',
   'VmForgotten',
   'SnapshotRequested',
   'LoadRequested',
@@ -88,7 +89,8 @@ export function startWorker(options: WorkerOptions): Worker {
     const { state: vm } = await ledgers.vms.state(streamOf(vmId));
     const isOurs = vm.host === host && vm.life === 'registered';
     const isFree = !vm.operation && !vm.hold && !stopping.signal.aborted;
-    if (isOurs && isFree) hypervisor.expect(vm, isOfMemory(command, vm));
+    const isElsewhere = lanes.get(vmId)?.lock.isElsewhere ?? false;
+    if (isOurs && isFree && !isElsewhere) hypervisor.expect(vm, isOfMemory(command, vm));
   };
 
   const findOpenOperations = async (): Promise<void> => {
