@@ -4,8 +4,8 @@ import type { Lock, TakeLock } from '../world.ts';
 
 /**
  * A socket in the abstract namespace (unix(7)): one process can be bound to a name, the kernel lets go of it with its last
- * descriptor, which no child inherits, and no file is left. Node offers no other lock that ends with its process. Whoever has a network namespace of its own, as a
- * container has, has names of its own as well, and is kept away by none of these.
+ * descriptor, which no child inherits, and no file is left. Node offers no other lock that ends with its process. Whoever
+ * has a network namespace of its own, as a container has, has names of its own as well, and is kept away by none of these.
  */
 export const realLock: TakeLock = (name) =>
   new Promise<Lock | null>((resolve, reject) => {
