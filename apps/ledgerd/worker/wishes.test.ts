@@ -9,7 +9,7 @@ const carriesOutNothing = () => Promise.reject(new Error('nobody asked for that'
 async function removing() {
   const { world } = computer();
   const removal = Promise.withResolvers<void>();
-  const found = { findings: [], stopped: false, removal: removal.promise };
+  const found = { findings: [], stopped: false, removal: Promise.resolve() };
   const leftovers = [{ device: 'vda', file: '/a', tag: 'sl-x', snapshotId: null, why: 'stays' }];
   const { start, ask, types } = await house(
     async (_vm, { id }) => {
@@ -24,6 +24,8 @@ async function removing() {
   await ask(create(1));
   await settled(world);
   expect(await types()).toContain('CreateFailed');
+  found.removal = removal.promise;
+  await world.pass(600_000); // What its own report had woken is over: this try is the clock's.
   return { world, worker, removed: removal.resolve };
 }
 
