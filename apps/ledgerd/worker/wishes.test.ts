@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { StoreTrouble } from '#event-store';
 import { computer } from '../../../test/worker/computer.ts';
 import { asked, create, failedBecause, house, settled, VM } from '../../../test/worker/house.ts';
 import { changeVm } from '../registration.ts';
@@ -58,6 +59,20 @@ describe('nobody waits for ever', () => {
       type: 'CreateFailed',
       data: { reason: 'expired', message: expect.stringContaining('too many open files') },
     });
+    await worker.stop();
+  });
+
+  test('for a look while the log cannot be read', async () => {
+    const { world } = computer();
+    const { start, ledgers } = await house(carriesOutNothing, world);
+    const worker = start();
+    await worker.ready;
+    const unreadable = new StoreTrouble('unavailable', 'the disk does not answer');
+    const state = vi.spyOn(ledgers.vms, 'state').mockRejectedValue(unreadable);
+    await expect(worker.reconcile(VM, asked())).rejects.toBe(unreadable);
+    state.mockRestore();
+    await world.pass(1_000);
+    await expect(worker.reconcile(VM, asked())).resolves.toMatchObject({ events: [] });
     await worker.stop();
   });
 
