@@ -74,7 +74,12 @@ async function begin(ledgers: Ledgers, registration: DataOf<'VmRegistered'>, ask
   const stream = streamOf(registration.vmId);
   const { state } = await ledgers.vms.state(stream);
   if (state.life !== 'unborn') return;
-  await ledgers.vms.handle(stream, { type: 'RegisterVm', registration }, unkeyed(asked));
+  try {
+    await ledgers.vms.handle(stream, { type: 'RegisterVm', registration }, unkeyed(asked));
+  } catch (error) {
+    // Only one registration can be claimed for an id: another process on the same log has finished this one meanwhile.
+    if (!(error instanceof Refusal) || error.code !== 'id-used') throw error;
+  }
 }
 
 /** Key and expected version belong to one stream; what follows in the other one goes without them. */

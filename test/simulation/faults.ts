@@ -98,10 +98,9 @@ export class Faults implements Luck {
   readonly #history: History;
   #isHealed = false;
 
-  /** `oftener`: of what is to happen so often a world there is so much more while it lasts. */
-  constructor(chance: Chance, history = new History(), oftener = 1) {
+  constructor(chance: Chance, history = new History()) {
     this.#chance = chance;
-    this.points = new PointFaults(chance.fork('points'), oftener);
+    this.points = new PointFaults(chance.fork('points'));
     this.#history = history;
     for (const fault of FAULTS) {
       if (chance.happens(ENABLED_SHARE)) this.#rates.set(fault, RATES[fault] * chance.betweenLog(0.3, 5));

@@ -67,11 +67,9 @@ export class PointFaults {
   #begunCount = 0;
   #isHealed = false;
 
-  /** `oftener`: for a world in which everything is touched less often by so much. */
-  constructor(chance: Chance, oftener = 1) {
+  constructor(chance: Chance) {
     this.#chance = chance;
-    const most = oftener / (1 - QUIET_SHARE);
-    this.#scale = chance.happens(QUIET_SHARE) ? 0 : chance.betweenLog(0.4, 2.5) * most;
+    this.#scale = chance.happens(QUIET_SHARE) ? 0 : chance.betweenLog(0.4, 2.5) / (1 - QUIET_SHARE);
   }
 
   /** From now on nothing goes wrong any more. */

@@ -32,7 +32,7 @@ const QUIET_MS = 15_000;
 /** How long an operation may wait for a machine that is off before its owner starts it. */
 const PATIENCE_MS = 60_000;
 /** One world in so many has views, which are on a real disk and cost more than all else in it. */
-export const VIEWS_EVERY = 50;
+export const VIEWS_EVERY = 25;
 
 /** One world from its first event to its rest. The same seed gives the same world, to the letter of its trace. */
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Simulated> {
@@ -80,8 +80,7 @@ class Universe {
     this.#isTraced = isTraced;
     this.#trace = new Trace({ isWhole: isTraced, isHashed });
     this.#history = new History(options.without);
-    const oftener = LONG.wishes / size.wishes;
-    this.#faults = script?.fate ?? new Faults(chance.fork('faults'), this.#history, oftener);
+    this.#faults = script?.fate ?? new Faults(chance.fork('faults'), this.#history);
     this.#scheduler = new Scheduler(chance.fork('scheduler'), this.#trace);
     this.#host = new SimulatedHost(this.#scheduler, chance.fork('host'), this.#faults);
     const hasViews = !script && seed % VIEWS_EVERY === 0;

@@ -12,6 +12,6 @@ export interface Size {
 }
 
 /** Most worlds are short: little is needed for most of what goes wrong, and so there can be more of them. */
-export const SHORT_SHARE = 0.87;
+export const SHORT_SHARE = 0.85;
 export const SHORT: Size = { vms: 1, callers: 1, wishes: 1, layers: 1, acts: 2, stops: 1 };
 export const LONG: Size = { vms: 2, callers: 2, wishes: 5, layers: 3, acts: 5, stops: 2 };
