@@ -30,7 +30,8 @@ export interface Errand {
 
 /**
  * What this process remembers of open operations between one attempt and the next. Whoever comes after it finds the same
- * on the disks, but for `pushed` and `dropped`: then what the owner of a machine has done meanwhile may not be seen.
+ * on the disks, but for `dropped`, and for `pushed` where nobody could say it: then what the owner of a machine has done
+ * meanwhile may not be seen.
  */
 export interface Memory {
   /** Their images were repaired, and the machine has not been seen alive since. */

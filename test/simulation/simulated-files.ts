@@ -124,6 +124,20 @@ export class FileTree {
     this.#touch(node);
   }
 
+  /** What was written into a file that is no image; null when that is nothing. */
+  start(path: string): string | null {
+    return this.#nodes.get(path)?.text || null;
+  }
+
+  /** Makes a text all that a file holds that is no image. */
+  fill(path: string, text: string): void {
+    if (text !== '' && this.isFull)
+      throw new FileTrouble('ENOSPC', path, `ENOSPC: no space left on device, write '${path}'`);
+    const node = this.#nodes.get(path) ?? this.#add(path, 'file');
+    node.text = text;
+    this.#touch(node);
+  }
+
   makeDirectory(path: string): void {
     for (let at = path; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) this.make(at, 'directory');
   }

@@ -13,7 +13,7 @@ import type { Scheduler } from './scheduler.ts';
 import { directoryOf, FileTree } from './simulated-files.ts';
 import { type Socket, socketPair } from './socket.ts';
 import { Violation } from './violation.ts';
-import { writtenImage } from './qemu/written-image.ts';
+import { isImage, writtenImage } from './qemu/written-image.ts';
 
 /** 2026-11-21T11:30:00Z: where every simulated calendar begins. */
 const EPOCH_MS = 1_795_260_600_000;
@@ -124,14 +124,21 @@ export class SimulatedHost implements Surroundings {
     this.scheduler.after(ms, 'the disk has space again', () => (this.files.isFull = false));
   }
 
-  /** An image that ledgerd itself writes. Of one that it wrote only the beginning of there is nothing else to tell. */
+  /** An image that ledgerd itself writes, or a text. Of one that it wrote only the beginning of there is nothing else to tell. */
   fill(path: string, bytes: Uint8Array): void {
+    if (!isImage(bytes)) return this.files.fill(path, Buffer.from(bytes).toString());
     const user = this.files.image(path);
     if (user?.writer || user?.readers.size)
       throw new Violation('what is open is not wiped', `${path} is filled anew`);
     if (this.files.isFull || this.faults.happens('create-no-space'))
       throw new FileTrouble('ENOSPC', path, `ENOSPC: no space left on device, write '${path}'`);
     this.files.putImage(writtenImage(path, bytes));
+  }
+
+  /** What is in a file; null of images, and of what holds nothing. */
+  startOf(path: string): Uint8Array | null {
+    const text = path === '/proc/locks' ? this.files.locks() : this.files.start(path);
+    return text === null ? null : Buffer.from(text);
   }
 
   /** A directory with the images of one guest. */

@@ -151,7 +151,7 @@ export class SimulatedProcess {
       stat: (path) => io(`stat ${path}`, () => files.stat(path)),
       realpath: (path) => io(`realpath ${path}`, () => (files.stat(path) ? path : null)),
       // Nobody but qemu-img can read a simulated image.
-      start: (path) => io(`read ${path}`, () => (path === '/proc/locks' ? Buffer.from(files.locks()) : null)),
+      start: (path) => io(`read ${path}`, () => this.#host.startOf(path)),
       append: (path, text) => io(`append ${path}`, () => files.append(path, text)),
       makeNew: (path) =>
         io(`make ${path}`, () => {

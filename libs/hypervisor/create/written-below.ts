@@ -9,6 +9,7 @@ import { NotNow } from '../not-now.ts';
 import { type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { contentOf } from './evidence.ts';
+import { timesIn, wipeTimes, writeTimes } from './last-push.ts';
 
 /*
  * Until a create is reported the ledger names what lies below its overlays, and whoever starts the machine by that
@@ -90,10 +91,16 @@ function markOf({ snapshotId, overlays = [] }: Start): string | null {
   return first ? posix.join(posix.dirname(first.file), `${tagOf(snapshotId ?? '')}-going-down`) : null;
 }
 
-/** Tells whoever comes after us, before the first byte goes down. A directory that takes no file keeps nobody from it. */
+/**
+ * Tells whoever comes after us, before the first byte goes down. A directory that takes no file keeps nobody from it.
+ *
+ * @throws {NotNow} while the sign cannot be kept from saying when an earlier push had ended
+ */
 export async function markGoingDown({ place, memory, operationId }: Errand, start: Start): Promise<void> {
-  memory.pushed.set(operationId, null);
   const mark = markOf(start);
+  const trouble = mark === null ? null : await troubleIn(() => wipeTimes(place.world, mark));
+  if (trouble) throw new NotNow('host-unreachable', trouble.words);
+  memory.pushed.set(operationId, null);
   if (mark === null) return;
   const { files } = place.world;
   await troubleIn(async () => {
@@ -102,14 +109,20 @@ export async function markGoingDown({ place, memory, operationId }: Errand, star
   });
 }
 
-/** Nobody pushes any more if QEMU is gone, for a program of ours has ended: what is written below later is not ours. */
+/**
+ * Nobody pushes any more if QEMU is gone, for a program of ours has ended: what is written below later is not ours. The
+ * sign says so to whoever comes after us, if it can be written.
+ */
 export async function notePushEnded(errand: Errand, start: Start): Promise<void> {
   const { place, memory, operationId } = errand;
   try {
     const times = await timesOfFiles(errand, basesOf(start)); // Before: by then somebody may have been started.
-    if ((await reach(place)) === null) memory.pushed.set(operationId, times);
+    if ((await reach(place)) !== null) return;
+    memory.pushed.set(operationId, times);
+    const mark = markOf(start);
+    if (mark !== null) await writeTimes(place.world, mark, times);
   } catch (error) {
-    if (!(error instanceof NotNow || error instanceof FileTrouble)) throw error; // Then nobody knows.
+    if (!(error instanceof NotNow || error instanceof FileTrouble)) throw error; // Then nobody knows, or nobody else.
   }
 }
 
@@ -120,7 +133,9 @@ const basesOf = ({ overlays = [] }: Pick<Start, 'overlays'>): string[] =>
 export async function goesDown({ place, memory, operationId }: Errand, start: Start): Promise<boolean> {
   if (memory.pushed.has(operationId)) return true;
   const mark = markOf(start);
-  return mark !== null && (await place.world.files.stat(mark)) !== null;
+  if (mark === null || (await place.world.files.stat(mark)) === null) return false;
+  memory.pushed.set(operationId, await timesIn(place.world, mark));
+  return true;
 }
 
 /**

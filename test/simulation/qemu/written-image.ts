@@ -5,11 +5,11 @@ import { Image } from './image.ts';
 const MAGIC = 'QFI\xfb';
 const BACKING_FORMAT = 0xe2792aca;
 
+export const isImage = (bytes: Uint8Array): boolean => Buffer.from(bytes).toString('latin1', 0, 4) === MAGIC;
+
 /** An image that holds nothing. Throws when QEMU would not open it, or would find something in it. */
 export function writtenImage(path: string, bytes: Uint8Array): Image {
   const buffer = Buffer.from(bytes);
-  if (buffer.toString('latin1', 0, 4) !== MAGIC)
-    throw new Error(`what is written into ${path} is no qcow2 image`);
   const [l1Entries, l1At] = [buffer.readUInt32BE(36), Number(buffer.readBigUInt64BE(40))];
   if (buffer.subarray(l1At, l1At + 8 * l1Entries).some((byte) => byte !== 0))
     throw new Error(`what is written into ${path} holds something already`);

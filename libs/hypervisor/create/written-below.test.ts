@@ -1,0 +1,122 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { MonitorTrouble } from '#qmp';
+import { type FileStat, FileTrouble } from '#world';
+import type { Errand } from '../errand.ts';
+import type { Start } from '../journal.ts';
+import type { Sight } from '../look/sight.ts';
+import { NotNow } from '../not-now.ts';
+import { goesDown, heedStarted, markGoingDown, notePushEnded } from './written-below.ts';
+
+const BASE = '/i/a.qcow2';
+const OVERLAY = '/i/sl-s-1.qcow2';
+const SIGN = '/i/sl-s-going-down';
+
+const start = {
+  snapshotId: 's',
+  overlays: [{ device: 'a', file: OVERLAY, format: 'qcow2', backing: BASE, node: 'n', by: 'create' }],
+} as unknown as Start;
+
+const off = { power: 'off', disks: [] } as unknown as Sight;
+
+describe('what is written below overlays that go down', () => {
+  let texts: Map<string, string>;
+  let times: Map<string, number>;
+  let isBroken: boolean;
+  let synced: string[];
+
+  beforeEach(() => {
+    texts = new Map([BASE, OVERLAY].map((file) => [file, 'an image']));
+    times = new Map([BASE, OVERLAY].map((file) => [file, 1_000.25]));
+    isBroken = false;
+    synced = [];
+  });
+
+  const statOf = (file: string): Partial<FileStat> | null => {
+    const text = texts.get(file);
+    if (text === undefined) return null;
+    return { kind: 'file', sizeBytes: text.length, modifiedAt: times.get(file) ?? 0 };
+  };
+
+  const files = {
+    stat: async (file: string) => statOf(file),
+    start: async (file: string) => Buffer.from(texts.get(file) ?? ''),
+    makeNew: async (file: string) => texts.has(file) || texts.set(file, '').size > 0,
+    fill: async (file: string, bytes: Uint8Array) => {
+      if (isBroken) throw new FileTrouble('EIO', file, 'the disk is broken');
+      texts.set(file, Buffer.from(bytes).toString());
+    },
+    unlink: async (file: string) => texts.delete(file),
+    syncFile: async (file: string) => void synced.push(file),
+    syncDirectory: async () => undefined,
+  };
+
+  /** As a process begins, which remembers nothing, where QEMU is gone. */
+  const someone = (): Errand =>
+    ({
+      operationId: 'o',
+      place: {
+        world: { files },
+        line: { reach: () => Promise.reject(new MonitorTrouble('off', 'nobody listens')) },
+      },
+      memory: { pushed: new Map() },
+    }) as unknown as Errand;
+
+  /** One process pushes, and finds QEMU gone in the middle. */
+  async function pushHalf(errand: Errand): Promise<void> {
+    await markGoingDown(errand, start);
+    times.set(BASE, 2_000.5);
+    await notePushEnded(errand, start);
+  }
+
+  test('is seen by the next process to be somebody else’s, once QEMU was found gone', async () => {
+    await pushHalf(someone());
+    times.set(BASE, 3_000);
+    const why = await heedStarted(someone(), start, off);
+    expect(why?.words).toContain(`${BASE} was written after what is in its overlays had begun to go down`);
+    expect(texts.has(SIGN)).toBe(false);
+  });
+
+  test('is ours as long as nobody has written there since', async () => {
+    await pushHalf(someone());
+    const next = someone();
+    expect(await heedStarted(next, start, off)).toBeNull();
+    expect(await goesDown(next, start)).toBe(true);
+  });
+
+  test('is ours while another push is under way', async () => {
+    await pushHalf(someone());
+    await markGoingDown(someone(), start);
+    times.set(BASE, 3_000);
+    expect(await heedStarted(someone(), start, off)).toBeNull();
+  });
+
+  test('is ours where the sign was being written when its writer died', async () => {
+    await pushHalf(someone());
+    texts.set(SIGN, texts.get(SIGN)?.slice(0, -3) ?? '');
+    times.set(BASE, 3_000);
+    expect(await heedStarted(someone(), start, off)).toBeNull();
+  });
+
+  test('is on disk before the sign says when that was', async () => {
+    await pushHalf(someone());
+    expect(synced).toEqual([BASE]);
+  });
+
+  test('is remembered by the process that pushed, also where nothing can be written', async () => {
+    const errand = someone();
+    await markGoingDown(errand, start);
+    isBroken = true;
+    await notePushEnded(errand, start);
+    times.set(BASE, 3_000);
+    expect(await heedStarted(errand, start, off)).not.toBeNull();
+  });
+
+  test('waits where the sign would call it somebody else’s', async () => {
+    const errand = someone();
+    await pushHalf(errand);
+    isBroken = true;
+    await expect(markGoingDown(errand, start)).rejects.toBeInstanceOf(NotNow);
+    times.set(BASE, 3_000);
+    expect(await heedStarted(errand, start, off)).not.toBeNull();
+  });
+});
