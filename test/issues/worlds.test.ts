@@ -178,6 +178,11 @@ test.each<[number, string, readonly string[]]>([
     'QEMU and then ledgerd died while data went down, and what a machine wrote that was started below was pushed over',
     [],
   ],
+  [
+    1034598,
+    'a machine that was released on what a load had left it was loaded, and its device was taken for one that strayed',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -52,7 +52,7 @@ export class Disks {
   #leaveOnPlaceholders(): void {
     for (const { id, node } of this.#vm.machine?.graph.devices ?? []) {
       const top = this.#layers.tops.get(id);
-      if (!node.image && top !== undefined) this.limits.astray.add(top);
+      if (!node.image && top !== undefined) this.limits.leaveEmpty(node, top);
     }
   }
 
@@ -233,7 +233,7 @@ export class Disks {
     for (const { id, node } of machine?.graph.devices ?? []) {
       const path = node.image?.path ?? '';
       const top = this.#layers.tops.get(id);
-      const isPlaceholder = path === '' && isHeld && !machine?.isRunning; // Of a load that ended in its middle.
+      const isPlaceholder = this.limits.isLeftEmpty(node, isHeld) && !machine?.isRunning;
       if (path === top || isPlaceholder) continue;
       must(lastTouchedMs >= sinceMs, 'I14', () => `${id} stands on ${path}, the log says on ${top}`);
       this.limits.astray.add(path);

@@ -1,5 +1,6 @@
 import type { DataOf } from '#ledger';
 import { type Open, PREFIX } from './known.ts';
+import type { BlockNode } from './qemu/block-graph.ts';
 import type { Image } from './qemu/image.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import { must } from './violation.ts';
@@ -22,6 +23,8 @@ export class Limits {
   readonly named = new Set<string>();
   /** Whether somebody was told that the guest may still be frozen. */
   isFrozenKnown = false;
+  /** What devices hold without their image, and a person has said that it is fine so. */
+  readonly #empty = new Set<BlockNode>();
 
   /** What an operation is about to make. */
   make({ overlays = [], backups = [] }: DataOf<'OperationStarted'>): void {
@@ -46,6 +49,17 @@ export class Limits {
     must(isTimeless || putBackAtMs >= atMs, 'I17', () => 'layers are held that nobody has written');
     for (const { file, backing } of overlays)
       for (const path of [file, backing ?? '']) this.mistaken.add(path);
+  }
+
+  /** A person takes a machine as it is, in which a device has lost its image to a load. */
+  leaveEmpty(node: BlockNode, top: string): void {
+    this.#empty.add(node);
+    this.astray.add(top);
+  }
+
+  /** Whether a load that ended in its middle has left this, and the machine is held for it, or was released as it is. */
+  isLeftEmpty(node: BlockNode, isHeld: boolean): boolean {
+    return node.image === null && (isHeld || this.#empty.has(node));
   }
 
   get hasStrays(): boolean {
