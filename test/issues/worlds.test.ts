@@ -179,6 +179,11 @@ test.each<[number, string, readonly string[]]>([
     [],
   ],
   [
+    1074322,
+    'QEMU died before a byte had gone down, and what a machine wrote below afterwards was taken for a half of ours',
+    [],
+  ],
+  [
     1034598,
     'a machine that was released on what a load had left it was loaded, and its device was taken for one that strayed',
     [],
