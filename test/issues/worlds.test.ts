@@ -179,6 +179,11 @@ test.each<[number, string, readonly string[]]>([
     [],
   ],
   [
+    3060986,
+    'a layer that a load had unlinked, and whose directory could not be synced, was told as gone, and came back',
+    [],
+  ],
+  [
     1074322,
     'QEMU died before a byte had gone down, and what a machine wrote below afterwards was taken for a half of ours',
     [],

@@ -14,6 +14,7 @@ import { openNodes } from '../qemu/graph.ts';
 import type { Place } from '../place.ts';
 import { ending } from '../report.ts';
 import { troubleIn } from '../trouble.ts';
+import { isThere } from '../unlink-for-good.ts';
 import { tagsInside, withoutStaying } from './buried-pins.ts';
 import { closeChain } from './closed-disk.ts';
 import { freeFiles, memoryFileOf, whatBecomesFree } from './load-aftermath.ts';
@@ -160,9 +161,10 @@ async function unlinkNamed(
   return lackingOf(place, named);
 }
 
+/** @throws {NotNow} while one of them may come back when the host goes down: nobody would know of it */
 async function lackingOf({ world }: Place, files: readonly string[]): Promise<string[]> {
   const lacking: string[] = [];
-  for (const file of files) if ((await world.files.realpath(file)) === null) lacking.push(file);
+  for (const file of files) if (!(await isThere(world, file))) lacking.push(file);
   return lacking;
 }
 
