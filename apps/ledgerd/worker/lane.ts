@@ -137,10 +137,12 @@ export class Lane {
   }
 
   async #round(backoff: Backoff): Promise<Next> {
-    const rival = await this.#rival();
-    if (rival !== null) return this.#leaveTo(rival, backoff);
-    await this.#lookAround();
-    const state = await this.#ours();
+    const before = await this.#readOurs();
+    if (before && !this.lock.isFor(before.monitor)) {
+      const rival = await this.lock.take(before.monitor);
+      return rival === null ? 'again' : this.#leaveTo(rival, before, backoff);
+    }
+    const state = (await this.#lookAround()) ? await this.#ours() : before;
     if (!state || !this.lock.isFor(state.monitor)) {
       this.lock.release();
       return state ? 'again' : 'rest';
@@ -160,24 +162,21 @@ export class Lane {
     return state.host === host && state.life === 'registered' ? state : null;
   }
 
-  /** Why the machine is not to be touched, in words; null when no other worker has it, or it is none of ours. */
-  async #rival(): Promise<string | null> {
+  /** The same. Whoever wants a look is told what keeps it from being read: they would meet the same. */
+  async #readOurs(): Promise<Vm | null> {
     try {
-      const vm = await this.#ours();
-      return vm && (await this.lock.take(vm.monitor));
+      return await this.#ours();
     } catch (error) {
-      this.#wishes.refuse(error); // They would meet the same.
+      this.#wishes.refuse(error);
       throw error;
     }
   }
 
   /** Another worker of this host has the machine. For the same log it does what is to be done, for another one it may not. */
-  async #leaveTo(why: string, backoff: Backoff): Promise<Next> {
+  async #leaveTo(why: string, { operation, hold }: Vm, backoff: Backoff): Promise<Next> {
     this.#wishes.refuse(new Refusal('host-unreachable', why));
-    const vm = await this.#ours();
-    const operation = vm?.operation;
     if (!operation) this.#forget();
-    if (!operation && !vm?.hold?.leftovers.length) return 'rest';
+    if (!operation && !hold?.leftovers.length) return 'rest';
     this.#options.log.told('a VM waits', { vmId: this.vmId, why });
     if (!operation) return { afterMs: this.#leftovers.nextMs() };
     const isExpired = this.#meeting.isExpired(operation);
@@ -200,8 +199,11 @@ export class Lane {
     }
   }
 
-  async #lookAround(): Promise<void> {
-    for (const { grant } of this.#wishes.take()) await grant();
+  /** Whether there was anything to be done that may have changed the VM. */
+  async #lookAround(): Promise<boolean> {
+    const wishes = this.#wishes.take();
+    for (const { grant } of wishes) await grant();
+    return wishes.length > 0;
   }
 
   async #carryOut(vm: Vm, operation: OpenOperation, backoff: Backoff): Promise<Next> {
