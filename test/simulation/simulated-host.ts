@@ -19,6 +19,8 @@ import { isImage, writtenImage } from './qemu/written-image.ts';
 const EPOCH_MS = 1_795_260_600_000;
 const FULL_LEAST_MS = 100;
 const FULL_MOST_MS = 30_000;
+/** The only text that is written into a file as a whole. */
+const SIGN = /\/sl-[0-9a-f-]+-going-down$/;
 const JUMP_MOST_MS = 36 * 60 * 60_000;
 
 /** Whoever listens at the path of a socket. */
@@ -124,9 +126,10 @@ export class SimulatedHost implements Surroundings {
     this.scheduler.after(ms, 'the disk has space again', () => (this.files.isFull = false));
   }
 
-  /** An image that ledgerd itself writes, or a text. Of one that it wrote only the beginning of there is nothing else to tell. */
+  /** An image that ledgerd itself writes, or its sign. Of one that it wrote only the beginning of there is nothing else to tell. */
   fill(path: string, bytes: Uint8Array): void {
-    if (!isImage(bytes)) return this.files.fill(path, Buffer.from(bytes).toString());
+    if (SIGN.test(path)) return this.files.fill(path, Buffer.from(bytes).toString());
+    if (!isImage(bytes)) throw new Error(`what is written into ${path} is no qcow2 image`);
     const user = this.files.image(path);
     if (user?.writer || user?.readers.size)
       throw new Violation('what is open is not wiped', `${path} is filled anew`);
