@@ -1,5 +1,6 @@
 import type { Leftover, OpenOperation, Quiesced, Report, Vm } from '#ledger';
 import type { Measure } from '#world';
+import type { LastPush } from './create/last-push.ts';
 import type { Journal, Start } from './journal.ts';
 import type { Place } from './place.ts';
 import type { Steps } from './steps.ts';
@@ -48,11 +49,8 @@ export interface Memory {
   readonly strange: Map<string, readonly string[]>;
   /** All copies that they make of disks are whole and on disk. */
   readonly copied: Set<string>;
-  /**
-   * What machines had written into their overlays is on its way down. By file, when what lies below was written last by us;
-   * null while nobody knows.
-   */
-  readonly pushed: Map<string, ReadonlyMap<string, number> | null>;
+  /** What machines had written into their overlays is on its way down. Null: nobody knows more of it. */
+  readonly pushed: Map<string, LastPush | null>;
   /** By file, when layers had been written last that have gone down, and could not be unlinked then. */
   readonly dropped: Map<string, ReadonlyMap<string, number>>;
   /** The memory that was received as a stream. */

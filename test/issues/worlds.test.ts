@@ -189,6 +189,16 @@ test.each<[number, string, readonly string[]]>([
     [],
   ],
   [
+    3005807,
+    'QEMU died while data went down and nobody saw how, and a machine that was started below and died was pushed over',
+    [],
+  ],
+  [
+    661312,
+    'the session broke while data went down, and what a machine wrote that was started below meanwhile was called ours',
+    [],
+  ],
+  [
     1034598,
     'a machine that was released on what a load had left it was loaded, and its device was taken for one that strayed',
     [],

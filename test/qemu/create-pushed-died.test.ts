@@ -27,31 +27,41 @@ async function worksUntil(home: House, death: Promise<void>): Promise<void> {
   await home.hypervisor.close();
 }
 
+/** A machine whose external create died in its middle; its disks hold 11 and 22. Where its first overlay is. */
+async function half(): Promise<{ home: House; overlay: string }> {
+  let isStopped = false;
+  const captured = mortal('after-look', () => isStopped); // The disks are captured, and no memory is saved.
+  const home = await house({
+    fault: (point) => {
+      if (point === 'hypervisor.after-power') isStopped = true;
+      return captured.fault(point);
+    },
+  });
+  await guestWrite(home.vm, 'da', 0x11);
+  await guestWrite(home.vm, 'db', 0x22);
+  home.book.ask({ memory: 'internal', disks: BOTH });
+  await worksUntil(home, captured.death);
+  const [first] = home.book.vm.operation?.started?.overlays ?? [];
+  if (!first) throw new Error('no overlay was planned');
+  return { home, overlay: first.file };
+}
+
+/** The next takes its first overlay back, and dies when QEMU has left that. */
+async function pushFirst(home: House): Promise<void> {
+  const pushed = mortal('before-unlink', () => true);
+  home.succeed(home.anew(hastyWorld(pushed.fault)));
+  await worksUntil(home, pushed.death);
+}
+
 describe.runIf(needsQemu())('a create that is taken back', () => {
   test('leaves no overlay behind that the machine has left, once it runs', async () => {
-    let isStopped = false;
-    const captured = mortal('after-look', () => isStopped); // The disks are captured, and no memory is saved.
-    const home = await house({
-      fault: (point) => {
-        if (point === 'hypervisor.after-power') isStopped = true;
-        return captured.fault(point);
-      },
-    });
-    await guestWrite(home.vm, 'da', 0x11);
-    await guestWrite(home.vm, 'db', 0x22);
-    home.book.ask({ memory: 'internal', disks: BOTH });
-    await worksUntil(home, captured.death);
-    const [first] = home.book.vm.operation?.started?.overlays ?? [];
-    if (!first) throw new Error('no overlay was planned');
-
-    const pushed = mortal('before-unlink', () => true); // QEMU has left the first overlay.
-    home.succeed(home.anew(hastyWorld(pushed.fault)));
-    await worksUntil(home, pushed.death);
-    expect(existsSync(first.file)).toBe(true);
+    const { home, overlay } = await half();
+    await pushFirst(home);
+    expect(existsSync(overlay)).toBe(true);
 
     const wasThere: boolean[] = [];
     const fault = async (point: string): Promise<void> => {
-      if (point === 'hypervisor.before-power') wasThere.push(existsSync(first.file));
+      if (point === 'hypervisor.before-power') wasThere.push(existsSync(overlay));
     };
     home.succeed(home.anew(hastyWorld(fault)));
     expect((await home.finish()).end).toMatch(/^undone/);
@@ -59,5 +69,23 @@ describe.runIf(needsQemu())('a create that is taken back', () => {
     expect(wasThere).not.toContain(true);
     await home.off();
     expect(imageContents(home.book.vm.disks)).toBe('11 22');
+  });
+
+  test('goes over nothing that the machine has written below, started and dead again before anybody looked', async () => {
+    const { home, overlay } = await half();
+    await guestWrite(home.vm, 'da', 0x33);
+    await pushFirst(home);
+    await home.vm.kill();
+    await home.boot();
+    await guestWrite(home.vm, 'da', 0x44);
+    await home.vm.kill();
+    home.succeed(home.anew());
+    const { end, report } = await home.finish();
+    expect(end).toBe('held: snapshot-damaged');
+    expect(JSON.stringify(report)).toContain(
+      'the machine was started after what is in its overlays had begun',
+    );
+    expect(existsSync(overlay)).toBe(true);
+    expect(imageContents(home.book.vm.disks)).toBe('44 22');
   });
 });

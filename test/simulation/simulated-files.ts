@@ -54,6 +54,13 @@ export class FileTree {
     this.#add(path, kind);
   }
 
+  /** Who binds a path unlinks what lay there before. A file system may give the same inode to what comes after it. */
+  bind(path: string): void {
+    const node = this.#nodes.get(path);
+    if (node) this.#touch(node);
+    else this.make(path, 'socket');
+  }
+
   #add(path: string, kind: FileKind): Node {
     this.#inodes += 1;
     const node: Node = { kind, text: '', inode: this.#inodes, modifiedMs: 0, changedMs: 0 };
@@ -189,8 +196,12 @@ export class FileTree {
     this.#unsynced.delete(directory);
   }
 
-  /** The power goes: of what was not synced the newest is undone. `kept` says how many of so many changes are not. */
+  /**
+   * The power goes: of what was not synced the newest is undone. `kept` says how many of so many changes are not. Sockets lie
+   * in memory.
+   */
   losePower(kept: (changesCount: number) => number): void {
+    for (const [path, { kind }] of this.#nodes) if (kind === 'socket') this.#nodes.delete(path);
     for (const changes of this.#unsynced.values())
       for (const formers of changes.splice(kept(changes.length)).toReversed())
         for (const { path, node } of formers) this.#undo(path, node);

@@ -158,7 +158,7 @@ export class SimulatedHost implements Surroundings {
 
   listen(path: string, listener: Listener): void {
     this.files.makeDirectory(directoryOf(path));
-    this.files.make(path, 'socket');
+    this.files.bind(path);
     this.listeners.set(path, listener);
   }
 

@@ -28,7 +28,7 @@ import { requireApart } from '../qemu/named-files.ts';
 import { isQuietEnough, planQuiesce, quiescedOf, thawAgain } from './quiesce.ts';
 import { dropPushedBack } from './drop-pushed-back.ts';
 import { undo } from './undo.ts';
-import { goesDown, heedStarted, type Times, timesOf, whyRewritten } from './written-below.ts';
+import { goesDown, heedStarted, monitorSocket, type Times, timesOf, whyRewritten } from './written-below.ts';
 import { requireAtRest, requireWhole } from '../look/run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from '../look/sight.ts';
 import { attempt, type Trouble, troubleIn, troubleOfJob } from '../trouble.ts';
@@ -167,17 +167,20 @@ function requireStillOn({ place }: Errand, { power }: Sight): void {
 /** What is found when it may all be otherwise by now. */
 interface Looked {
   readonly sight: Sight;
+  /** What lay at the monitor's path before. */
+  readonly socket: string | null;
   /** Before anything was repaired. */
   readonly times: Times;
 }
 
 /** A machine that is on may write into its overlays until it dies: it is off when their times are read. */
 async function lookAfter(errand: Errand, start: Start): Promise<Looked> {
+  const socket = await monitorSocket(errand);
   let times = await timesOf(errand, start); // Of one that was repaired at an earlier attempt, and is off since.
   const sight = await observeTrouble(errand, start, 'needed', async () => {
     times = await timesOf(errand, start);
   });
-  return { sight, times };
+  return { sight, socket, times };
 }
 
 const LIE: Trouble = {
@@ -190,20 +193,25 @@ const LIE: Trouble = {
 async function conclude(
   errand: Errand,
   start: Start,
-  { sight, times }: Looked,
+  { sight, socket, times }: Looked,
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);
   requireStillOn(errand, sight);
-  const started = await heedStarted(errand, start, sight);
+  const started = await heedStarted(errand, start, { sight, socket });
   const isPushed = await goesDown(errand, start);
   const isPlain = sight.power === 'off' && !isPushed;
   const why = started ?? (isPlain ? await whyLost(errand, start, found, times) : null);
   // The overlays are left to whoever can tell which data is to be kept, and nothing of them goes down.
-  if (why) return undo(errand, start, { sight, found: { ...found, tops: [] } }, why);
+  if (why) return undo(errand, start, { sight, socket, found: { ...found, tops: [] } }, why);
   if (found.isWhole && !isPushed) return whole(errand, start, found, sight);
   const isThere = found.isTaken && sight.power !== 'off';
-  return undo(errand, start, { sight, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
+  return undo(
+    errand,
+    start,
+    { sight, socket, found },
+    trouble ?? (isThere ? whyNotEnough(errand, start) : null),
+  );
 }
 
 /** Of a machine that is off, and has not gone on in any overlay, nothing can have been lost. */

@@ -2,25 +2,45 @@ import { z } from 'zod';
 import type { World } from '#world';
 
 /*
- * What the sign of overlays that go down says beside being there: when what lies below them was written last by us. It
- * is said when QEMU is gone, so that whoever comes after this process sees, too, that a machine was started there since.
+ * What the sign of overlays that go down says beside being there: what lay at the monitor's path when that began, for
+ * whoever starts the machine puts a new socket there; and, once nobody of ours writes below them, when that was written
+ * last. So whoever comes after this process sees, too, that a machine was started there since.
  */
 
 type Files = Pick<World, 'files'>;
 
-/** By file, in ms since 1970. */
-type Times = ReadonlyMap<string, number>;
+export interface LastPush {
+  /** Which socket, as `socketAt` tells; null: none, or nobody knows. */
+  readonly socket: string | null;
+  /** Of images that nobody of ours writes any more: when they were written last, in ms since 1970. By file. */
+  readonly times: ReadonlyMap<string, number>;
+}
 
-const TIMES = z.array(z.tuple([z.string(), z.number()]));
+const LAST_PUSH = z.strictObject({
+  socket: z.string().nullable(),
+  times: z.array(z.tuple([z.string(), z.number()])),
+});
 
 /** A name of 4096 bytes for each of some hundred disks. */
 const SIGN_BYTES_MAX = 1_048_576;
 
+/**
+ * Which socket lies at a path; null when none does. One that was made anew may have the same inode, but not the same time:
+ * nobody writes a socket, and who gives it to another user changes other times.
+ */
+export async function socketAt({ files }: Files, path: string): Promise<string | null> {
+  const found = await files.stat(path);
+  return found && `${found.identity} ${found.modifiedAt}`;
+}
+
 /** What a sign says; null when it says nothing, or when whoever was to say it died meanwhile. */
-export async function timesIn({ files }: Files, sign: string): Promise<Times | null> {
+export async function readLastPush({ files }: Files, sign: string): Promise<LastPush | null> {
   const bytes = await files.start(sign, SIGN_BYTES_MAX);
   try {
-    return new Map(TIMES.parse(JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array()))));
+    const { socket, times } = LAST_PUSH.parse(
+      JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array())),
+    );
+    return { socket, times: new Map(times) };
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof z.ZodError) return null;
     throw error;
@@ -28,14 +48,18 @@ export async function timesIn({ files }: Files, sign: string): Promise<Times | n
 }
 
 /** Where there is a sign. The times themselves must not be older than it when the host goes down. */
-export async function writeTimes({ files }: Files, sign: string, times: Times): Promise<void> {
+export async function writeLastPush(
+  { files }: Files,
+  sign: string,
+  { socket, times }: LastPush,
+): Promise<void> {
   if ((await files.stat(sign)) === null) return;
   for (const file of times.keys()) await files.syncFile(file);
-  await files.fill(sign, new TextEncoder().encode(JSON.stringify([...times])));
+  await files.fill(sign, new TextEncoder().encode(JSON.stringify({ socket, times: [...times] })));
 }
 
 /** Before we write there again. */
-export async function wipeTimes({ files }: Files, sign: string): Promise<void> {
+export async function wipeLastPush({ files }: Files, sign: string): Promise<void> {
   const found = await files.stat(sign);
   if (found && found.sizeBytes > 0) await files.fill(sign, new Uint8Array());
 }

@@ -30,12 +30,13 @@ const FIRST_PUSH_JOB = 10;
 /**
  * Takes a create back on every disk that has something of it, and reports why it failed. What another instant
  * would add to a half-taken snapshot is not the same snapshot, so it is never completed. What the machine has written
- * into an overlay already goes down into what the overlay stands on.
+ * into an overlay already goes down into what the overlay stands on. `socket` is what lay at the monitor's path before the
+ * machine was looked at.
  */
 export async function undo(
   errand: Errand,
   start: Start,
-  { sight, found }: { sight: Sight; found: Found },
+  { sight, socket, found }: { sight: Sight; socket: string | null; found: Found },
   trouble: Trouble | null,
 ): Promise<Report> {
   const { world } = errand.place;
@@ -52,7 +53,7 @@ export async function undo(
   // What a caller has made for a machine that is off nobody stands on before the ledger says so.
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
-  if (tops.some(({ by }) => by === 'create')) await markGoingDown(errand, start);
+  if (tops.some(({ by }) => by === 'create')) await markGoingDown(errand, start, socket);
   const { kept, stuck } = await pushBackOrNote(errand, start, tops, sight);
   await removeStopSign(errand);
   const mark = await unmarkGoingDown(errand, start, kept);

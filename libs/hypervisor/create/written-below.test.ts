@@ -5,11 +5,12 @@ import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import type { Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
-import { goesDown, heedStarted, markGoingDown, notePushEnded } from './written-below.ts';
+import { goesDown, heedStarted, markGoingDown, monitorSocket, notePushEnded } from './written-below.ts';
 
 const BASE = '/i/a.qcow2';
 const OVERLAY = '/i/sl-s-1.qcow2';
 const SIGN = '/i/sl-s-going-down';
+const MONITOR = '/run/m.sock';
 
 const start = {
   snapshotId: 's',
@@ -18,6 +19,12 @@ const start = {
 
 const off = { power: 'off', disks: [] } as unknown as Sight;
 
+/** Who finds the machine off. */
+const heed = async (errand: Errand) =>
+  heedStarted(errand, start, { sight: off, socket: await monitorSocket(errand) });
+
+const mark = async (errand: Errand) => markGoingDown(errand, start, await monitorSocket(errand));
+
 describe('what is written below overlays that go down', () => {
   let texts: Map<string, string>;
   let times: Map<string, number>;
@@ -25,8 +32,8 @@ describe('what is written below overlays that go down', () => {
   let synced: string[];
 
   beforeEach(() => {
-    texts = new Map([BASE, OVERLAY].map((file) => [file, 'an image']));
-    times = new Map([BASE, OVERLAY].map((file) => [file, 1_000.25]));
+    texts = new Map([BASE, OVERLAY, MONITOR].map((file) => [file, 'an image']));
+    times = new Map([BASE, OVERLAY, MONITOR].map((file) => [file, 1_000.25]));
     isBroken = false;
     synced = [];
   });
@@ -34,7 +41,7 @@ describe('what is written below overlays that go down', () => {
   const statOf = (file: string): Partial<FileStat> | null => {
     const text = texts.get(file);
     if (text === undefined) return null;
-    return { kind: 'file', sizeBytes: text.length, modifiedAt: times.get(file) ?? 0 };
+    return { kind: 'file', identity: '1:1', sizeBytes: text.length, modifiedAt: times.get(file) ?? 0 };
   };
 
   const files = {
@@ -56,14 +63,18 @@ describe('what is written below overlays that go down', () => {
       operationId: 'o',
       place: {
         world: { files },
+        monitor: MONITOR,
         line: { reach: () => Promise.reject(new MonitorTrouble('off', 'nobody listens')) },
       },
       memory: { pushed: new Map() },
     }) as unknown as Errand;
 
+  /** Somebody starts the machine, where it finds the same inode for its socket. */
+  const startAnew = (): void => void times.set(MONITOR, (times.get(MONITOR) ?? 0) + 1_000);
+
   /** One process pushes, and finds QEMU gone in the middle. */
   async function pushHalf(errand: Errand): Promise<void> {
-    await markGoingDown(errand, start);
+    await mark(errand);
     times.set(BASE, 2_000.5);
     await notePushEnded(errand, start);
   }
@@ -71,7 +82,7 @@ describe('what is written below overlays that go down', () => {
   test('is seen by the next process to be somebody else’s, once QEMU was found gone', async () => {
     await pushHalf(someone());
     times.set(BASE, 3_000);
-    const why = await heedStarted(someone(), start, off);
+    const why = await heed(someone());
     expect(why?.words).toContain(`${BASE} was written after what is in its overlays had begun to go down`);
     expect(texts.has(SIGN)).toBe(false);
   });
@@ -79,22 +90,22 @@ describe('what is written below overlays that go down', () => {
   test('is ours as long as nobody has written there since', async () => {
     await pushHalf(someone());
     const next = someone();
-    expect(await heedStarted(next, start, off)).toBeNull();
+    expect(await heed(next)).toBeNull();
     expect(await goesDown(next, start)).toBe(true);
   });
 
   test('is ours while another push is under way', async () => {
     await pushHalf(someone());
-    await markGoingDown(someone(), start);
+    await mark(someone());
     times.set(BASE, 3_000);
-    expect(await heedStarted(someone(), start, off)).toBeNull();
+    expect(await heed(someone())).toBeNull();
   });
 
   test('is ours where the sign was being written when its writer died', async () => {
     await pushHalf(someone());
     texts.set(SIGN, texts.get(SIGN)?.slice(0, -3) ?? '');
     times.set(BASE, 3_000);
-    expect(await heedStarted(someone(), start, off)).toBeNull();
+    expect(await heed(someone())).toBeNull();
   });
 
   test('is on disk before the sign says when that was', async () => {
@@ -104,19 +115,60 @@ describe('what is written below overlays that go down', () => {
 
   test('is remembered by the process that pushed, also where nothing can be written', async () => {
     const errand = someone();
-    await markGoingDown(errand, start);
+    await mark(errand);
     isBroken = true;
     await notePushEnded(errand, start);
     times.set(BASE, 3_000);
-    expect(await heedStarted(errand, start, off)).not.toBeNull();
+    expect(await heed(errand)).not.toBeNull();
+  });
+
+  test('is seen to be somebody else’s although nobody saw the end of the push, where the machine was started anew', async () => {
+    await mark(someone());
+    times.set(BASE, 3_000);
+    startAnew();
+    const why = await heed(someone());
+    expect(why?.words).toContain(
+      'the machine was started after what is in its overlays had begun to go down',
+    );
+    expect(texts.has(SIGN)).toBe(false);
+  });
+
+  test('is not called ours by who finds QEMU gone after the machine was started anew', async () => {
+    const errand = someone();
+    await mark(errand);
+    times.set(BASE, 3_000);
+    startAnew();
+    await notePushEnded(errand, start);
+    for (const one of [someone(), errand]) expect(await heed(one)).not.toBeNull();
+  });
+
+  test('is nothing where a machine that was started anew has written nothing', async () => {
+    await pushHalf(someone());
+    startAnew();
+    expect(await heed(someone())).toBeNull();
+  });
+
+  test('is ours where QEMU has ended in good order, and took its socket away', async () => {
+    await mark(someone());
+    times.set(BASE, 3_000);
+    texts.delete(MONITOR);
+    expect(await heed(someone())).toBeNull();
+  });
+
+  test('waits where the machine was started since it was looked at', async () => {
+    const errand = someone();
+    const socket = await monitorSocket(errand);
+    startAnew();
+    await expect(markGoingDown(errand, start, socket)).rejects.toBeInstanceOf(NotNow);
+    expect(await goesDown(errand, start)).toBe(false);
   });
 
   test('waits where the sign would call it somebody else’s', async () => {
     const errand = someone();
     await pushHalf(errand);
     isBroken = true;
-    await expect(markGoingDown(errand, start)).rejects.toBeInstanceOf(NotNow);
+    await expect(mark(errand)).rejects.toBeInstanceOf(NotNow);
     times.set(BASE, 3_000);
-    expect(await heedStarted(errand, start, off)).not.toBeNull();
+    expect(await heed(errand)).not.toBeNull();
   });
 });

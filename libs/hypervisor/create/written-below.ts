@@ -9,7 +9,7 @@ import { NotNow } from '../not-now.ts';
 import { type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { contentOf } from './evidence.ts';
-import { timesIn, wipeTimes, writeTimes } from './last-push.ts';
+import { type LastPush, readLastPush, socketAt, wipeLastPush, writeLastPush } from './last-push.ts';
 
 /*
  * Until a create is reported the ledger names what lies below its overlays, and whoever starts the machine by that
@@ -57,10 +57,20 @@ export async function whyRewritten(errand: Errand, start: Start, times: Times): 
   return startedBelow(below, since);
 }
 
-function startedBelow({ backing }: PlannedLayer, since: string): Trouble {
-  const words = `${backing ?? ''} was written after ${since}: somebody has started the machine without them`;
-  return { kind: 'refused', category: 'unknown', reason: 'snapshot-damaged', words };
-}
+const startedBelow = ({ backing }: PlannedLayer, since: string): Trouble =>
+  rewritten(`${backing ?? ''} was written after ${since}: somebody has started the machine without them`);
+
+const startedAnew = ({ backing }: PlannedLayer, since: string): Trouble =>
+  rewritten(
+    `the machine was started after ${since}, without them, and may have written into ${backing ?? ''}`,
+  );
+
+const rewritten = (words: string): Trouble => ({
+  kind: 'refused',
+  category: 'unknown',
+  reason: 'snapshot-damaged',
+  words,
+});
 
 /** When the first overlay of those that the machine has written into was written last. */
 async function firstEnd(errand: Errand, overlays: readonly PlannedLayer[], times: Times): Promise<number> {
@@ -93,21 +103,32 @@ function markOf({ snapshotId, overlays = [] }: Start): string | null {
 
 /**
  * Tells whoever comes after us, before the first byte goes down. A directory that takes no file keeps nobody from it.
+ * `socket` is what lay at the monitor's path before the machine was looked at.
  *
- * @throws {NotNow} while the sign cannot be kept from saying when an earlier push had ended
+ * @throws {NotNow} while the sign cannot be kept from saying what an earlier push had left, or when the machine was started
+ *   since it was looked at
  */
-export async function markGoingDown({ place, memory, operationId }: Errand, start: Start): Promise<void> {
+export async function markGoingDown(errand: Errand, start: Start, socket: string | null): Promise<void> {
+  const { place, memory, operationId } = errand;
+  if ((await monitorSocket(errand)) !== socket)
+    throw new NotNow('machine-busy', 'the machine was started since it was looked at');
   const mark = markOf(start);
-  const trouble = mark === null ? null : await troubleIn(() => wipeTimes(place.world, mark));
+  const trouble = mark === null ? null : await troubleIn(() => wipeLastPush(place.world, mark));
   if (trouble) throw new NotNow('host-unreachable', trouble.words);
-  memory.pushed.set(operationId, null);
+  const push: LastPush = { socket, times: new Map() };
+  memory.pushed.set(operationId, push);
   if (mark === null) return;
   const { files } = place.world;
   await troubleIn(async () => {
     await files.makeNew(mark);
     await files.syncDirectory(posix.dirname(mark));
+    await writeLastPush(place.world, mark, push);
   });
 }
+
+/** What lies at the monitor's path. To be asked before the machine is looked at. */
+export const monitorSocket = ({ place }: Errand): Promise<string | null> =>
+  socketAt(place.world, place.monitor);
 
 /**
  * Nobody pushes any more if QEMU is gone, for a program of ours has ended: what is written below later is not ours. The
@@ -115,16 +136,22 @@ export async function markGoingDown({ place, memory, operationId }: Errand, star
  */
 export async function notePushEnded(errand: Errand, start: Start): Promise<void> {
   const { place, memory, operationId } = errand;
+  const socket = memory.pushed.get(operationId)?.socket ?? null;
   try {
     const times = await timesOfFiles(errand, basesOf(start)); // Before: by then somebody may have been started.
-    if ((await reach(place)) !== null) return;
-    memory.pushed.set(operationId, times);
+    if ((await reach(place)) !== null || isAnother(socket, await monitorSocket(errand))) return;
+    const push: LastPush = { socket, times };
+    memory.pushed.set(operationId, push);
     const mark = markOf(start);
-    if (mark !== null) await writeTimes(place.world, mark, times);
+    if (mark !== null) await writeLastPush(place.world, mark, push);
   } catch (error) {
     if (!(error instanceof NotNow || error instanceof FileTrouble)) throw error; // Then nobody knows, or nobody else.
   }
 }
+
+/** Whether somebody has started the machine in between. A socket that is gone tells nothing: QEMU has ended in good order. */
+const isAnother = (before: string | null, now: string | null): boolean =>
+  before !== null && now !== null && before !== now;
 
 const basesOf = ({ overlays = [] }: Pick<Start, 'overlays'>): string[] =>
   overlays.flatMap(({ backing }) => backing ?? []);
@@ -134,42 +161,54 @@ export async function goesDown({ place, memory, operationId }: Errand, start: St
   if (memory.pushed.has(operationId)) return true;
   const mark = markOf(start);
   if (mark === null || (await place.world.files.stat(mark)) === null) return false;
-  memory.pushed.set(operationId, await timesIn(place.world, mark));
+  memory.pushed.set(operationId, await readLastPush(place.world, mark));
   return true;
 }
 
 /**
  * A machine that is on what lies below an overlay was started there, and so was one that is off again and has written
- * there since we did: nothing may go down over that. Of the latter this is why; later the files' times tell.
+ * there since we did, or may have: nothing may go down over that. Of the latter this is why; later the files' times tell.
+ * `socket` is what lay at the monitor's path before the machine was looked at.
  *
  * @throws {NotNow} while whoever comes after us would take what it writes for what we did
  */
-export async function heedStarted(errand: Errand, start: Start, sight: Sight): Promise<Trouble | null> {
+export async function heedStarted(
+  errand: Errand,
+  start: Start,
+  { sight, socket }: { readonly sight: Sight; readonly socket: string | null },
+): Promise<Trouble | null> {
   const { place, memory, operationId } = errand;
   const mark = markOf(start);
   if (mark === null || !(await goesDown(errand, start))) return null;
+  const push = memory.pushed.get(operationId) ?? null;
   for (const overlay of start.overlays ?? []) {
-    if (overlay.by !== 'create' || !(await isStartedBelow(errand, overlay, sight))) continue;
+    if (overlay.by !== 'create') continue;
+    const since = 'what is in its overlays had begun to go down';
+    const why = sight.power === 'off' ? await whyStarted(errand, overlay, { push, socket, since }) : null;
+    if (!why && !isOn(sight, overlay)) continue;
     if ((await place.world.files.stat(overlay.file)) === null) continue; // All of it went down.
     const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
     if (trouble) throw new NotNow('host-unreachable', trouble.words);
     memory.pushed.delete(operationId);
-    return sight.power === 'off'
-      ? startedBelow(overlay, 'what is in its overlays had begun to go down')
-      : null;
+    return why;
   }
   return null;
 }
 
-async function isStartedBelow(
-  { place, memory, operationId }: Errand,
-  { device, backing }: PlannedLayer,
-  sight: Sight,
-): Promise<boolean> {
-  if (sight.power !== 'off') return diskOf(sight, device)?.file === backing;
-  const at = memory.pushed.get(operationId)?.get(backing ?? '');
-  const found = at === undefined ? null : await place.world.files.stat(backing ?? '');
-  return found !== null && found.modifiedAt !== at;
+const isOn = (sight: Sight, { device, backing }: PlannedLayer): boolean =>
+  sight.power !== 'off' && diskOf(sight, device)?.file === backing;
+
+/** Of a machine that is off again. Where nobody knows when we wrote last, it may have written if it was started. */
+async function whyStarted(
+  { place }: Errand,
+  overlay: PlannedLayer,
+  { push, socket, since }: { push: LastPush | null; socket: string | null; since: string },
+): Promise<Trouble | null> {
+  const below = overlay.backing ?? '';
+  const at = push?.times.get(below);
+  if (at === undefined) return isAnother(push?.socket ?? null, socket) ? startedAnew(overlay, since) : null;
+  const found = await place.world.files.stat(below);
+  return found !== null && found.modifiedAt !== at ? startedBelow(overlay, since) : null;
 }
 
 /**
