@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { World } from '#world';
+import { troubleIn } from '../trouble.ts';
 
 /*
  * What the sign of overlays that go down says beside being there: what lay at the monitor's path when that began, for
@@ -47,14 +48,17 @@ export async function readLastPush({ files }: Files, sign: string): Promise<Last
   }
 }
 
-/** Where there is a sign. The times themselves must not be older than it when the host goes down. */
+/**
+ * Where there is a sign. When the host goes down the times themselves may be older than it of what could not be synced: then
+ * layers are held that nobody has written, and that is better than written over.
+ */
 export async function writeLastPush(
   { files }: Files,
   sign: string,
   { socket, times }: LastPush,
 ): Promise<void> {
   if ((await files.stat(sign)) === null) return;
-  for (const file of times.keys()) await files.syncFile(file);
+  for (const file of times.keys()) await troubleIn(() => files.syncFile(file));
   await files.fill(sign, new TextEncoder().encode(JSON.stringify({ socket, times: [...times] })));
 }
 

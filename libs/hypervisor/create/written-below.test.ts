@@ -29,12 +29,14 @@ describe('what is written below overlays that go down', () => {
   let texts: Map<string, string>;
   let times: Map<string, number>;
   let isBroken: boolean;
+  let isStuck: boolean;
   let synced: string[];
 
   beforeEach(() => {
     texts = new Map([BASE, OVERLAY, MONITOR].map((file) => [file, 'an image']));
     times = new Map([BASE, OVERLAY, MONITOR].map((file) => [file, 1_000.25]));
     isBroken = false;
+    isStuck = false;
     synced = [];
   });
 
@@ -53,7 +55,10 @@ describe('what is written below overlays that go down', () => {
       texts.set(file, Buffer.from(bytes).toString());
     },
     unlink: async (file: string) => texts.delete(file),
-    syncFile: async (file: string) => void synced.push(file),
+    syncFile: async (file: string) => {
+      if (isStuck) throw new FileTrouble('EIO', file, 'it cannot be synced');
+      synced.push(file);
+    },
     syncDirectory: async () => undefined,
   };
 
@@ -111,6 +116,13 @@ describe('what is written below overlays that go down', () => {
   test('is on disk before the sign says when that was', async () => {
     await pushHalf(someone());
     expect(synced).toEqual([BASE]);
+  });
+
+  test('is somebody else’s also below an image that cannot be synced', async () => {
+    isStuck = true;
+    await pushHalf(someone());
+    times.set(BASE, 3_000);
+    expect(await heed(someone())).not.toBeNull();
   });
 
   test('is remembered by the process that pushed, also where nothing can be written', async () => {
