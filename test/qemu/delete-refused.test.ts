@@ -161,7 +161,58 @@ describe.runIf(needsQemu())('a delete of layers', () => {
     await expectWhole(home, before);
     expect(home.book.snapshot(second).status).toBe('complete');
   });
+
+  test('is not called undone when one disk is done: what lives inside a layer has lost what it read below', async () => {
+    const home = await house({ world: slowStreams });
+    const both = external.flatMap((disk) => [disk, { ...disk, device: 'dev-db' }]);
+    for (const letter of 'ab') await write(home, letter, 0x10);
+    expect((await home.book.create({ disks: both, diskOnly: true })).end).toBe('created');
+    for (const letter of 'ab') await write(home, letter, 0x11, 1);
+    const { snapshotId: middle } = await home.book.create({ disks: both, diskOnly: true });
+    const { snapshotId: tenant, end } = await home.book.create({ diskOnly: true });
+    expect(end).toBe('created');
+    const before = contents(home);
+    home.book.askDelete(middle, 'merge-force');
+    const working = home.finish();
+    const { id = '' } = home.book.vm.operation ?? {};
+    await until(async () =>
+      JSON.stringify(await home.vm.monitor.execute('query-jobs')).includes(`j-${id}-2`),
+    );
+    await home.hypervisor.cancel(home.book.vm, { id });
+    expect((await working).end).toBe('held: canceled');
+    const after = contents(home);
+    const lost = Object.keys(before).filter((what) => after[what] !== before[what]);
+    expect(lost).toEqual([`${tenant} dev-da`]);
+    expect(home.book.snapshot(tenant).status).toBe('suspect');
+  });
+
+  test('whose layer somebody uses in QEMU tells how far it came, and goes on from there when asked again', async () => {
+    const { home, second, middle } = await twoLayers();
+    const { monitor } = home.vm;
+    const addr = { type: 'unix', data: { path: join(home.dir, 'nbd.sock') } };
+    await monitor.execute('nbd-server-start', { addr });
+    await monitor.execute('block-export-add', {
+      type: 'nbd',
+      id: 'e',
+      'node-name': await nodeOn(home, middle),
+    });
+    const before = contents(home);
+    expect((await home.book.delete(second)).end).toBe('undone: refused-by-qemu');
+    expect(contents(home)).toEqual(before);
+    expect(home.book.vm.layers.get(topOf(home, 'a').file)?.backing).toBe(home.fileOf('a'));
+    await monitor.execute('nbd-server-stop');
+    expect((await home.book.delete(second)).end).toBe('deleted');
+    await expectWhole(home, before);
+  });
 });
+
+async function nodeOn(home: House, file: string): Promise<string> {
+  const nodes = await home.vm.monitor.execute('query-named-block-nodes', { flat: true });
+  const on = (nodes as { 'node-name': string; drv: string; file: string }[]).find(
+    (node) => node.file === file && node.drv === 'qcow2',
+  );
+  return on?.['node-name'] ?? '';
+}
 
 const FREE_BYTES_LEFT = 1024 ** 2;
 

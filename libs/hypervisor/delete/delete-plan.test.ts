@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Layer, Vm } from '#ledger';
-import { planDelete } from './delete-plan.ts';
+import { isLossy, planDelete } from './delete-plan.ts';
 
 const layer = (file: string, backing: string | null, origin: Layer['origin']): Layer => {
   return { device: 'dev-da', file, format: 'qcow2', backing, origin };
@@ -28,4 +28,17 @@ test('what goes is unlinked top first, whether it was copied away or nobody need
   } as unknown as Vm;
   const merge = { kind: 'delete', snapshotId: 'm', strategy: 'merge-force', targets: ['m', 'u'] } as never;
   expect(planDelete(vm, merge).unlinks).toEqual(['U', 'M']);
+});
+
+const tagIn = (file: string) => ({ tags: [{ device: 'dev-da', file, tag: 'sl-t' }] });
+
+test('a copy upwards takes from the tags inside the layer what they read below it, and from nobody else', () => {
+  const pull = {
+    how: 'pull',
+    into: layer('T', 'M', 'ours'),
+    run: [layer('M', 'G', 'ours')],
+    base: null,
+  } as const;
+  expect(isLossy(pull, tagIn('T'))).toBe(true);
+  expect(isLossy(pull, tagIn('G'))).toBe(false);
 });

@@ -1,6 +1,7 @@
 import {
   chainUnder,
   changeOf,
+  type Fold,
   type LayerChange,
   type LayerPlan,
   layersOf,
@@ -113,6 +114,13 @@ function goneFiles(vm: Readonly<Vm>, { folds, unneeded }: LayerPlan): string[] {
     (one, other) => depthOf(other) - depthOf(one),
   );
 }
+
+/**
+ * Whether a fold that is done has taken anything from a target. What a layer lacks its tags read from below it, too, and a
+ * copy upwards brings only what the layer itself reads there: the tags lose it.
+ */
+export const isLossy = (fold: Fold, { tags }: Pick<DeletePlan, 'tags'>): boolean =>
+  fold.how === 'push' || tags.some(({ file }) => file === fold.into.file);
 
 /** In words, in order. */
 export const wordsOf = ({ folds, targets, unlinks, readers }: DeletePlan): string[] => [

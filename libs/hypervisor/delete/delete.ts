@@ -13,7 +13,7 @@ import { buriedAmong, removeBuried } from './buried-tags.ts';
 import { machineAfter, whyNotAsKnown } from '../look/chain-check.ts';
 import { isClosed } from '../load/closed-disk.ts';
 import { requireClosable, requireFoldable, requireWritable } from './delete-check.ts';
-import { type DeletePlan, planDelete, wordsOf } from './delete-plan.ts';
+import { type DeletePlan, isLossy, planDelete, wordsOf } from './delete-plan.ts';
 import type { Errand, OperationOf, Way } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { foldAll, type FoldStop, stateOfFold } from './fold.ts';
@@ -217,7 +217,7 @@ async function whyFoldedWrong(
   return { fold, done: folds, trouble: { kind: 'refused', category: 'not-found', words } };
 }
 
-/** The folding cannot go on. Copies upwards have taken nothing from anybody; one downwards may be half done. */
+/** The folding cannot go on. A copy upwards takes nothing before it is done; one downwards may be half done. */
 async function stopped(
   errand: Errand,
   deletion: Deletion,
@@ -228,7 +228,7 @@ async function stopped(
   const { reason, message } = orStuck({ reason: reasonOf(trouble), message: words }, runs);
   const seen = await observe(errand, 'listed');
   const layers = await layersSoFar(errand, deletion, { done, seen });
-  const isHarmless = [...done, fold].every(({ how }) => how === 'pull');
+  const isHarmless = fold.how === 'pull' && !done.some((one) => isLossy(one, deletion.plan));
   if (isHarmless && runs) return failed(errand, { reason, message, leftovers: [], layers });
   return held(errand, reason, message, { layers });
 }

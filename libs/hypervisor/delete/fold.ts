@@ -25,7 +25,7 @@ type Pull = Extract<Fold, { how: 'pull' }>;
 /** Where the folding stopped for good. */
 export interface FoldStop {
   readonly fold: Fold;
-  /** Those before it. */
+  /** Those before it; and this one, when only what comes after the copying was refused. */
   readonly done: readonly Fold[];
   readonly trouble: Extract<Trouble, { kind: 'refused' }>;
 }
@@ -44,7 +44,9 @@ export async function foldAll(errand: Errand, plan: DeletePlan, power: Power): P
     const trouble = await tryFold(errand, () =>
       fold.how === 'pull' ? pull(errand, fold, { power, job }) : push(errand, fold, { plan, power, job }),
     );
-    if (trouble) return { fold, done: folds.slice(0, index), trouble };
+    if (!trouble) continue;
+    const isDone = fold.how === 'pull' && (await isPulled(errand, fold)); // What came after the copying was refused.
+    return { fold, done: folds.slice(0, isDone ? index + 1 : index), trouble };
   }
   return null;
 }
