@@ -49,8 +49,8 @@ export interface Memory {
   readonly strange: Map<string, readonly string[]>;
   /** All copies that they make of disks are whole and on disk. */
   readonly copied: Set<string>;
-  /** What machines had written into their overlays is on its way down. Null: nobody knows more of it. */
-  readonly pushed: Map<string, LastPush | null>;
+  /** What machines had written into their overlays is on its way down. */
+  readonly pushed: Map<string, LastPush>;
   /** By file, when layers had been written last that have gone down, and could not be unlinked then. */
   readonly dropped: Map<string, ReadonlyMap<string, number>>;
   /** The memory that was received as a stream. */

@@ -28,7 +28,15 @@ import { requireApart } from '../qemu/named-files.ts';
 import { isQuietEnough, planQuiesce, quiescedOf, thawAgain } from './quiesce.ts';
 import { dropPushedBack } from './drop-pushed-back.ts';
 import { undo } from './undo.ts';
-import { goesDown, heedStarted, monitorSocket, type Times, timesOf, whyRewritten } from './written-below.ts';
+import {
+  goesDown,
+  heedStarted,
+  monitorSocket,
+  notePushEnded,
+  type Times,
+  timesOf,
+  whyRewritten,
+} from './written-below.ts';
 import { requireAtRest, requireWhole } from '../look/run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from '../look/sight.ts';
 import { attempt, type Trouble, troubleIn, troubleOfJob } from '../trouble.ts';
@@ -175,6 +183,7 @@ interface Looked {
 
 /** A machine that is on may write into its overlays until it dies: it is off when their times are read. */
 async function lookAfter(errand: Errand, start: Start): Promise<Looked> {
+  await notePushEnded(errand, start, false); // Of whoever died before he could.
   const socket = await monitorSocket(errand);
   let times = await timesOf(errand, start); // Of one that was repaired at an earlier attempt, and is off since.
   const sight = await observeTrouble(errand, start, 'needed', async () => {

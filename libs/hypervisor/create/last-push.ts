@@ -4,8 +4,8 @@ import { troubleIn } from '../trouble.ts';
 
 /*
  * What the sign of overlays that go down says beside being there: what lay at the monitor's path when that began, for
- * whoever starts the machine puts a new socket there; and, once nobody of ours writes below them, when that was written
- * last. So whoever comes after this process sees, too, that a machine was started there since.
+ * whoever starts the machine puts a new socket there; once nobody of ours writes below them, when that was written last; and
+ * at last that a machine was started there since. So whoever comes after this process sees that, too.
  */
 
 type Files = Pick<World, 'files'>;
@@ -15,11 +15,17 @@ export interface LastPush {
   readonly socket: string | null;
   /** Of images that nobody of ours writes any more: when they were written last, in ms since 1970. By file. */
   readonly times: ReadonlyMap<string, number>;
+  /** Whether a machine was started below since: nothing goes down any more, whatever the files' times say later. */
+  readonly isOver: boolean;
 }
+
+/** Of a sign that says no more than that it is there, or of which nobody knows what it was to say. */
+const UNSAID: LastPush = { socket: null, times: new Map(), isOver: false };
 
 const LAST_PUSH = z.strictObject({
   socket: z.string().nullable(),
   times: z.array(z.tuple([z.string(), z.number()])),
+  isOver: z.boolean(),
 });
 
 /** A name of 4096 bytes for each of some hundred disks. */
@@ -34,16 +40,14 @@ export async function socketAt({ files }: Files, path: string): Promise<string |
   return found && `${found.identity} ${found.modifiedAt}`;
 }
 
-/** What a sign says; null when it says nothing, or when whoever was to say it died meanwhile. */
-export async function readLastPush({ files }: Files, sign: string): Promise<LastPush | null> {
+/** What a sign says; who was to say it may have died meanwhile. */
+export async function readLastPush({ files }: Files, sign: string): Promise<LastPush> {
   const bytes = await files.start(sign, SIGN_BYTES_MAX);
   try {
-    const { socket, times } = LAST_PUSH.parse(
-      JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array())),
-    );
-    return { socket, times: new Map(times) };
+    const said = LAST_PUSH.parse(JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array())));
+    return { ...said, times: new Map(said.times) };
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof z.ZodError) return null;
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return UNSAID;
     throw error;
   }
 }
@@ -55,11 +59,12 @@ export async function readLastPush({ files }: Files, sign: string): Promise<Last
 export async function writeLastPush(
   { files }: Files,
   sign: string,
-  { socket, times }: LastPush,
+  { times, ...said }: LastPush,
 ): Promise<void> {
   if ((await files.stat(sign)) === null) return;
   for (const file of times.keys()) await troubleIn(() => files.syncFile(file));
-  await files.fill(sign, new TextEncoder().encode(JSON.stringify({ socket, times: [...times] })));
+  await files.fill(sign, new TextEncoder().encode(JSON.stringify({ ...said, times: [...times] })));
+  await files.syncFile(sign);
 }
 
 /** Before we write there again. */

@@ -5,7 +5,16 @@ import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import type { Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
-import { goesDown, heedStarted, markGoingDown, monitorSocket, notePushEnded } from './written-below.ts';
+import {
+  goesDown,
+  heedStarted,
+  markGoingDown,
+  monitorSocket,
+  notePushEnded,
+  timesOf,
+  unmarkGoingDown,
+  whyRewritten,
+} from './written-below.ts';
 
 const BASE = '/i/a.qcow2';
 const OVERLAY = '/i/sl-s-1.qcow2';
@@ -69,9 +78,11 @@ describe('what is written below overlays that go down', () => {
       place: {
         world: { files },
         monitor: MONITOR,
+        images: { isEmpty: async () => false },
         line: { reach: () => Promise.reject(new MonitorTrouble('off', 'nobody listens')) },
       },
       memory: { pushed: new Map() },
+      transcript: { flush: async () => undefined },
     }) as unknown as Errand;
 
   /** Somebody starts the machine, where it finds the same inode for its socket. */
@@ -81,7 +92,7 @@ describe('what is written below overlays that go down', () => {
   async function pushHalf(errand: Errand): Promise<void> {
     await mark(errand);
     times.set(BASE, 2_000.5);
-    await notePushEnded(errand, start);
+    await notePushEnded(errand, start, true);
   }
 
   test('is seen by the next process to be somebody else’s, once QEMU was found gone', async () => {
@@ -89,7 +100,8 @@ describe('what is written below overlays that go down', () => {
     times.set(BASE, 3_000);
     const why = await heed(someone());
     expect(why?.words).toContain(`${BASE} was written after what is in its overlays had begun to go down`);
-    expect(texts.has(SIGN)).toBe(false);
+    times = new Map([...times].map(([file]) => [file, 1_000])); // Somebody puts the clock back.
+    expect(await heed(someone())).not.toBeNull();
   });
 
   test('is ours as long as nobody has written there since', async () => {
@@ -115,7 +127,7 @@ describe('what is written below overlays that go down', () => {
 
   test('is on disk before the sign says when that was', async () => {
     await pushHalf(someone());
-    expect(synced).toEqual([BASE]);
+    expect(synced).toEqual([SIGN, BASE, SIGN]);
   });
 
   test('is somebody else’s also below an image that cannot be synced', async () => {
@@ -129,7 +141,7 @@ describe('what is written below overlays that go down', () => {
     const errand = someone();
     await mark(errand);
     isBroken = true;
-    await notePushEnded(errand, start);
+    await notePushEnded(errand, start, true);
     times.set(BASE, 3_000);
     expect(await heed(errand)).not.toBeNull();
   });
@@ -142,7 +154,8 @@ describe('what is written below overlays that go down', () => {
     expect(why?.words).toContain(
       'the machine was started after what is in its overlays had begun to go down',
     );
-    expect(texts.has(SIGN)).toBe(false);
+    times = new Map([...times].map(([file]) => [file, 1_000])); // Somebody puts the clock back.
+    expect(await heed(someone())).not.toBeNull();
   });
 
   test('is not called ours by who finds QEMU gone after the machine was started anew', async () => {
@@ -150,7 +163,7 @@ describe('what is written below overlays that go down', () => {
     await mark(errand);
     times.set(BASE, 3_000);
     startAnew();
-    await notePushEnded(errand, start);
+    await notePushEnded(errand, start, true);
     for (const one of [someone(), errand]) expect(await heed(one)).not.toBeNull();
   });
 
@@ -160,11 +173,33 @@ describe('what is written below overlays that go down', () => {
     expect(await heed(someone())).toBeNull();
   });
 
-  test('is ours where QEMU has ended in good order, and took its socket away', async () => {
+  test('is ours where QEMU has ended in good order beside who pushed, and took its socket away', async () => {
+    const errand = someone();
+    await mark(errand);
+    times.set(BASE, 3_000);
+    texts.delete(MONITOR);
+    await notePushEnded(errand, start, true);
+    expect(await heed(someone())).toBeNull();
+  });
+
+  test('may be somebody else’s where the host went down, and took every socket away', async () => {
     await mark(someone());
     times.set(BASE, 3_000);
     texts.delete(MONITOR);
+    const next = someone();
+    await notePushEnded(next, start, false);
+    const why = await heed(next);
+    expect(why?.words).toContain('nobody knows whether the machine was started after');
+  });
+
+  test('is ours where who comes next finds QEMU gone before anybody has started it', async () => {
+    await mark(someone());
+    times.set(BASE, 3_000);
+    await notePushEnded(someone(), start, false);
+    startAnew();
     expect(await heed(someone())).toBeNull();
+    times.set(BASE, 4_000);
+    expect(await heed(someone())).not.toBeNull();
   });
 
   test('waits where the machine was started since it was looked at', async () => {
@@ -175,6 +210,26 @@ describe('what is written below overlays that go down', () => {
     expect(await goesDown(errand, start)).toBe(false);
   });
 
+  test('is told to nobody by a sign that cannot say it', async () => {
+    const errand = someone();
+    await pushHalf(errand);
+    times.set(BASE, 3_000);
+    isBroken = true;
+    expect(await heed(errand)).not.toBeNull();
+    expect(texts.has(SIGN)).toBe(false);
+  });
+
+  test('is told by a sign that stays as long as an overlay does', async () => {
+    const errand = someone();
+    await pushHalf(errand);
+    times.set(BASE, 3_000);
+    await heed(errand);
+    expect(await unmarkGoingDown(errand, start, [])).toMatchObject([{ file: SIGN }]);
+    texts.delete(OVERLAY);
+    expect(await unmarkGoingDown(errand, start, [])).toEqual([]);
+    expect(texts.has(SIGN)).toBe(false);
+  });
+
   test('waits where the sign would call it somebody else’s', async () => {
     const errand = someone();
     await pushHalf(errand);
@@ -182,5 +237,20 @@ describe('what is written below overlays that go down', () => {
     await expect(mark(errand)).rejects.toBeInstanceOf(NotNow);
     times.set(BASE, 3_000);
     expect(await heed(errand)).not.toBeNull();
+  });
+
+  test('is seen also below an overlay that was empty, and that somebody has removed who died then', async () => {
+    const [overlay] = start.overlays ?? [];
+    const other = { ...overlay, file: '/i/sl-s-2.qcow2', backing: '/i/b.qcow2', backingModifiedAt: 500 };
+    const both = { ...start, overlays: [{ ...overlay, backingModifiedAt: 500 }, other] } as Start;
+    for (const file of [other.file, other.backing]) {
+      texts.set(file, 'an image');
+      times.set(file, 1_000.25);
+    }
+    expect(await whyRewritten(someone(), both, await timesOf(someone(), both))).toBeNull();
+    texts.delete(OVERLAY);
+    times.set(BASE, 3_000);
+    const why = await whyRewritten(someone(), both, await timesOf(someone(), both));
+    expect(why?.words).toContain(`${BASE} was written after the machine had gone on in overlays of it`);
   });
 });

@@ -6,6 +6,7 @@ import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
 import { diskOf, type Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
+import { seenLocked } from '../qemu/seen-locks.ts';
 import { type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { contentOf } from './evidence.ts';
@@ -49,8 +50,9 @@ export async function whyRewritten(errand: Errand, start: Start, times: Times): 
   const writtenAt = await timesOfFiles(errand, basesOf(start));
   const below = overlays.find(({ file, backing, backingModifiedAt: beganAt }) => {
     const at = writtenAt.get(backing ?? '');
-    if (at === undefined || !times.has(file)) return false; // What went down by an undo was written by that.
-    return isOff ? beganAt !== undefined && at !== beganAt : isLater(at, { beganAt, wentOnAt });
+    if (at === undefined) return false;
+    if (!isOff) return isLater(at, { beganAt, wentOnAt }); // Also of one that was empty, and is removed already.
+    return times.has(file) && beganAt !== undefined && at !== beganAt;
   });
   if (!below) return null;
   const since = isOff ? 'the capture had begun' : 'the machine had gone on in overlays of it';
@@ -60,10 +62,8 @@ export async function whyRewritten(errand: Errand, start: Start, times: Times): 
 const startedBelow = ({ backing }: PlannedLayer, since: string): Trouble =>
   rewritten(`${backing ?? ''} was written after ${since}: somebody has started the machine without them`);
 
-const startedAnew = ({ backing }: PlannedLayer, since: string): Trouble =>
-  rewritten(
-    `the machine was started after ${since}, without them, and may have written into ${backing ?? ''}`,
-  );
+const startedAnew = ({ backing }: PlannedLayer, since: string, why = 'the machine was started'): Trouble =>
+  rewritten(`${why} after ${since}, without them, and may have written into ${backing ?? ''}`);
 
 const rewritten = (words: string): Trouble => ({
   kind: 'refused',
@@ -115,7 +115,7 @@ export async function markGoingDown(errand: Errand, start: Start, socket: string
   const mark = markOf(start);
   const trouble = mark === null ? null : await troubleIn(() => wipeLastPush(place.world, mark));
   if (trouble) throw new NotNow('host-unreachable', trouble.words);
-  const push: LastPush = { socket, times: new Map() };
+  const push: LastPush = { socket, times: new Map(), isOver: false };
   memory.pushed.set(operationId, push);
   if (mark === null) return;
   const { files } = place.world;
@@ -131,100 +131,153 @@ export const monitorSocket = ({ place }: Errand): Promise<string | null> =>
   socketAt(place.world, place.monitor);
 
 /**
- * Nobody pushes any more if QEMU is gone, for a program of ours has ended: what is written below later is not ours. The
- * sign says so to whoever comes after us, if it can be written.
+ * Nobody pushes any more if QEMU is gone and no program of ours has the images open: what is written below later is not
+ * ours. The sign says so to whoever comes after us, if it can be written. `isOurs`: it was this process that pushed, and
+ * that has just lost QEMU.
  */
-export async function notePushEnded(errand: Errand, start: Start): Promise<void> {
+export async function notePushEnded(errand: Errand, start: Start, isOurs: boolean): Promise<void> {
   const { place, memory, operationId } = errand;
-  const socket = memory.pushed.get(operationId)?.socket ?? null;
+  const push = await lastPush(errand, start);
+  if (!push || push.isOver || push.times.size > 0) return;
   try {
-    const times = await timesOfFiles(errand, basesOf(start)); // Before: by then somebody may have been started.
-    if ((await reach(place)) !== null || isAnother(socket, await monitorSocket(errand))) return;
-    const push: LastPush = { socket, times };
-    memory.pushed.set(operationId, push);
+    const times = await timesAtEnd(errand, start, { push, isOurs });
+    if (!times) return;
+    memory.pushed.set(operationId, { ...push, times });
     const mark = markOf(start);
-    if (mark !== null) await writeLastPush(place.world, mark, push);
+    if (mark !== null) await writeLastPush(place.world, mark, { ...push, times });
   } catch (error) {
     if (!(error instanceof NotNow || error instanceof FileTrouble)) throw error; // Then nobody knows, or nobody else.
   }
 }
 
-/** Whether somebody has started the machine in between. A socket that is gone tells nothing: QEMU has ended in good order. */
-const isAnother = (before: string | null, now: string | null): boolean =>
-  before !== null && now !== null && before !== now;
+/** When what lies below was written last, by us; null when that may not have ended, or somebody else may have begun. */
+async function timesAtEnd(
+  errand: Errand,
+  start: Start,
+  { push, isOurs }: { readonly push: LastPush; readonly isOurs: boolean },
+): Promise<Times | null> {
+  const { place } = errand;
+  const bases = basesOf(start);
+  const times = await timesOfFiles(errand, bases); // Before: by then somebody may have been started.
+  if ((await reach(place)) !== null) return null;
+  const socket = await monitorSocket(errand);
+  const hasEndedWell = isOurs && socket === null;
+  if (!hasEndedWell && whySeemsStarted(push, socket) !== null) return null;
+  return (await seenLocked(place.world.files, bases)).size > 0 ? null : times;
+}
+
+/**
+ * Why somebody may have started the machine since data went down, by what lies at the monitor's path; null when nobody has.
+ * A QEMU that ends in good order takes its socket away, and so does a host that goes down, whoever was started before.
+ */
+function whySeemsStarted({ socket }: LastPush, now: string | null): string | null {
+  if (socket === null || socket === now) return null;
+  return now === null ? 'nobody knows whether the machine was started' : 'the machine was started';
+}
 
 const basesOf = ({ overlays = [] }: Pick<Start, 'overlays'>): string[] =>
   overlays.flatMap(({ backing }) => backing ?? []);
 
 /** Whether what was written below the overlays may have been written by us, whoever of us it was. */
-export async function goesDown({ place, memory, operationId }: Errand, start: Start): Promise<boolean> {
-  if (memory.pushed.has(operationId)) return true;
+export const goesDown = async (errand: Errand, start: Start): Promise<boolean> =>
+  (await lastPush(errand, start)) !== null;
+
+async function lastPush({ place, memory, operationId }: Errand, start: Start): Promise<LastPush | null> {
+  const known = memory.pushed.get(operationId);
+  if (known) return known;
   const mark = markOf(start);
-  if (mark === null || (await place.world.files.stat(mark)) === null) return false;
-  memory.pushed.set(operationId, await readLastPush(place.world, mark));
-  return true;
+  if (mark === null || (await place.world.files.stat(mark)) === null) return null;
+  const push = await readLastPush(place.world, mark);
+  memory.pushed.set(operationId, push);
+  return push;
 }
 
 /**
  * A machine that is on what lies below an overlay was started there, and so was one that is off again and has written
- * there since we did, or may have: nothing may go down over that. Of the latter this is why; later the files' times tell.
- * `socket` is what lay at the monitor's path before the machine was looked at.
+ * there since we did, or may have: nothing may go down over that, and the sign says so from now on. Of the latter this is
+ * why.
  *
  * @throws {NotNow} while whoever comes after us would take what it writes for what we did
  */
-export async function heedStarted(
-  errand: Errand,
-  start: Start,
-  { sight, socket }: { readonly sight: Sight; readonly socket: string | null },
-): Promise<Trouble | null> {
-  const { place, memory, operationId } = errand;
+export async function heedStarted(errand: Errand, start: Start, looked: Looked): Promise<Trouble | null> {
   const mark = markOf(start);
-  if (mark === null || !(await goesDown(errand, start))) return null;
-  const push = memory.pushed.get(operationId) ?? null;
-  for (const overlay of start.overlays ?? []) {
-    if (overlay.by !== 'create') continue;
-    const since = 'what is in its overlays had begun to go down';
-    const why = sight.power === 'off' ? await whyStarted(errand, overlay, { push, socket, since }) : null;
-    if (!why && !isOn(sight, overlay)) continue;
-    if ((await place.world.files.stat(overlay.file)) === null) continue; // All of it went down.
-    const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
-    if (trouble) throw new NotNow('host-unreachable', trouble.words);
-    memory.pushed.delete(operationId);
-    return why;
+  const push = await lastPush(errand, start);
+  if (mark === null || push === null) return null;
+  for (const overlay of oursOf(start)) {
+    const why = await whyStarted(errand, overlay, { ...looked, push });
+    if (!why || (await errand.place.world.files.stat(overlay.file)) === null) continue; // All of it went down.
+    if (!push.isOver) await tellStarted(errand, mark, looked.socket);
+    return looked.sight.power === 'off' ? why : null;
   }
   return null;
 }
 
-const isOn = (sight: Sight, { device, backing }: PlannedLayer): boolean =>
-  sight.power !== 'off' && diskOf(sight, device)?.file === backing;
+/** How a machine was found. */
+interface Looked {
+  readonly sight: Sight;
+  /** What lay at the monitor's path before. */
+  readonly socket: string | null;
+}
 
-/** Of a machine that is off again. Where nobody knows when we wrote last, it may have written if it was started. */
+const oursOf = ({ overlays = [] }: Pick<Start, 'overlays'>): PlannedLayer[] =>
+  overlays.filter(({ by }) => by === 'create');
+
+/** Of a machine that is off again: where nobody knows when we wrote last, it may have written if it was started. */
 async function whyStarted(
   { place }: Errand,
   overlay: PlannedLayer,
-  { push, socket, since }: { push: LastPush | null; socket: string | null; since: string },
+  { sight, socket, push }: Looked & { readonly push: LastPush },
 ): Promise<Trouble | null> {
-  const below = overlay.backing ?? '';
-  const at = push?.times.get(below);
-  if (at === undefined) return isAnother(push?.socket ?? null, socket) ? startedAnew(overlay, since) : null;
+  const since = 'what is in its overlays had begun to go down';
+  const { device, backing } = overlay;
+  const below = backing ?? '';
+  if (sight.power !== 'off')
+    return diskOf(sight, device)?.file === below ? startedAnew(overlay, since) : null;
+  if (push.isOver) return startedAnew(overlay, since);
+  const at = push.times.get(below);
+  if (at === undefined) {
+    const why = whySeemsStarted(push, socket);
+    return why === null ? null : startedAnew(overlay, since, why);
+  }
   const found = await place.world.files.stat(below);
   return found !== null && found.modifiedAt !== at ? startedBelow(overlay, since) : null;
 }
 
 /**
+ * To whoever comes after us. A sign that cannot be written is taken away: then the files' times tell.
+ *
+ * @throws {NotNow} when neither can be done
+ */
+async function tellStarted(
+  { place, memory, operationId }: Errand,
+  mark: string,
+  socket: string | null,
+): Promise<void> {
+  const push: LastPush = { socket, times: new Map(), isOver: true };
+  const isUntold = await troubleIn(() => writeLastPush(place.world, mark, push));
+  const trouble = isUntold && (await troubleIn(() => unlinkForGood(place.world, mark)));
+  if (trouble) throw new NotNow('host-unreachable', trouble.words);
+  if (isUntold) memory.pushed.delete(operationId);
+  else memory.pushed.set(operationId, push);
+}
+
+/**
  * Nothing goes down any more; tells what is left. Below an overlay that could not be taken back a part may have gone
- * down: whoever comes before that is on record has to know it from the sign, so that is left.
+ * down, or a machine may have written: whoever comes before that is on record has to know it from the sign, so that is left.
  */
 export async function unmarkGoingDown(
-  { place }: Errand,
+  { place, memory, operationId }: Errand,
   start: Start,
   kept: readonly PlannedLayer[],
 ): Promise<Leftover[]> {
+  const { files } = place.world;
   const mark = markOf(start);
-  if (mark === null || (await place.world.files.stat(mark)) === null) return [];
+  if (mark === null || (await files.stat(mark)) === null) return [];
   const left = (why: string): Leftover[] => [{ device: '', file: mark, tag: '', why }];
-  if (kept.some(({ by }) => by === 'create'))
-    return left('it told of an overlay that could not be taken back; nobody needs it any more');
+  const there = memory.pushed.get(operationId)?.isOver === true ? oursOf(start) : [];
+  for (const overlay of [...there, ...kept])
+    if (overlay.by === 'create' && (await files.stat(overlay.file)) !== null)
+      return left('it told of an overlay that could not be taken back; nobody needs it any more');
   const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
   return trouble ? left(trouble.words) : [];
 }
