@@ -1,10 +1,11 @@
 import type { Book } from './book.ts';
 import type { Chance } from './chance.ts';
 import type { History } from './history.ts';
+import type { Journey } from './journeys.ts';
 import { watchesForEver } from './known.ts';
 import type { LedgerdService } from './ledgerd-service.ts';
 import type { Reference } from './reference.ts';
-import type { Script } from './script.ts';
+import type { Script, ScriptedCommand } from './script.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import type { Answer } from './simulated-ledgerd.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
@@ -25,6 +26,10 @@ const WAITS_MAX = 100;
 const FOR_EVER_TRIES = 20;
 /** A caller who meets a busy machine comes back that often. */
 const BUSY_TRIES_MAX = 20;
+/** So often a traveller looks whether the machine runs. */
+const START_TRIES_MAX = 10;
+/** So often a step of a journey is tried. */
+const STEP_TRIES_MAX = 3;
 
 export interface CallerSetup {
   readonly host: SimulatedHost;
@@ -39,6 +44,8 @@ export interface CallerSetup {
   readonly layersFirst: number;
   /** Whether the guest's agent is known. */
   readonly hasAgent: boolean;
+  /** The way to go instead of asking for whatever comes to mind. */
+  readonly journey: Journey | null;
   /** What is asked for, one after the other; absent: whatever comes to mind. */
   readonly script?: Script;
 }
@@ -67,9 +74,10 @@ export class Caller {
   }
 
   async live(): Promise<void> {
-    const { wishesCount, layersFirst, name, script, history } = this.#setup;
+    const { wishesCount, layersFirst, name, script, history, journey } = this.#setup;
     await this.#register();
     if (script) return this.#follow(script);
+    if (journey) return this.#travel(journey);
     const more = this.#taste === 'layers' ? layersFirst : 0;
     for (let serial = 1; serial <= wishesCount + more; serial += 1) {
       await this.#sleep(this.#chance.betweenLog(1, 3_000), 'thinks');
@@ -93,6 +101,45 @@ export class Caller {
     }
     fate.command = null;
     this.isDone = true;
+  }
+
+  /** One step after the other, each tried again when nothing came of it; but nobody waits for ever. */
+  async #travel({ commands, isOn, isGivenUp = false }: Journey): Promise<void> {
+    for (const [at, command] of commands.entries())
+      for (let tries = 1; tries <= STEP_TRIES_MAX; tries += 1) {
+        const isLast = at === commands.length - 1;
+        if (isOn) await this.#untilRunning();
+        if (await this.#step(command, at * STEP_TRIES_MAX + tries, isGivenUp && isLast)) break;
+      }
+    this.isDone = true;
+  }
+
+  /** Whether it was done. */
+  async #step(command: ScriptedCommand, serial: number, isGivenUp: boolean): Promise<boolean> {
+    const { name, history, reference } = this.#setup;
+    if (this.#book?.hold) await this.#insist({ what: 'release' }, `${name}-release-${serial}`);
+    const wish = this.#book && command(this.#book);
+    if (!wish || !history.has(`${name}#${serial}`)) return false;
+    const before = reference.failuresCount;
+    await this.#insist(wish, `${name}-${serial}`);
+    if (isGivenUp) await this.#giveUp();
+    await this.#untilIdle();
+    return reference.failuresCount === before;
+  }
+
+  /** As long as that may take. */
+  async #untilRunning(): Promise<void> {
+    const { vm } = this.#setup;
+    for (let tries = 1; tries <= START_TRIES_MAX && !vm.machine?.isRunning; tries += 1) {
+      if (vm.machine) vm.resumeUnless(() => Boolean(this.#book?.open));
+      else vm.powerOn(false);
+      await this.#sleep(this.#chance.between(50, 200), 'waits for the machine');
+    }
+  }
+
+  async #giveUp(): Promise<void> {
+    await this.#sleep(this.#chance.betweenLog(1, 1_000), 'changes its mind');
+    await this.#ask({ what: 'cancel' }, `${this.#setup.name}-cancel-${this.#cancels++}`);
   }
 
   /** Until the machine can be looked at, or somebody else has registered it. */

@@ -14,6 +14,8 @@ const RATES = {
   /** The command runs, and its answer is lost with the connection. */
   'reply-lost': 0.015,
   /** The command runs, and its answer comes when nobody waits any more. */
+  /** The same while QEMU sends its memory. */
+  'reply-lost-in-migration': 0.15,
   'reply-late': 0.006,
   'reply-twice': 0.02,
   /** A snapshot cannot be created on a disk: no space is left there. */
@@ -58,6 +60,14 @@ const RATES = {
   'load-killed': 0.3,
 } as const;
 
+/** Where things go wrong in a world that is made for it. */
+export interface Aimed {
+  /** What is touched there and hardly anywhere else: in each world most happens at one of them. */
+  readonly aims: readonly string[];
+  /** What may go wrong there in any case. */
+  readonly faults?: readonly Fault[];
+}
+
 export type Fault = keyof typeof RATES;
 export const FAULTS = Object.keys(RATES) as Fault[];
 
@@ -68,6 +78,8 @@ export const noFaults: Fate = { happens: () => false, at: () => null, answer: ()
 const EACH_MAX = 6;
 /** Half of the worlds never see a given fault: what two faults do together shows best where the others are absent. */
 const ENABLED_SHARE = 0.5;
+/** Where something is aimed at: else nobody would come there. */
+const ENABLED_WHERE_AIMED_SHARE = 0.1;
 
 /** Whoever decides what goes wrong. */
 export interface Fate {
@@ -98,12 +110,14 @@ export class Faults implements Luck {
   readonly #history: History;
   #isHealed = false;
 
-  constructor(chance: Chance, history = new History()) {
+  constructor(chance: Chance, history = new History(), aimed: Aimed | null = null) {
     this.#chance = chance;
-    this.points = new PointFaults(chance.fork('points'));
+    this.points = new PointFaults(chance.fork('points'), aimed?.aims);
     this.#history = history;
     for (const fault of FAULTS) {
-      if (chance.happens(ENABLED_SHARE)) this.#rates.set(fault, RATES[fault] * chance.betweenLog(0.3, 5));
+      const isMeant = aimed?.faults?.includes(fault) ?? false;
+      if (chance.happens(aimed ? ENABLED_WHERE_AIMED_SHARE : ENABLED_SHARE) || isMeant)
+        this.#rates.set(fault, RATES[fault] * chance.betweenLog(0.3, 5));
     }
   }
 

@@ -3,6 +3,7 @@ import { type Open, PREFIX } from './known.ts';
 import type { BlockNode } from './qemu/block-graph.ts';
 import type { Image } from './qemu/image.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
 
 /** What went wrong in one VM, and could not be known or prevented, or is known and not mended yet. */
@@ -49,6 +50,12 @@ export class Limits {
     must(isTimeless || putBackAtMs >= atMs, 'I17', () => 'layers are held that nobody has written');
     for (const { file, backing } of overlays)
       for (const path of [file, backing ?? '']) this.mistaken.add(path);
+  }
+
+  /** Somebody is said to have started a machine below a capture's overlays, or nobody knows. Throws a `Violation`. */
+  checkStarted({ atMs }: Open, { lastTouchedMs, host }: Pick<SimulatedVm, 'lastTouchedMs' | 'host'>): void {
+    const isPossible = Math.max(lastTouchedMs, host.lostPowerAtMs) >= atMs;
+    must(isPossible, 'I17', () => 'layers are held that nobody was started below');
   }
 
   /** A person takes a machine as it is, in which a device has lost its image to a load. */

@@ -8,11 +8,18 @@ import { PASSES_PER_WORLD } from './point-passes.ts';
 const AIM_PER_WORLD = 0.004;
 /** At a touch that is hardly ever made it is likelier, and at most that likely. */
 const RATE_MAX = 0.12;
-/** Worlds in which nothing of this kind happens: all other faults are by themselves there. */
+/** How often something happens at the one touch that is aimed at. */
+const AIMED_SHARE = 0.6;
+/** Worlds in which nothing of this kind happens, but where something is aimed at: all other faults are by themselves. */
 const QUIET_SHARE = 0.4;
+/** From the least to the most, in worlds on average; and less where something is aimed at, for else nobody comes there. */
+const SCALES = [0.67, 4.2] as const;
+const SCALES_WHERE_AIMED = [0.1, 2] as const;
 /** So that a world with bad luck comes to an end. */
 const STRIKES_MAX = 12;
 
+/** Long enough for somebody else to come first. */
+const OVERTAKEN_LEAST_MS = 20;
 const DELAY_LEAST_MS = 0.1;
 const DELAY_MOST_MS = 20_000;
 const LATE_LEAST_MS = 10;
@@ -36,10 +43,17 @@ export interface Hands {
   interrupt(): void;
 }
 
-/** Which kind of fault can come at which side of a touch; what comes with an answer, its sender draws. */
+/**
+ * Which kind of fault can come at which side of a touch; what comes with an answer, its sender draws. More than once what
+ * often comes to nothing: nobody may come first, no QEMU may be there to die, and a touch that fails has no other side.
+ */
 const BY_SIDE = {
-  before: ['crash before', 'error', 'delay', 'reorder', 'QEMU death', 'disk full', 'clock jump'],
-  after: ['crash after', 'answer lost', 'answer late'],
+  before: [
+    ...(['crash before', 'error', 'delay', 'disk full', 'clock jump'] as const),
+    ...(['reorder', 'reorder', 'reorder', 'reorder', 'reorder', 'reorder'] as const),
+    ...(['QEMU death', 'QEMU death'] as const),
+  ],
+  after: ['crash after', 'crash after', 'answer lost', 'answer lost', 'answer late', 'answer late'],
 } as const satisfies Record<Side, readonly Kind[]>;
 
 const BY_SENDER = ['answer lost', 'answer late', 'duplicate'] as const satisfies readonly Kind[];
@@ -61,15 +75,20 @@ export class PointFaults {
   /** How often each touch was begun. */
   readonly begun = new Map<string, number>();
   readonly #chance: Chance;
+  readonly #aim: string | null;
   readonly #scale: number;
   readonly #points = new Map<string, Point | null>();
   #strikes = 0;
   #begunCount = 0;
   #isHealed = false;
 
-  constructor(chance: Chance) {
+  /** `aims`: most happens at one of these. Empty: anywhere. */
+  constructor(chance: Chance, aims: readonly string[] = []) {
     this.#chance = chance;
-    this.#scale = chance.happens(QUIET_SHARE) ? 0 : chance.betweenLog(0.4, 2.5) / (1 - QUIET_SHARE);
+    this.#aim = chance.pick(aims) ?? null;
+    const isQuiet = chance.happens(QUIET_SHARE);
+    const [least, most] = this.#aim === null ? SCALES : SCALES_WHERE_AIMED;
+    this.#scale = isQuiet ? 0 : chance.betweenLog(least, most);
   }
 
   /** From now on nothing goes wrong any more. */
@@ -119,10 +138,17 @@ export class PointFaults {
     const those = kinds.filter(
       (kind) => KIND_RULES[kind].canCome(touch) && !(isSaid(touch) && isAnswer(kind) && kinds !== BY_SENDER),
     );
-    const rate = passes === undefined ? 0 : Math.min(RATE_MAX, AIM_PER_WORLD / passes) * this.#scale;
+    const rate = this.#rateAt(touch, passes, those.length);
     const found = rate > 0 && those.length > 0 ? { touch, kinds: those, rate } : null;
     this.#points.set(point, found);
     return found;
+  }
+
+  /** How likely each of so many kinds is there. */
+  #rateAt(touch: string, passes: number | undefined, kindsCount: number): number {
+    if (passes === undefined) return 0;
+    if (this.#aim === touchFamily(touch)) return AIMED_SHARE / kindsCount;
+    return Math.min(RATE_MAX, AIM_PER_WORLD / passes) * this.#scale;
   }
 
   #drawn(point: Point | null): Kind | null {
@@ -160,7 +186,7 @@ export class PointFaults {
     const before = this.#begunCount;
     hands.interrupt();
     return {
-      ms: this.#delayMs(),
+      ms: this.#chance.betweenLog(OVERTAKEN_LEAST_MS, DELAY_MOST_MS),
       act: () => {
         if (this.#begunCount > before) this.strike(touch, 'reorder');
       },

@@ -14,6 +14,10 @@ const takesSpace = (touch: string): boolean =>
     touch,
   );
 
+/** Only what nobody has open is worked on by these: their machine is off. */
+const isOfWhatIsOff = (touch: string): boolean =>
+  /^(hypervisor\.repair|run\.qemu-img-(check|commit|convert|rebase|snapshot))$/.test(touch);
+
 const isMessage = (touch: string): boolean => touch.startsWith('say.');
 
 interface Rule {
@@ -43,7 +47,10 @@ export const KIND_RULES = {
     canCome: isMessage,
     elsewhere: 'only a message can come twice; a call returns once',
   },
-  'QEMU death': ANYWHERE,
+  'QEMU death': {
+    canCome: (touch) => !isOfWhatIsOff(touch),
+    elsewhere: 'it is dead where the images of a machine that is off are worked on',
+  },
   'disk full': { canCome: takesSpace, elsewhere: 'only where space is taken' },
   'clock jump': ANYWHERE,
 } as const satisfies Record<string, Rule>;

@@ -30,6 +30,8 @@ export class Reference {
   readonly eventIds = new Map<string, number>();
   /** Every operation there ever was. */
   readonly operationIds = new Set<string>();
+  /** How many of those have failed. */
+  failuresCount = 0;
   readonly #vms: ReadonlyMap<string, SimulatedVm>;
   /** What operations are to do, as somebody has accepted it. */
   readonly promised = new Map<string, readonly string[]>();
@@ -55,6 +57,7 @@ export class Reference {
     this.#link(stored, event);
     this.eventIds.set(event.id, stored.version);
     this.operationIds.add(event.correlationId);
+    if (event.type.endsWith('Failed')) this.failuresCount += 1;
     const book = this.#bookOf(event.stream);
     if (event.type === 'OperationStarted') {
       if (book?.open) requireInTime(book.open, atMs, this.upSinceMs);

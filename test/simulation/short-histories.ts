@@ -1,21 +1,7 @@
-import type { Book } from './book.ts';
-import { isWhole } from './known.ts';
+import { create, load, newest, oldest, remove } from './journeys.ts';
 import { type Script, type ScriptedCommand, ScriptedFate, type Strike } from './script.ts';
 import { simulate } from './simulate.ts';
 import type { Simulated } from './simulated.ts';
-import type { CreateWish } from './wish.ts';
-
-const everywhere = (mode: 'internal' | 'external') => (book: Book) =>
-  book.devices.map((device) => ({ device, mode }));
-
-const create =
-  (mode: 'internal' | 'external', asked: Omit<CreateWish, 'what' | 'disks'>): ScriptedCommand =>
-  (book) => ({ what: 'create', disks: everywhere(mode)(book), ...asked });
-
-const oldest = ({ snapshots }: Book): string | undefined =>
-  [...snapshots].find(([, known]) => isWhole(known))?.[0];
-const newest = ({ snapshots }: Book): string | undefined =>
-  [...snapshots].findLast(([, known]) => isWhole(known))?.[0];
 
 /** What is asked for in short histories. */
 const ALPHABET = {
@@ -27,26 +13,10 @@ const ALPHABET = {
     memory: 'external',
     memoryFormat: 'stream',
   }),
-  load: (book) => {
-    const snapshotId = oldest(book);
-    return snapshotId === undefined
-      ? null
-      : { what: 'load', snapshotId, resume: 'as-captured', safety: 'none' };
-  },
-  'load, the present saved': (book) => {
-    const snapshotId = newest(book);
-    return snapshotId === undefined
-      ? null
-      : { what: 'load', snapshotId, resume: 'as-captured', safety: 'disks' };
-  },
-  merge: (book) => {
-    const snapshotId = oldest(book);
-    return snapshotId === undefined ? null : { what: 'delete', snapshotId, strategy: 'merge' };
-  },
-  discard: (book) => {
-    const snapshotId = newest(book);
-    return snapshotId === undefined ? null : { what: 'delete', snapshotId, strategy: 'discard-force' };
-  },
+  load: load(oldest, 'none'),
+  'load, the present saved': load(newest, 'disks'),
+  merge: remove(oldest, 'merge'),
+  discard: remove(newest, 'discard-force'),
 } as const satisfies Readonly<Record<string, ScriptedCommand>>;
 
 export type Letter = keyof typeof ALPHABET;

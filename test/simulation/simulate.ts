@@ -19,7 +19,7 @@ import { SimulatedHost } from './simulated-host.ts';
 import type { Meddle } from './simulated-ledgerd.ts';
 import { checkShown, standingShown } from './shown.ts';
 import { addLauncher } from './launcher.ts';
-import { LONG, SHORT, SHORT_SHARE, type Size } from './size.ts';
+import { type Size, sizeOf } from './size.ts';
 import { SimulatedVm } from './simulated-vm.ts';
 import { Trace } from './trace.ts';
 import { ViewsOnDisk } from './views-on-disk.ts';
@@ -32,7 +32,7 @@ const QUIET_MS = 15_000;
 /** How long an operation may wait for a machine that is off before its owner starts it. */
 const PATIENCE_MS = 60_000;
 /** One world in so many has views, which are on a real disk and cost more than all else in it. */
-export const VIEWS_EVERY = 25;
+export const VIEWS_EVERY = 50;
 
 /** One world from its first event to its rest. The same seed gives the same world, to the letter of its trace. */
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Simulated> {
@@ -73,20 +73,20 @@ class Universe {
   #failure: Error | null = null;
 
   constructor(seed: number, options: SimulateOptions) {
-    const { isTraced = false, isHashed = true, meddle = asItIs, mislead, script } = options;
+    const { isTraced = false, isHashed = true, isLong = false, meddle = asItIs, mislead, script } = options;
     const chance = new Chance(seed);
-    const size = sizeOf(chance, options);
+    const size = sizeOf(chance, isLong);
     this.#seed = seed;
     this.#isTraced = isTraced;
     this.#trace = new Trace({ isWhole: isTraced, isHashed });
     this.#history = new History(options.without);
-    this.#faults = script?.fate ?? new Faults(chance.fork('faults'), this.#history);
+    this.#faults = script?.fate ?? new Faults(chance.fork('faults'), this.#history, size.journey);
     this.#scheduler = new Scheduler(chance.fork('scheduler'), this.#trace);
     this.#host = new SimulatedHost(this.#scheduler, chance.fork('host'), this.#faults);
     const hasViews = !script && seed % VIEWS_EVERY === 0;
     this.#views = hasViews ? new ViewsOnDisk(this.#faults, mislead, this.fail) : null;
     const states = new Map<string, PersistedState>();
-    const hasLauncher = script !== undefined || chance.fork('launcher').happens(0.6);
+    const hasLauncher = script !== undefined || size.journey !== null || chance.fork('launcher').happens(0.6);
     this.#reference = new Reference(this.#vms);
     const { promised } = this.#reference;
     const onPlan = (id: string, { commands }: Plan): void => void promised.set(id, commands);
@@ -162,6 +162,7 @@ class Universe {
 
   /** A machine of two disks or three, on or off, with an owner who meddles and one or two callers. */
   #addVm(chance: Chance, n: number, size: Size): void {
+    const { journey } = size;
     const host = this.#host;
     const [reference, history] = [this.#reference, this.#history];
     const nodes = chance.happens(0.2) ? ['da', 'db', 'dc'] : ['da', 'db'];
@@ -173,9 +174,9 @@ class Universe {
     const vm = new SimulatedVm(host, `vm${n}`, disks);
     const vmId = `00000000-0000-4000-8000-00000000000${n}`;
     this.#vms.set(vmId, vm);
-    if (chance.happens(0.85)) vm.powerOn(chance.happens(0.25));
+    if (journey?.isOn ?? chance.happens(0.85)) vm.powerOn(!journey && chance.happens(0.25));
     new Owner(host, vm, { reference, vmId, history }).plan(Math.min(size.acts, chance.below(6)));
-    const hasAgent = chance.happens(0.7);
+    const hasAgent = journey !== null || chance.happens(0.7);
     const callersCount = Math.min(size.callers, chance.happens(0.3) ? 2 : 1);
     for (let c = 1; c <= callersCount; c += 1) {
       const name = `vm${n}-caller${c}`;
@@ -192,6 +193,7 @@ class Universe {
           wishesCount,
           layersFirst: size.layers,
           hasAgent,
+          journey,
         }),
       );
     }
@@ -206,7 +208,7 @@ class Universe {
     const vmId = FIRST_VM;
     this.#vms.set(vmId, vm);
     if (script.isOn) vm.powerOn(false);
-    const named = { name: 'vm1-caller1', wishesCount: 0, layersFirst: 0, hasAgent: false };
+    const named = { name: 'vm1-caller1', wishesCount: 0, layersFirst: 0, hasAgent: false, journey: null };
     const around = { host: this.#host, service: this.#service, reference: this.#reference };
     this.#callers.push(new Caller({ ...around, history: this.#history, vm, vmId, ...named, script }));
   }
@@ -284,9 +286,6 @@ class Universe {
 /** Two things that happen beside all that is asked for. */
 export const SECOND_CAME = 'beside: a second ledgerd came';
 export const KEPT_AWAY = 'beside: a worker was kept away from a machine';
-
-const sizeOf = (chance: Chance, { isLong = false }: SimulateOptions): Size =>
-  !isLong && chance.fork('size').happens(SHORT_SHARE) ? SHORT : LONG;
 
 const asItIs: Meddle = (hypervisor) => hypervisor;
 

@@ -108,6 +108,15 @@ export class SimulatedVm {
     });
   }
 
+  /** The owner lets it run, unless somebody is at work on it when it comes to that. */
+  resumeUnless(isBusy: () => boolean): void {
+    this.#ask('cont', (machine) => {
+      if (isBusy() || (machine.status !== 'paused' && machine.status !== 'prelaunch')) return;
+      machine.resume();
+      this.isMeantToRun = machine.isRunning;
+    });
+  }
+
   /** What the operator's command does that starts the machine for a load; null when it cannot. */
   launch(tops: Tops, incoming: string | null): Finished {
     if (this.machine || this.isStarting) return { code: 1, stdout: '', stderr: 'it runs already\n' };

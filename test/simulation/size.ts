@@ -1,3 +1,6 @@
+import type { Chance } from './chance.ts';
+import { type Journey, JOURNEYS } from './journeys.ts';
+
 /** The most there is of each in one world. */
 export interface Size {
   readonly vms: number;
@@ -9,9 +12,20 @@ export interface Size {
   readonly acts: number;
   /** How often ledgerd is told to end. */
   readonly stops: number;
+  /** Which way its caller goes, beside little else; null: whatever comes to mind. */
+  readonly journey: Journey | null;
 }
 
 /** Most worlds are short: little is needed for most of what goes wrong, and so there can be more of them. */
-export const SHORT_SHARE = 0.85;
-export const SHORT: Size = { vms: 1, callers: 1, wishes: 1, layers: 1, acts: 2, stops: 1 };
-export const LONG: Size = { vms: 2, callers: 2, wishes: 5, layers: 3, acts: 5, stops: 2 };
+const SHORT_SHARE = 0.94;
+/** Of all worlds, those in which somebody goes to where hardly anybody comes. */
+const JOURNEY_SHARE = 0.2;
+export const SHORT: Size = { vms: 1, callers: 1, wishes: 1, layers: 1, acts: 2, stops: 1, journey: null };
+export const LONG: Size = { vms: 2, callers: 2, wishes: 5, layers: 3, acts: 5, stops: 2, journey: null };
+
+export function sizeOf(chance: Chance, isLong: boolean): Size {
+  if (isLong) return LONG;
+  const journeys = chance.fork('journey');
+  if (journeys.happens(JOURNEY_SHARE)) return { ...SHORT, acts: 0, journey: journeys.pick(JOURNEYS) ?? null };
+  return chance.fork('size').happens(SHORT_SHARE) ? SHORT : LONG;
+}

@@ -151,7 +151,9 @@ class Client implements Audience {
         ? { error: { class: result.errorClass, desc: result.message }, ...withId }
         : { return: result, ...withId };
     const struck = faults.answer(`say.${command}`);
-    if (struck === 'answer lost' || faults.happens('reply-lost')) {
+    const isMigrating = this.#machine.migration?.status === 'active';
+    const isLost = faults.happens(isMigrating ? 'reply-lost-in-migration' : 'reply-lost');
+    if (struck === 'answer lost' || isLost) {
       scheduler.note('the reply is lost with the connection');
       return this.socket.close();
     }
