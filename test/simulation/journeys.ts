@@ -73,11 +73,11 @@ const FROZEN = [
   'hypervisor.freeze',
   'hypervisor.thaw',
 ];
-const PULLED = ['say.block-stream', 'say.job-finalize', 'run.qemu-img-compare'];
-const COPIED = ['run.cp', 'run.sync', 'hypervisor.copy', 'hypervisor.unlink'];
+const PULLED = ['say.block-stream', 'say.job-finalize', 'hypervisor.unlink'];
+const COPIED = ['run.cp', 'run.sync', 'hypervisor.copy'];
 const REMOVED = ['say.blockdev-snapshot-delete-internal-sync', 'say.job-dismiss', 'hypervisor.dismiss'];
 const RESET = ['say.system_reset', 'say.blockdev-add', 'say.qom-set', 'say.stop'];
-const LOADED = ['say.snapshot-load', 'say.cont', 'hypervisor.power'];
+const LOADED = ['say.snapshot-load', 'say.snapshot-load', 'say.cont', 'hypervisor.power'];
 const PUSHED = [
   'say.block-commit',
   'say.job-complete',
@@ -93,7 +93,7 @@ const canceled: Omit<Journey, 'isOn' | 'commands'> = {
 
 export const JOURNEYS: readonly Journey[] = [
   { isOn: true, commands: [streamed, load(newest, 'none')], aims: LAUNCHED },
-  { isOn: true, commands: [streamed, load(newest, 'none')], aims: LAUNCHED },
+  { isOn: true, commands: [streamed, load(newest, 'none')], aims: ['run.LAUNCHER'] },
   { isOn: true, commands: [streamed, load(newest, 'none')], aims: ['streams.send', 'streams.measure'] },
   { isOn: true, commands: [streamed], aims: STREAMED },
   { isOn: true, commands: [streamed], ...canceled },

@@ -8,8 +8,8 @@ import { PASSES_PER_WORLD } from './point-passes.ts';
 const AIM_PER_WORLD = 0.004;
 /** At a touch that is hardly ever made it is likelier, and at most that likely. */
 const RATE_MAX = 0.12;
-/** How often something happens at the one touch that is aimed at. */
-const AIMED_SHARE = 0.6;
+/** How often each kind strikes the one touch that is aimed at. */
+const AIMED_RATE = 0.055;
 /** Worlds in which nothing of this kind happens, but where something is aimed at: all other faults are by themselves. */
 const QUIET_SHARE = 0.4;
 /** From the least to the most, in worlds on average; and less where something is aimed at, for else nobody comes there. */
@@ -56,7 +56,14 @@ const BY_SIDE = {
   after: ['crash after', 'crash after', 'answer lost', 'answer lost', 'answer late', 'answer late'],
 } as const satisfies Record<Side, readonly Kind[]>;
 
-const BY_SENDER = ['answer lost', 'answer late', 'duplicate'] as const satisfies readonly Kind[];
+const BY_SENDER = [
+  'answer lost',
+  'answer lost',
+  'answer late',
+  'answer late',
+  'duplicate',
+  'duplicate',
+] as const satisfies readonly Kind[];
 
 interface Point {
   readonly touch: string;
@@ -138,16 +145,16 @@ export class PointFaults {
     const those = kinds.filter(
       (kind) => KIND_RULES[kind].canCome(touch) && !(isSaid(touch) && isAnswer(kind) && kinds !== BY_SENDER),
     );
-    const rate = this.#rateAt(touch, passes, those.length);
+    const rate = this.#rateAt(touch, passes);
     const found = rate > 0 && those.length > 0 ? { touch, kinds: those, rate } : null;
     this.#points.set(point, found);
     return found;
   }
 
-  /** How likely each of so many kinds is there. */
-  #rateAt(touch: string, passes: number | undefined, kindsCount: number): number {
+  /** How likely each kind is there. */
+  #rateAt(touch: string, passes: number | undefined): number {
     if (passes === undefined) return 0;
-    if (this.#aim === touchFamily(touch)) return AIMED_SHARE / kindsCount;
+    if (this.#aim === touchFamily(touch)) return AIMED_RATE;
     return Math.min(RATE_MAX, AIM_PER_WORLD / passes) * this.#scale;
   }
 

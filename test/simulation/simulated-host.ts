@@ -62,8 +62,6 @@ export class SimulatedHost implements Surroundings {
   #jumpedMs = 0;
   /** When the clock was last put back, in ms since the beginning. */
   putBackAtMs = -1;
-  /** When the power went last. */
-  lostPowerAtMs = -1;
 
   constructor(scheduler: Scheduler, chance: Chance, faults: Fate) {
     this.scheduler = scheduler;
@@ -117,7 +115,6 @@ export class SimulatedHost implements Surroundings {
   /** All processes are gone at once, and so is what no directory holds for good. */
   losePower(): void {
     this.scheduler.note('the power goes');
-    this.lostPowerAtMs = this.scheduler.nowMs;
     for (const end of [...this.#processes]) end();
     this.files.losePower((changesCount) => this.chance.below(changesCount + 1));
   }

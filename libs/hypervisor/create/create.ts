@@ -50,8 +50,9 @@ export const creating = (errand: Errand, operation: Create, snapshot: Readonly<S
   recover: (start) => recover(errand, start),
 });
 
-/** The guest goes on first, whatever else has to be waited for. */
+/** What only this moment shows is noted first; then the guest goes on, whatever else has to be waited for. */
 async function recover(errand: Errand, start: Start): Promise<Report> {
+  await notePushEnded(errand, start);
   await thawAgain(errand, start);
   await awaitFoldJobs(errand);
   const failure = (await reach(errand.place)) ? await troubleIn(() => goOn(errand, start)) : null;
@@ -183,7 +184,6 @@ interface Looked {
 
 /** A machine that is on may write into its overlays until it dies: it is off when their times are read. */
 async function lookAfter(errand: Errand, start: Start): Promise<Looked> {
-  await notePushEnded(errand, start, false); // Of whoever died before he could.
   const socket = await monitorSocket(errand);
   let times = await timesOf(errand, start); // Of one that was repaired at an earlier attempt, and is off since.
   const sight = await observeTrouble(errand, start, 'needed', async () => {

@@ -96,7 +96,7 @@ async function pushBackOrNote(
   try {
     return await pushAllBack(errand, tops, sight);
   } catch (error) {
-    if (error instanceof NotNow) await notePushEnded(errand, start, true);
+    if (error instanceof NotNow) await notePushEnded(errand, start);
     throw error;
   }
 }

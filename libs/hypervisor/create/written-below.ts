@@ -62,8 +62,10 @@ export async function whyRewritten(errand: Errand, start: Start, times: Times): 
 const startedBelow = ({ backing }: PlannedLayer, since: string): Trouble =>
   rewritten(`${backing ?? ''} was written after ${since}: somebody has started the machine without them`);
 
-const startedAnew = ({ backing }: PlannedLayer, since: string, why = 'the machine was started'): Trouble =>
-  rewritten(`${why} after ${since}, without them, and may have written into ${backing ?? ''}`);
+const startedAnew = ({ backing }: PlannedLayer, since: string): Trouble =>
+  rewritten(
+    `the machine was started after ${since}, without them, and may have written into ${backing ?? ''}`,
+  );
 
 const rewritten = (words: string): Trouble => ({
   kind: 'refused',
@@ -132,48 +134,39 @@ export const monitorSocket = ({ place }: Errand): Promise<string | null> =>
 
 /**
  * Nobody pushes any more if QEMU is gone and no program of ours has the images open: what is written below later is not
- * ours. The sign says so to whoever comes after us, if it can be written. `isOurs`: it was this process that pushed, and
- * that has just lost QEMU.
+ * ours. Nor is anything once the machine was started anew. The sign says so to whoever comes after us, if it can be written.
  */
-export async function notePushEnded(errand: Errand, start: Start, isOurs: boolean): Promise<void> {
+export async function notePushEnded(errand: Errand, start: Start): Promise<void> {
   const { place, memory, operationId } = errand;
   const push = await lastPush(errand, start);
   if (!push || push.isOver || push.times.size > 0) return;
   try {
-    const times = await timesAtEnd(errand, start, { push, isOurs });
-    if (!times) return;
-    memory.pushed.set(operationId, { ...push, times });
+    const found = await howItEnded(errand, start, push);
+    if (!found) return;
+    memory.pushed.set(operationId, found);
     const mark = markOf(start);
-    if (mark !== null) await writeLastPush(place.world, mark, { ...push, times });
+    if (mark !== null) await writeLastPush(place.world, mark, found);
   } catch (error) {
     if (!(error instanceof NotNow || error instanceof FileTrouble)) throw error; // Then nobody knows, or nobody else.
   }
 }
 
-/** When what lies below was written last, by us; null when that may not have ended, or somebody else may have begun. */
-async function timesAtEnd(
-  errand: Errand,
-  start: Start,
-  { push, isOurs }: { readonly push: LastPush; readonly isOurs: boolean },
-): Promise<Times | null> {
+/** Null when it may not have ended. */
+async function howItEnded(errand: Errand, start: Start, push: LastPush): Promise<LastPush | null> {
   const { place } = errand;
   const bases = basesOf(start);
   const times = await timesOfFiles(errand, bases); // Before: by then somebody may have been started.
-  if ((await reach(place)) !== null) return null;
-  const socket = await monitorSocket(errand);
-  const hasEndedWell = isOurs && socket === null;
-  if (!hasEndedWell && whySeemsStarted(push, socket) !== null) return null;
-  return (await seenLocked(place.world.files, bases)).size > 0 ? null : times;
+  if (isAnother(push.socket, await monitorSocket(errand))) return { ...push, isOver: true };
+  if ((await reach(place)) !== null || (await seenLocked(place.world.files, bases)).size > 0) return null;
+  return isAnother(push.socket, await monitorSocket(errand)) ? { ...push, isOver: true } : { ...push, times };
 }
 
 /**
- * Why somebody may have started the machine since data went down, by what lies at the monitor's path; null when nobody has.
- * A QEMU that ends in good order takes its socket away, and so does a host that goes down, whoever was started before.
+ * Whether somebody has started the machine in between. A socket that is gone tells nothing: QEMU has ended in good order, or
+ * the host went down.
  */
-function whySeemsStarted({ socket }: LastPush, now: string | null): string | null {
-  if (socket === null || socket === now) return null;
-  return now === null ? 'nobody knows whether the machine was started' : 'the machine was started';
-}
+const isAnother = (before: string | null, now: string | null): boolean =>
+  before !== null && now !== null && before !== now;
 
 const basesOf = ({ overlays = [] }: Pick<Start, 'overlays'>): string[] =>
   overlays.flatMap(({ backing }) => backing ?? []);
@@ -235,10 +228,7 @@ async function whyStarted(
     return diskOf(sight, device)?.file === below ? startedAnew(overlay, since) : null;
   if (push.isOver) return startedAnew(overlay, since);
   const at = push.times.get(below);
-  if (at === undefined) {
-    const why = whySeemsStarted(push, socket);
-    return why === null ? null : startedAnew(overlay, since, why);
-  }
+  if (at === undefined) return isAnother(push.socket, socket) ? startedAnew(overlay, since) : null;
   const found = await place.world.files.stat(below);
   return found !== null && found.modifiedAt !== at ? startedBelow(overlay, since) : null;
 }
