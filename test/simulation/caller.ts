@@ -108,7 +108,7 @@ export class Caller {
     for (const [at, command] of commands.entries())
       for (let tries = 1; tries <= STEP_TRIES_MAX; tries += 1) {
         const isLast = at === commands.length - 1;
-        if (isOn) await this.#untilRunning();
+        await this.#ready(`${at * STEP_TRIES_MAX + tries}`, isOn);
         if (await this.#step(command, at * STEP_TRIES_MAX + tries, isGivenUp && isLast)) break;
       }
     this.isDone = true;
@@ -117,7 +117,6 @@ export class Caller {
   /** Whether it was done. */
   async #step(command: ScriptedCommand, serial: number, isGivenUp: boolean): Promise<boolean> {
     const { name, history, reference } = this.#setup;
-    if (this.#book?.hold) await this.#insist({ what: 'release' }, `${name}-release-${serial}`);
     const wish = this.#book && command(this.#book);
     if (!wish || !history.has(`${name}#${serial}`)) return false;
     const before = reference.failuresCount;
@@ -127,9 +126,11 @@ export class Caller {
     return reference.failuresCount === before;
   }
 
-  /** As long as that may take. */
-  async #untilRunning(): Promise<void> {
-    const { vm } = this.#setup;
+  /** A person takes the disks as they are, and then lets the machine run. */
+  async #ready(serial: string, isOn: boolean): Promise<void> {
+    const { vm, name } = this.#setup;
+    if (this.#book?.hold) await this.#insist({ what: 'release' }, `${name}-release-${serial}`);
+    if (!isOn) return;
     for (let tries = 1; tries <= START_TRIES_MAX && !vm.machine?.isRunning; tries += 1) {
       if (vm.machine) vm.resumeUnless(() => Boolean(this.#book?.open));
       else vm.powerOn(false);

@@ -108,10 +108,11 @@ export class Disks {
     const { tag, disks } = known;
     const isThawed = this.isThawed(known);
     for (const [device, { truth, file }] of disks) {
-      if (!truth || this.#isAstray(file ?? '') || this.#isAstray(this.#layers.tops.get(device) ?? ''))
-        continue;
+      if (!truth) continue;
+      const isAstray = [file, this.#layers.tops.get(device)].some((one) => this.#isAstray(one ?? ''));
       const found = this.#found.present(device);
-      const isLoaded = isThawed || found.every((value, block) => value === truth[block] || value > atInstant);
+      const isLoaded =
+        isAstray || isThawed || found.every((value, block) => value === truth[block] || value > atInstant);
       must(isLoaded, 'I17', () => {
         return `${device} was not taken back to ${tag}: it holds ${found.join(' ')}, not ${truth.join(' ')}`;
       });

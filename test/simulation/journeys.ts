@@ -60,60 +60,67 @@ const copied: ScriptedCommand = ({ devices, vm, snapshots }) => ({
   })),
 });
 
-const LAUNCHED = ['run.LAUNCHER', 'hypervisor.launch', 'streams.measure', 'streams.send'];
-const STREAMED = [
-  'say.migrate',
-  'say.migrate-set-parameters',
-  'streams.receive',
-  'files.makePrivateDirectory',
-];
-const FROZEN = [
-  'say.guest-fsfreeze-freeze',
-  'say.guest-fsfreeze-thaw',
-  'hypervisor.freeze',
-  'hypervisor.thaw',
-];
-const PULLED = ['say.block-stream', 'say.job-finalize', 'hypervisor.unlink'];
-const COPIED = ['run.cp', 'run.sync', 'hypervisor.copy'];
-const REMOVED = ['say.blockdev-snapshot-delete-internal-sync', 'say.job-dismiss', 'hypervisor.dismiss'];
-const RESET = ['say.system_reset', 'say.blockdev-add', 'say.qom-set', 'say.stop'];
-const LOADED = ['say.snapshot-load', 'say.snapshot-load', 'say.cont', 'hypervisor.power'];
-const PUSHED = [
-  'say.block-commit',
-  'say.job-complete',
-  'say.job-cancel',
-  'hypervisor.pivot',
-  'hypervisor.dismiss',
+const streamedAndLoaded = [streamed, load(newest, 'none')];
+const merged = [outside, remove(oldest, 'merge')];
+
+/** So many of each: those that hardly ever come to what they aim at are more. */
+const WAYS: readonly (readonly [number, Journey])[] = [
+  [3, { isOn: true, commands: streamedAndLoaded, aims: ['streams.send'] }],
+  [3, { isOn: true, commands: streamedAndLoaded, aims: ['hypervisor.launch', 'streams.measure'] }],
+  [2, { isOn: true, commands: streamedAndLoaded, aims: ['run.LAUNCHER'] }],
+  [2, { isOn: true, commands: [streamed], aims: ['say.migrate'] }],
+  [2, { isOn: true, commands: [streamed], aims: ['say.migrate-set-parameters', 'streams.receive'] }],
+  [1, { isOn: true, commands: [streamed], aims: ['files.makePrivateDirectory'] }],
+  [
+    10,
+    {
+      ...{ isOn: true, commands: [streamed], aims: ['say.migrate_cancel'] },
+      faults: ['reply-lost-in-migration'],
+    },
+  ],
+  [2, { isOn: true, commands: [outside, ...merged], aims: ['say.block-commit', 'hypervisor.pivot'] }],
+  [3, { isOn: true, commands: merged, aims: ['say.job-complete', 'say.job-cancel', 'hypervisor.dismiss'] }],
+  [1, { isOn: true, commands: [outside, outside, remove(newest, 'merge')], aims: ['say.block-stream'] }],
+  [
+    2,
+    {
+      ...{ isOn: true, commands: [outside, outside, remove(newest, 'merge')] },
+      aims: ['say.job-finalize', 'hypervisor.unlink', 'run.qemu-img-compare'],
+    },
+  ],
+  [1, { isOn: false, commands: [outside, outside, remove(newest, 'merge')], aims: ['run.qemu-img-rebase'] }],
+  [1, { isOn: false, commands: [copied], aims: ['run.qemu-img-convert'] }],
+  [1, { isOn: true, commands: [copied], aims: ['files.syncFile', 'say.job-cancel'], isGivenUp: true }],
+  [4, { isOn: true, commands: [frozen], aims: ['say.guest-fsfreeze-freeze', 'hypervisor.freeze'] }],
+  [2, { isOn: true, commands: [frozen], aims: ['say.guest-fsfreeze-thaw', 'hypervisor.thaw'] }],
+  [3, { isOn: true, commands: [withMemory, load(oldest, 'none')], aims: ['say.snapshot-load'] }],
+  [3, { isOn: true, commands: [withMemory, load(oldest, 'none')], aims: ['say.cont', 'hypervisor.power'] }],
+  [3, { isOn: true, commands: [inside, load(oldest, 'none', true)], aims: ['say.system_reset'] }],
+  [
+    2,
+    {
+      ...{ isOn: true, commands: [inside, load(oldest, 'none', true)] },
+      aims: ['say.blockdev-add', 'say.qom-set', 'say.stop'],
+    },
+  ],
+  [2, { isOn: true, commands: [inside, remove(newest, 'discard-force')], aims: ['say.job-dismiss'] }],
+  [
+    1,
+    {
+      ...{ isOn: true, commands: [inside, remove(newest, 'discard-force')] },
+      aims: ['say.blockdev-snapshot-delete-internal-sync'],
+    },
+  ],
+  [
+    2,
+    {
+      ...{ isOn: true, commands: [inside, outside, load(oldest, 'none', true)] },
+      aims: ['run.cp', 'run.sync'],
+    },
+  ],
+  [1, { isOn: true, commands: [inside, outside, load(oldest, 'none', true)], aims: ['hypervisor.copy'] }],
 ];
 
-const canceled: Omit<Journey, 'isOn' | 'commands'> = {
-  aims: ['say.migrate_cancel'],
-  faults: ['reply-lost-in-migration'],
-};
-
-export const JOURNEYS: readonly Journey[] = [
-  { isOn: true, commands: [streamed, load(newest, 'none')], aims: LAUNCHED },
-  { isOn: true, commands: [streamed, load(newest, 'none')], aims: ['run.LAUNCHER'] },
-  { isOn: true, commands: [streamed, load(newest, 'none')], aims: ['streams.send', 'streams.measure'] },
-  { isOn: true, commands: [streamed], aims: STREAMED },
-  { isOn: true, commands: [streamed], ...canceled },
-  { isOn: true, commands: [streamed], ...canceled },
-  { isOn: true, commands: [streamed], ...canceled },
-  { isOn: true, commands: [outside, outside, remove(newest, 'merge')], aims: PULLED },
-  { isOn: true, commands: [inside, remove(newest, 'discard-force')], aims: REMOVED },
-  { isOn: true, commands: [outside, outside, remove(oldest, 'merge')], aims: PUSHED },
-  { isOn: true, commands: [outside, remove(oldest, 'merge')], aims: PUSHED },
-  { isOn: true, commands: [outside, remove(oldest, 'merge')], aims: ['say.job-complete'] },
-  { isOn: false, commands: [outside, outside, remove(newest, 'merge')], aims: ['run.qemu-img-rebase'] },
-  { isOn: false, commands: [copied], aims: ['run.qemu-img-convert'] },
-  { isOn: true, commands: [copied], aims: ['files.syncFile', 'say.job-cancel'], isGivenUp: true },
-  { isOn: true, commands: [frozen], aims: FROZEN },
-  { isOn: true, commands: [frozen], aims: ['say.guest-fsfreeze-freeze'] },
-  { isOn: true, commands: [withMemory, load(oldest, 'none')], aims: LOADED },
-  {
-    isOn: true,
-    commands: [inside, load(oldest, 'none', true)],
-    aims: RESET,
-  },
-  { isOn: true, commands: [inside, outside, load(oldest, 'none', true)], aims: COPIED },
-];
+export const JOURNEYS: readonly Journey[] = WAYS.flatMap(([times, journey]) =>
+  Array<Journey>(times).fill(journey),
+);

@@ -15,6 +15,8 @@ const ANSWER_TIMEOUT_MS = 60_000;
 
 /** There is always this one. */
 export const FIRST_VM = '00000000-0000-4000-8000-000000000001';
+/** Never registered: what somebody takes for it is the first. */
+const STRANGER = '00000000-0000-4000-8000-000000000009';
 
 /** How often each named point of the program was passed, and how often it died there. */
 export interface PointCount {
@@ -162,10 +164,15 @@ export class LedgerdService {
     return coming;
   }
 
-  /** Somebody passes by, and has a look at a machine. */
+  /** Somebody passes by, and has a look at a machine; and somebody who takes it for a new one looks at its monitor. */
   #interrupt(): void {
     this.#passersBy += 1;
-    this.ask(FIRST_VM, { what: 'reconcile' }, `passer-by-${this.#passersBy}`).catch(this.#onFailure);
+    const key = `passer-by-${this.#passersBy}`;
+    this.ask(FIRST_VM, { what: 'reconcile' }, key).catch(this.#onFailure);
+    const [vm] = this.#host.vms;
+    if (!vm || !this.#installation.disk.streams.has(`vm-${FIRST_VM}`)) return; // It would be his.
+    const wish: Wish = { what: 'register', name: key, monitor: vm.monitorPath, guestAgent: null };
+    this.ask(STRANGER, wish, `${key}-register`).catch(this.#onFailure);
   }
 
   #storeTrouble(name: string): Error | null {

@@ -9,7 +9,7 @@ const AIM_PER_WORLD = 0.004;
 /** At a touch that is hardly ever made it is likelier, and at most that likely. */
 const RATE_MAX = 0.12;
 /** How often each kind strikes the one touch that is aimed at. */
-const AIMED_RATE = 0.055;
+const AIMED_RATE = 0.07;
 /** Worlds in which nothing of this kind happens, but where something is aimed at: all other faults are by themselves. */
 const QUIET_SHARE = 0.4;
 /** From the least to the most, in worlds on average; and less where something is aimed at, for else nobody comes there. */

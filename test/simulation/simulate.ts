@@ -86,17 +86,14 @@ class Universe {
     const hasViews = !script && seed % VIEWS_EVERY === 0;
     this.#views = hasViews ? new ViewsOnDisk(this.#faults, mislead, this.fail) : null;
     const states = new Map<string, PersistedState>();
-    const hasLauncher = script !== undefined || size.journey !== null || chance.fork('launcher').happens(0.6);
+    const hasLauncher = size.journey !== null || script !== undefined || chance.fork('launcher').happens(0.6);
     this.#reference = new Reference(this.#vms);
     const { promised } = this.#reference;
     const onPlan = (id: string, { commands }: Plan): void => void promised.set(id, commands);
     const installation = { disk: this.#disk, states, views: this.#views, meddle, hasLauncher, onPlan };
     this.#service = new LedgerdService(this.#host, installation, this.fail);
     if (script) this.#addScripted(script);
-    else {
-      this.#populate(chance.fork('population'), size);
-      this.#service.others.plan(chance.fork('second ledgerd'), this.#history);
-    }
+    else this.#populate(chance.fork('population'), size);
     addLauncher(this.#host, [...this.#vms.values()]);
   }
 
@@ -156,6 +153,7 @@ class Universe {
         if (this.#history.has(name)) this.#service.stop().catch(this.fail);
       });
     }
+    if (!size.journey) this.#service.others.plan(chance.fork('second ledgerd'), this.#history);
     const vmsCount = Math.min(size.vms, chance.happens(0.15) ? 2 : 1);
     for (let n = 1; n <= vmsCount; n += 1) this.#addVm(chance, n, size);
   }

@@ -77,7 +77,7 @@ export class SimulatedHost implements Surroundings {
   readonly wallMs = (): number => Math.floor(EPOCH_MS + this.#jumpedMs + this.scheduler.nowMs);
 
   /** Virtual machines that live here. */
-  readonly vms: { readonly machine: { kill(why: string): void } | null }[] = [];
+  readonly vms: { readonly monitorPath: string; readonly machine: { kill(why: string): void } | null }[] = [];
 
   /** What may be done to all of it from outside. */
   readonly hands: Omit<Hands, 'kill' | 'interrupt'> = {

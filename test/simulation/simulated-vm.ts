@@ -108,10 +108,12 @@ export class SimulatedVm {
     });
   }
 
-  /** The owner lets it run, unless somebody is at work on it when it comes to that. */
+  /** The owner lets it run, unless somebody is at work on it when it comes to that, or a load has left it without a disk. */
   resumeUnless(isBusy: () => boolean): void {
     this.#ask('cont', (machine) => {
-      if (isBusy() || (machine.status !== 'paused' && machine.status !== 'prelaunch')) return;
+      const isWhole = machine.graph.devices.every(({ node }) => node.image);
+      const stands = machine.status === 'paused' || machine.status === 'prelaunch';
+      if (!stands || !isWhole || isBusy()) return;
       machine.resume();
       this.isMeantToRun = machine.isRunning;
     });

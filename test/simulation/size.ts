@@ -17,9 +17,9 @@ export interface Size {
 }
 
 /** Most worlds are short: little is needed for most of what goes wrong, and so there can be more of them. */
-const SHORT_SHARE = 0.94;
+const SHORT_SHARE = 0.96;
 /** Of all worlds, those in which somebody goes to where hardly anybody comes. */
-const JOURNEY_SHARE = 0.2;
+const JOURNEY_SHARE = 0.3;
 export const SHORT: Size = { vms: 1, callers: 1, wishes: 1, layers: 1, acts: 2, stops: 1, journey: null };
 export const LONG: Size = { vms: 2, callers: 2, wishes: 5, layers: 3, acts: 5, stops: 2, journey: null };
 

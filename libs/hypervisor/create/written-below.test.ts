@@ -167,6 +167,22 @@ describe('what is written below overlays that go down', () => {
     for (const one of [someone(), errand]) expect(await heed(one)).not.toBeNull();
   });
 
+  test('keeps other overlays from going down, also below one that has gone down', async () => {
+    const [overlay] = start.overlays ?? [];
+    const both = {
+      ...start,
+      overlays: [overlay, { ...overlay, file: '/i/sl-s-2.qcow2', backing: '/i/b.qcow2' }],
+    };
+    for (const file of ['/i/sl-s-2.qcow2', '/i/b.qcow2']) texts.set(file, 'an image');
+    const errand = someone();
+    await markGoingDown(errand, both as Start, await monitorSocket(errand));
+    texts.delete(OVERLAY);
+    await notePushEnded(errand, both as Start);
+    times.set(BASE, 3_000);
+    const looked = { sight: off, socket: await monitorSocket(errand) };
+    expect(await heedStarted(someone(), both as Start, looked)).not.toBeNull();
+  });
+
   test('is nothing where a machine that was started anew has written nothing', async () => {
     await pushHalf(someone());
     startAnew();

@@ -196,13 +196,24 @@ export async function heedStarted(errand: Errand, start: Start, looked: Looked):
   const mark = markOf(start);
   const push = await lastPush(errand, start);
   if (mark === null || push === null) return null;
-  for (const overlay of oursOf(start)) {
+  const isOff = looked.sight.power === 'off';
+  const there = await stillThere(errand, start);
+  if (there.length === 0) return null; // All of it went down.
+  for (const overlay of isOff ? oursOf(start) : there) {
+    // A machine that is on goes on below what went down.
     const why = await whyStarted(errand, overlay, { ...looked, push });
-    if (!why || (await errand.place.world.files.stat(overlay.file)) === null) continue; // All of it went down.
+    if (!why) continue;
     if (!push.isOver) await tellStarted(errand, mark, looked.socket);
-    return looked.sight.power === 'off' ? why : null;
+    return isOff ? why : null;
   }
   return null;
+}
+
+async function stillThere({ place }: Errand, start: Start): Promise<PlannedLayer[]> {
+  const there: PlannedLayer[] = [];
+  for (const overlay of oursOf(start))
+    if ((await place.world.files.stat(overlay.file)) !== null) there.push(overlay);
+  return there;
 }
 
 /** How a machine was found. */
@@ -256,18 +267,19 @@ async function tellStarted(
  * down, or a machine may have written: whoever comes before that is on record has to know it from the sign, so that is left.
  */
 export async function unmarkGoingDown(
-  { place, memory, operationId }: Errand,
+  errand: Errand,
   start: Start,
   kept: readonly PlannedLayer[],
 ): Promise<Leftover[]> {
+  const { place, memory, operationId } = errand;
   const { files } = place.world;
   const mark = markOf(start);
   if (mark === null || (await files.stat(mark)) === null) return [];
   const left = (why: string): Leftover[] => [{ device: '', file: mark, tag: '', why }];
-  const there = memory.pushed.get(operationId)?.isOver === true ? oursOf(start) : [];
-  for (const overlay of [...there, ...kept])
-    if (overlay.by === 'create' && (await files.stat(overlay.file)) !== null)
-      return left('it told of an overlay that could not be taken back; nobody needs it any more');
+  const isOver = memory.pushed.get(operationId)?.isOver === true;
+  const there = await stillThere(errand, start);
+  if (isOver ? there.length > 0 : kept.some(({ by }) => by === 'create'))
+    return left('it told of an overlay that could not be taken back; nobody needs it any more');
   const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
   return trouble ? left(trouble.words) : [];
 }
