@@ -85,6 +85,27 @@ describe.runIf(needsQemu())('on a machine that is off', () => {
     expect(targets.filter((target) => existsSync(target))).toEqual([]);
   });
 
+  test('a disk that is written once it was captured holds what the one did that is captured next', async () => {
+    let isWritten = false;
+    const home = await described({
+      world: (real) => ({
+        ...real,
+        run: async (program, args, options) => {
+          const ended = await real.run(program, args, options);
+          // As by a machine that was started, and ended, and has left the other disk alone.
+          if (args[0] === 'snapshot' && !isWritten) imageWrite(home.fileOf('a'), 0x33);
+          isWritten ||= args[0] === 'snapshot';
+          return ended;
+        },
+      }),
+    });
+    writeAll(home, 0x11);
+    const { snapshotId, end } = await home.book.create();
+    expect([end, isWritten, imageHolds(home.fileOf('a'), 0x33)]).toEqual(['created', true, true]);
+    expect((await home.book.load(snapshotId)).end).toBe('loaded');
+    expect(allHold(home, 0x11)).toBe(true);
+  });
+
   test('an image of somebody else’s directory is not opened', async () => {
     const home = await described();
     const disks = [{ device: 'x', file: makeDisk(join(makeDirectory(), 'x.qcow2')), format: 'qcow2' }];

@@ -62,8 +62,10 @@ export class Capture {
   #taken(device: string, { mode, file }: KnownDisk, tag: string): Taken[] {
     if (mode === 'none' || file === null) return [];
     if (mode === 'internal') {
-      const { truth, instant } = this.#found.onlyEntry(device, file, tag);
-      return [{ device, file, truth, since: instant, until: instant }];
+      const { truth, instant, icount } = this.#found.onlyEntry(device, file, tag);
+      // qemu-img takes one disk after the other: a machine may run in between, but not write what is still to be taken.
+      const since = icount === null ? instant : Math.max(...truth);
+      return [{ device, file, truth, since, until: instant }];
     }
     const { shelf, files } = this.#vm.host;
     const image = files.image(file);
