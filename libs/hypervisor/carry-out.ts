@@ -12,9 +12,8 @@ import { observe } from './look/observe.ts';
 import { requireAsPlanned } from './plan/plan-basis.ts';
 import { failed } from './report.ts';
 import type { Sight } from './look/sight.ts';
-import { stopWrong } from './drift/survey.ts';
+import { stopAstray, type StoppedAstray } from './drift/survey.ts';
 import { troubleFrom, troubleIn } from './trouble.ts';
-import { requireRightChain, wrongChains } from './drift/wrong-chain.ts';
 
 /**
  * Looks, acts, looks: the same for the first try, for a retry and for somebody else's half-done work. Before the
@@ -96,8 +95,8 @@ async function admission(errand: Errand, way: Way, operation: OpenOperation): Pr
     ) {
       return { report: await machineGone(errand) };
     }
-    if (wrongChains(errand.vm, sight).length > 0) await stopWrong(errand.place, sight);
-    requireRightChain(errand.vm, sight);
+    const wrong = await stopAstray(errand.place, errand.vm, sight);
+    if (wrong) return { report: await failedAstray(errand, wrong) };
     const record = presentDisks(errand, sight);
     const start = await orNotNow(() => way.admit(sight));
     requireAsPlanned(sight, start, operation);
@@ -107,6 +106,12 @@ async function admission(errand: Errand, way: Way, operation: OpenOperation): Pr
     if (!(error instanceof Refusal)) throw error;
     return { report: await failed(errand, { reason: error.code, message: error.message, leftovers: [] }) };
   }
+}
+
+/** Nothing is done to a machine on a wrong chain: it must be started anew. */
+async function failedAstray(errand: Errand, { message, astray }: StoppedAstray): Promise<Report> {
+  const report = await failed(errand, { reason: 'vm-held', message, leftovers: [] });
+  return { ...report, astray };
 }
 
 /** The first look, remembering a machine that lives but does not answer. */

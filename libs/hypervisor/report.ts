@@ -25,7 +25,7 @@ interface Failure {
 export async function failed(
   errand: Errand,
   { reason, message, leftovers, layers }: Failure,
-): Promise<Report> {
+): Promise<Extract<Report, { type: 'ReportFailed' }>> {
   const all = [...leftovers, ...errand.damage];
   const outcome = all.length === 0 ? 'undone' : 'held';
   return {

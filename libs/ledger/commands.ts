@@ -1,3 +1,4 @@
+import type { Astray } from './drift.ts';
 import type { DataOf } from './events.ts';
 import type { FailureCode } from './refusal.ts';
 import type {
@@ -134,6 +135,7 @@ export type Report =
   | {
       readonly type: 'ReportFailed';
       readonly failed: FailedReport;
+      readonly astray?: Astray;
       /** Earlier pins that a load has removed, though only in part, before it failed. */
       readonly replaced?: readonly string[];
       /** What is left of those. */

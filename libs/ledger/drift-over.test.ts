@@ -4,12 +4,22 @@ import { decide } from './decide.ts';
 import { FINDINGS_MAX, TRACES_MAX, TRACES_OF_ONE_MAX } from './drift.ts';
 import type { DataOf } from './events.ts';
 import type { Finding } from './shapes.ts';
-import { create, release, reportCreated, reportDeleted, reportLoaded } from './story/commands.ts';
 import {
+  create,
+  release,
+  reportCreated,
+  reportDeleted,
+  reportFailed,
+  reportLoaded,
+} from './story/commands.ts';
+import {
+  createFailed,
+  deleteFailed,
   deleteRequested,
   driftFound,
   fact,
   found,
+  loadFailed,
   loadRequested,
   released,
   requested,
@@ -29,6 +39,7 @@ const look = (findings: readonly Finding[]): Command => ({
 });
 const wrong = found('wrong-chain', { device: 'vda', file: '/images/vda.qcow2' });
 const spoiled = found('wrong-chain', { snapshotId: 'a', file: '/images/vda.qcow2' });
+const held = { reason: 'vm-held' as const };
 const suspect = { snapshotId: 'a', status: 'suspect' as const };
 
 const dataOf = (findings: Finding[], vm: Vm): DataOf<'DriftFound'> => {
@@ -59,6 +70,24 @@ describe('what was found is over without a look', () => {
     given(taken('a'), driftFound([strange('x')]), loadRequested('a'))
       .when({ ...reportLoaded('a'), orphans: [orphan] })
       .records(snapshotLoaded('a'), driftFound([strange('x'), orphan]));
+  });
+
+  test('when an operation has failed of where the machine stands: that is known in its place, and holds the VM', () => {
+    const old = { ...wrong, message: 'it was elsewhere then' };
+    const astray = { findings: [wrong, spoiled], stopped: true };
+    const told = driftFound([wrong, spoiled, strange('x')], [{ ...suspect, spoiled: true }], true);
+    const history = [...taken('a'), driftFound([old, strange('x')]), released(), ...taken('b', 'a')];
+    for (const [asked, operationId, ended] of [
+      [requested('c', 'b'), 'create-c', createFailed('c', held)],
+      [loadRequested('b'), 'load-b', loadFailed('b', held)],
+      [deleteRequested('a', 'merge', 'a'), 'delete-a', deleteFailed('a', held)],
+    ] as const)
+      given(history, asked)
+        .when({ ...reportFailed(operationId, held), astray })
+        .records(ended, told);
+    given(history, deleteRequested('a', 'merge', 'a'), deleteFailed('a', held), told)
+      .when(create('c'))
+      .refuses('vm-held');
   });
 
   test('when what it was about is gone', () => {

@@ -46,18 +46,26 @@ interface Besides {
   readonly judgedToo?: readonly Snapshot[];
   /** Differences that have come instead. */
   readonly orphans?: readonly Finding[];
+  /** Where the machine was found astray, and what it has spoiled: graver than all else. */
+  readonly astray?: Astray;
 }
+
+/** A machine was found on a wrong chain: where, what its guest has written into, and whether it was stopped. */
+export type Astray = Pick<Drift, 'findings' | 'stopped'>;
+
+const NOT_ASTRAY: Astray = { findings: [], stopped: false };
 
 /** What is recorded when some differences are over without a look: nothing when none is, and none has come. */
 export function driftWithout(
   vm: Vm,
   isOver: (finding: Finding) => boolean,
-  { judgedToo = [], orphans = [] }: Besides = {},
+  { judgedToo = [], orphans = [], astray = NOT_ASTRAY }: Besides = {},
 ): VmEvent[] {
   const over = vm.drift.filter(isOver);
-  if (over.length + judgedToo.length + orphans.length === 0) return [];
-  const left = [...vm.drift.filter((finding) => !isOver(finding)), ...orphans];
-  const judged = new Set([...over.flatMap(({ snapshotId }) => snapshotId ?? []), ...judgedToo.map(idOf)]);
+  if (over.length + judgedToo.length + orphans.length + astray.findings.length === 0) return [];
+  const left = [...astray.findings, ...vm.drift.filter((finding) => !isOver(finding)), ...orphans];
+  const about = [...over, ...astray.findings].flatMap(({ snapshotId }) => snapshotId ?? []);
+  const judged = new Set([...about, ...judgedToo.map(idOf)]);
   const standings = [...vm.snapshots.values()]
     .filter(({ id }) => judged.has(id))
     .flatMap(
@@ -68,7 +76,7 @@ export function driftWithout(
         ) ?? [],
     );
   const { findings, unlisted = 0 } = listed(left);
-  const data = { ...withUnlisted(findings, vm.unlistedDrift + unlisted), standings, stopped: false };
+  const data = { ...withUnlisted(findings, vm.unlistedDrift + unlisted), standings, stopped: astray.stopped };
   return [{ type: 'DriftFound', data }];
 }
 
@@ -127,6 +135,28 @@ export const driftAfterDelete = (
   goneIds: readonly string[],
   orphans: readonly Finding[] = [],
 ): VmEvent[] => driftWithout(vm, (finding) => isOf(finding, goneIds), { orphans });
+
+/**
+ * As after a delete of what a load has let go before it failed. And a machine that was found astray may be off by the next
+ * look: then nothing tells any more what its guest has written into.
+ */
+export function driftAfterFailure(
+  vm: Vm,
+  goneIds: readonly string[],
+  { orphans = [], astray: { findings, stopped } = NOT_ASTRAY }: Pick<Besides, 'orphans' | 'astray'>,
+): VmEvent[] {
+  const found = findings.filter((finding) => !isOf(finding, goneIds));
+  const isToldAnew = (known: Finding): boolean =>
+    found.some(
+      (finding) =>
+        (isWrongChain(finding) && isWrongChain(known)) ||
+        (finding.kind === known.kind &&
+          finding.snapshotId === known.snapshotId &&
+          finding.file === known.file),
+    );
+  const isOver = (known: Finding): boolean => isOf(known, goneIds) || isToldAnew(known);
+  return driftWithout(vm, isOver, { orphans, astray: { findings: found, stopped } });
+}
 
 const isOfCurrent = ({ kind }: Finding): boolean => kind === 'wrong-current';
 

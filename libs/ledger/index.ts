@@ -9,6 +9,7 @@ export type { Command, CommandOf, FailedReport, Limits, Report } from './command
 export { captureOfEachDisk } from './create.ts';
 export { decide } from './decide.ts';
 export {
+  type Astray,
   type Drift,
   type DriftCondition,
   driftConditions,

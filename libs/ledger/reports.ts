@@ -3,6 +3,7 @@ import type { DataOf, VmEvent } from './events.ts';
 import {
   driftAfterCreate,
   driftAfterDelete,
+  driftAfterFailure,
   driftAfterLoad,
   driftFound,
   knownDrift,
@@ -154,7 +155,7 @@ export function reportDeleted({ deleted }: CommandOf<'ReportDeleted'>, vm: Vm): 
  * is gone all the same.
  */
 export function reportFailed(
-  { failed, replaced = [], orphans = [] }: CommandOf<'ReportFailed'>,
+  { failed, replaced = [], ...found }: CommandOf<'ReportFailed'>,
   vm: Vm,
 ): VmEvent[] {
   const operation = openOperation(failed.operationId, vm);
@@ -164,18 +165,34 @@ export function reportFailed(
   const data = { ...failed, outcome, leftovers: [...failed.leftovers], steps: [...failed.steps] };
   switch (operation.kind) {
     case 'create':
-      return [{ type: 'CreateFailed', data: { snapshotId: operation.snapshotId, ...data } }];
+      return [
+        { type: 'CreateFailed', data: { snapshotId: operation.snapshotId, ...data } },
+        ...driftAfterFailure(vm, [], found),
+      ];
     case 'load': {
       const pins = pinsAmong(replaced, operation.snapshotId, vm);
       return [
         ...pins.map((pin) => discarded(pin, operation.id)),
         { type: 'LoadFailed', data: { snapshotId: operation.snapshotId, ...data } },
-        ...driftAfterDelete(vm, pins, orphans),
+        ...driftAfterFailure(vm, pins, found),
       ];
     }
     case 'delete':
-      return [{ type: 'DeleteFailed', data: { snapshotId: operation.snapshotId, ...data } }];
+      return [
+        { type: 'DeleteFailed', data: { snapshotId: operation.snapshotId, ...data } },
+        ...driftAfterFailure(withTargetsAsBefore(vm, operation), [], found),
+      ];
   }
+}
+
+/** As a delete leaves them that nothing came of: what stays can be judged. */
+function withTargetsAsBefore(vm: Vm, { before }: Extract<OpenOperation, { kind: 'delete' }>): Vm {
+  const snapshots = new Map(vm.snapshots);
+  for (const [id, status] of before) {
+    const snapshot = snapshots.get(id);
+    if (snapshot) snapshots.set(id, { ...snapshot, status });
+  }
+  return { ...vm, snapshots };
 }
 
 export function reportLeftoverRemoved({ leftover }: CommandOf<'ReportLeftoverRemoved'>, vm: Vm): VmEvent[] {

@@ -231,6 +231,19 @@ describe.runIf(needsQemu())('a machine that was started from the file it began w
     expect(status).toMatchObject({ snapshottable: false, isOnWrongChain: true });
   });
 
+  test('and that dies before the next look has spoiled what an operation has seen it write into', async () => {
+    const { box, snapshotId, right } = await startedWrong();
+    expect(await box.book.delete(snapshotId, 'merge')).toMatchObject({ end: 'undone: vm-held' });
+    expect(box.book.events.at(-1)).toMatchObject({ type: 'DriftFound', data: { stopped: true } });
+    expect(statusOf(box, snapshotId)).toBe('suspect');
+    expect(() => box.book.ask()).toThrow('ledgerctl vm launch');
+    await box.off();
+    expect(await look(box)).toEqual(['wrong-chain', 'wrong-chain']); // Of what it has spoiled, disk by disk.
+    await box.boot({ disks: right });
+    expect(await box.book.create()).toMatchObject({ end: 'created' }); // It is held no more.
+    expect(statusOf(box, snapshotId)).toBe('suspect');
+  });
+
   test('spoils nothing as long as its guest has not been let go', async () => {
     const box = await house();
     const { snapshotId } = await box.book.create(external);

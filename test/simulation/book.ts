@@ -51,7 +51,7 @@ export class Book {
   /** Throws a `Violation`. */
   enter({ type, data }: LoggedEvent, atMs: number): void {
     const event = { type, data } as VmEvent;
-    if (JSON.stringify(data).includes('may still be frozen')) this.#disks.limits.isFrozenKnown = true;
+    this.#disks.limits.hear(event);
     if ('operationId' in event.data)
       requireOpen(event.type, event.data.operationId, { open: this.open, ended: this.#ended });
     this.#take(event, atMs);
@@ -271,8 +271,7 @@ export class Book {
 
   #relayer(change?: Change): void {
     if (!change) return;
-    this.#layers.change(change);
-    this.#known.moved(change.contents);
+    this.#known.relayered(change, this.#layers, (file) => this.#disks.isAstray(file));
     this.#disks.lookForStrays(this.open?.atMs ?? 0, this.hold !== null);
   }
 

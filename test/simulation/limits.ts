@@ -1,4 +1,4 @@
-import type { DataOf } from '#ledger';
+import type { DataOf, VmEvent } from '#ledger';
 import { type Open, PREFIX } from './known.ts';
 import type { BlockNode } from './qemu/block-graph.ts';
 import type { Image } from './qemu/image.ts';
@@ -21,10 +21,24 @@ export class Limits {
   readonly layerCopies = new Set<string>();
   /** Names that were to be given to copies: whoever dies after it took one leaves a file of nothing, as anybody may. */
   readonly named = new Set<string>();
+  /** Whether an operation has just failed of where the machine stands. */
+  #isFoundAstray = false;
   /** Whether somebody was told that the guest may still be frozen. */
   isFrozenKnown = false;
   /** What devices hold without their image, and a person has said that it is fine so. */
   readonly #empty = new Set<BlockNode>();
+
+  /** What the log says, one after the other. Throws a `Violation`. */
+  hear({ type, data }: VmEvent): void {
+    if (JSON.stringify(data).includes('may still be frozen')) this.isFrozenKnown = true;
+    const isTold = !this.#isFoundAstray || type === 'DriftFound';
+    must(
+      isTold,
+      'I18',
+      () => `a machine was found on a wrong chain, and ${type} comes before what that means`,
+    );
+    this.#isFoundAstray = 'reason' in data && data.reason === 'vm-held';
+  }
 
   /** What an operation is about to make. */
   make({ overlays = [], backups = [] }: DataOf<'OperationStarted'>): void {

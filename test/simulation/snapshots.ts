@@ -1,5 +1,6 @@
 import type { DataOf } from '#ledger';
 import type { Known, KnownDisk } from './known.ts';
+import type { Change, Layers } from './layers.ts';
 import { must, Violation } from './violation.ts';
 
 /** The snapshots of one VM that live, as far as the log has said. Throws `Violation`. */
@@ -57,8 +58,25 @@ export class Snapshots {
     return known;
   }
 
-  /** What some hold lies in other files now. */
-  moved(contents: readonly { snapshotId: string; device: string; file: string }[]): void {
+  /**
+   * Layers are others from now on, and what some hold lies in other files. What lay on a layer that a machine has strayed
+   * onto has gone with what that wrote, and nobody knows it any more, wherever it lies.
+   */
+  relayered(change: Change, layers: Layers, isAstray: (file: string) => boolean): void {
+    const blurred = [...this.all.values()].flatMap(({ disks }) =>
+      [...disks]
+        .filter(([, { file }]) => file !== null && isAstray(file))
+        .map(([device]) => ({ disks, device })),
+    );
+    layers.change(change);
+    this.#moved(change.contents);
+    for (const { disks, device } of blurred) {
+      const disk = disks.get(device);
+      if (disk && !isAstray(disk.file ?? '')) disks.set(device, { ...disk, truth: null });
+    }
+  }
+
+  #moved(contents: Change['contents']): void {
     for (const { snapshotId, device, file } of contents) {
       const known = this.all.get(snapshotId);
       const disk = known?.disks.get(device);

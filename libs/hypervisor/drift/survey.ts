@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { CommandOf, Vm } from '#ledger';
+import type { Astray, CommandOf, Vm } from '#ledger';
 import { LAYER_LOOKS_MAX, POWER_TIMEOUT_MS } from '../bounds.ts';
 import { filesBelow, type StandingImage } from '../look/below.ts';
 import { backingOf, seenTag } from '../look/devices.ts';
@@ -14,7 +14,7 @@ import { NotNow } from '../not-now.ts';
 import type { Place } from '../place.ts';
 import { isLocalFile, type Sight } from '../look/sight.ts';
 import { troubleIn } from '../trouble.ts';
-import { wrongChains } from './wrong-chain.ts';
+import { astrayIn, wrongChains } from './wrong-chain.ts';
 import { wrongCurrent } from './wrong-current.ts';
 import { isClosed } from '../load/closed-disk.ts';
 
@@ -61,13 +61,37 @@ function lowestOf({ layers }: Readonly<Vm>, files: ReadonlyMap<string, FileSight
 }
 
 /** Whether it ran and stands still now. @throws {NotNow} when it would not */
-export async function stopWrong(place: Place, { power }: Pick<Sight, 'power'>): Promise<boolean> {
+async function stopWrong(place: Place, { power }: Pick<Sight, 'power'>): Promise<boolean> {
   if (power !== 'running' || place.onWrongChain === 'report') return false;
   await pass(place.world, 'hypervisor.before-power');
   const trouble = await troubleIn(() => place.line.held.execute('stop', {}, { timeoutMs: POWER_TIMEOUT_MS }));
   await pass(place.world, 'hypervisor.after-power');
   if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
   return (await powerThroughMonitor(place.line.held)) !== 'running';
+}
+
+/** Why nothing is done to a machine, and what is to be put on record of it. */
+export interface StoppedAstray {
+  readonly message: string;
+  readonly astray: Astray;
+}
+
+/**
+ * What an operation fails of whose machine is on a wrong chain, which is stopped; null when it stands right. What this look
+ * alone tells goes on record with the failure: by the next one the machine may be off.
+ *
+ * @throws {NotNow} when it would not stop
+ */
+export async function stopAstray(
+  place: Place,
+  vm: Readonly<Vm>,
+  sight: Sight,
+): Promise<StoppedAstray | null> {
+  const findings = astrayIn(vm, sight);
+  const [wrong] = findings;
+  if (!wrong) return null;
+  const stopped = await stopWrong(place, sight);
+  return { message: wrong.message, astray: { findings, stopped } };
 }
 
 /** The layers below the disks, and what memory lies in. */

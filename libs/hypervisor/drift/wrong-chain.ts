@@ -52,7 +52,7 @@ const rightDisk = (vm: Readonly<Vm>, { device, file }: Pick<Disk, 'device' | 'fi
  * so they stay suspect until somebody has looked and releases the VM.
  */
 export function spoiled(vm: Readonly<Vm>, { runState }: Sight, wrong: readonly Finding[]): Finding[] {
-  const fresh = NEVER_RAN.has(runState ?? '') ? [] : wrong.flatMap((finding) => spoiledByGuest(vm, finding));
+  const fresh = spoiledNow(vm, { runState }, wrong);
   const listed = vm.drift.filter(
     ({ kind, snapshotId }) =>
       kind === 'wrong-chain' && snapshotId !== undefined && vm.snapshots.has(snapshotId),
@@ -64,6 +64,19 @@ export function spoiled(vm: Readonly<Vm>, { runState }: Sight, wrong: readonly F
   const isNew = (one: Finding): boolean =>
     !earlier.some(({ snapshotId, file }) => snapshotId === one.snapshotId && file === one.file);
   return [...earlier, ...fresh.filter(isNew)];
+}
+
+const spoiledNow = (
+  vm: Readonly<Vm>,
+  { runState }: Pick<Sight, 'runState'>,
+  wrong: readonly Finding[],
+): Finding[] =>
+  NEVER_RAN.has(runState ?? '') ? [] : wrong.flatMap((finding) => spoiledByGuest(vm, finding));
+
+/** What this look alone tells: where the machine stands on a wrong chain, and what its guest has written into there. */
+export function astrayIn(vm: Readonly<Vm>, sight: Sight): Finding[] {
+  const wrong = wrongChains(vm, sight);
+  return [...wrong, ...spoiledNow(vm, sight, wrong)];
 }
 
 /** The guest has not been let go yet. */

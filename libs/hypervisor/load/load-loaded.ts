@@ -1,6 +1,5 @@
-import type { FailureCode, Report } from '#ledger';
-import { stopWrong } from '../drift/survey.ts';
-import { wrongChains } from '../drift/wrong-chain.ts';
+import type { CommandOf, FailureCode, Report } from '#ledger';
+import { stopAstray } from '../drift/survey.ts';
 import type { Errand } from '../errand.ts';
 import { brokenPins, goneAlready, reportLoaded } from './clear-away.ts';
 import type { Loading } from './load-loading.ts';
@@ -46,10 +45,10 @@ export async function restLoaded(
   // Another QEMU by now, and what it should stand on is told by the log that we have not read since.
   if (!loading.operation.isLoaded)
     throw new NotNow('machine-gone', 'all was loaded, and QEMU was started anew');
-  const [wrong] = wrongChains(errand.vm, sight);
+  const wrong = await stopAstray(errand.place, errand.vm, sight);
   if (!wrong) return goOnLoaded(errand, loading, await powerStill(errand));
-  await stopWrong(errand.place, sight);
-  return heldLoaded(errand, loading, sight, ['vm-held', `all was loaded, and then ${wrong.message}`]);
+  const why = `all was loaded, and then ${wrong.message}`;
+  return { ...(await heldLoaded(errand, loading, sight, ['vm-held', why])), astray: wrong.astray };
 }
 
 async function heldLoaded(
@@ -57,7 +56,7 @@ async function heldLoaded(
   loading: Loading,
   sight: Sight,
   [reason, message]: [FailureCode, string],
-): Promise<Report> {
+): Promise<CommandOf<'ReportFailed'>> {
   const { replaced, orphans } = await brokenPins(errand, loading, sight);
   return {
     ...(await held(errand, reason, message, { layers: await goneAlready(errand, loading.start) })),
