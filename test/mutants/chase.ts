@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
-import { VIEWS_EVERY } from '../simulation/simulate.ts';
+import { LONG } from '../simulation/size.ts';
 import { Copy } from './copy.ts';
 import type { Tidings } from './hunt.ts';
 import type { Mutant } from './mutant.ts';
@@ -21,7 +21,7 @@ interface Worlds {
 
 /** What goes wrong with views only worlds show that have some: all others need not be looked at. */
 function worldsFor(mutant: Mutant | null, { from, count }: Seeds): Worlds {
-  const step = mutant?.file.startsWith('libs/views/') ? VIEWS_EVERY : 1;
+  const step = mutant?.file.startsWith('libs/views/') ? LONG.viewsEvery : 1;
   return { first: Math.ceil(from / step) * step, until: from + count, step };
 }
 

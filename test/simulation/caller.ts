@@ -42,6 +42,7 @@ export interface CallerSetup {
   readonly wishesCount: number;
   /** How much more somebody wants who likes layers, which come first. */
   readonly layersFirst: number;
+  readonly atMs: number;
   /** Whether the guest's agent is known. */
   readonly hasAgent: boolean;
   /** The way to go instead of asking for whatever comes to mind. */
@@ -74,7 +75,8 @@ export class Caller {
   }
 
   async live(): Promise<void> {
-    const { wishesCount, layersFirst, name, script, history, journey } = this.#setup;
+    const { wishesCount, layersFirst, name, script, history, journey, atMs } = this.#setup;
+    if (atMs > 0) await this.#sleep(atMs, 'comes');
     await this.#register();
     if (script) return this.#follow(script);
     if (journey) return this.#travel(journey);

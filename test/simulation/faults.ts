@@ -15,7 +15,7 @@ const RATES = {
   'reply-lost': 0.015,
   /** The command runs, and its answer comes when nobody waits any more. */
   /** The same while QEMU sends its memory. */
-  'reply-lost-in-migration': 0.15,
+  'reply-lost-in-migration': 0.3,
   'reply-late': 0.006,
   'reply-twice': 0.02,
   /** A snapshot cannot be created on a disk: no space is left there. */
@@ -86,7 +86,7 @@ export interface Fate {
   /** Whether it happens at this occasion. */
   happens(fault: Fault): boolean;
   /** What a process has to do at one of its fault points; null: to go on. */
-  at(point: string, hands: Hands): Coming | null;
+  at(point: string, hands: () => Hands): Coming | null;
   /** What becomes of the answer to something that was said; null: it comes. */
   answer(touch: string): Kind | null;
 }
@@ -136,7 +136,7 @@ export class Faults implements Luck {
     this.points.heal();
   }
 
-  at(point: string, hands: Hands): Coming | null {
+  at(point: string, hands: () => Hands): Coming | null {
     return this.points.at(point, hands);
   }
 

@@ -72,7 +72,7 @@ const WAYS: readonly (readonly [number, Journey])[] = [
   [2, { isOn: true, commands: [streamed], aims: ['say.migrate-set-parameters', 'streams.receive'] }],
   [1, { isOn: true, commands: [streamed], aims: ['files.makePrivateDirectory'] }],
   [
-    10,
+    6,
     {
       ...{ isOn: true, commands: [streamed], aims: ['say.migrate_cancel'] },
       faults: ['reply-lost-in-migration'],

@@ -136,32 +136,45 @@ export class LedgerdService {
 
   #passes(name: string, process: SimulatedProcess): Coming | null {
     const { faults } = this.#host;
-    const count = this.points.get(name) ?? { passed: 0, killed: 0 };
-    this.points.set(name, count);
+    const count = this.points.get(name) ?? this.#counted(name);
     count.passed += 1;
     const killed = (): void => {
       count.killed += 1;
       process.kill(`at ${name}`);
     };
     const isMark = isMarked(name);
-    if (isMark && faults.happens('power-lost')) {
+    if (isMark) {
+      const struck = this.#strikes(name, { count, killed });
+      if (struck) return struck;
+    }
+    const interrupt = (): void => this.#interrupt();
+    const coming = faults.at(name, () => ({ ...this.#host.hands, kill: killed, interrupt }));
+    if (coming === null && isMark) return { ms: 0, act: () => this.#requireSpace(name) };
+    return coming;
+  }
+
+  #counted(name: string): PointCount {
+    const count = { passed: 0, killed: 0 };
+    this.points.set(name, count);
+    return count;
+  }
+
+  /** What comes at the steps of an operation, and at the log. */
+  #strikes(name: string, { count, killed }: { count: PointCount; killed: () => void }): Coming | null {
+    const { faults } = this.#host;
+    if (faults.happens('power-lost')) {
       const lost = (): void => {
         count.killed += 1;
         this.#host.losePower();
       };
       return { ms: 0, act: lost };
     }
-    if (
-      (isMark && faults.happens('ledgerd-killed-at-point')) ||
-      (COMMIT.test(name) && faults.happens('ledgerd-killed-in-append'))
-    )
-      return { ms: 0, act: killed };
+    const isKilled =
+      faults.happens('ledgerd-killed-at-point') ||
+      (COMMIT.test(name) && faults.happens('ledgerd-killed-in-append'));
+    if (isKilled) return { ms: 0, act: killed };
     const thrown = this.#storeTrouble(name);
-    if (thrown) return { ms: 0, act: () => raise(thrown) };
-    const interrupt = (): void => this.#interrupt();
-    const coming = faults.at(name, { ...this.#host.hands, kill: killed, interrupt });
-    if (coming === null && isMark) return { ms: 0, act: () => this.#requireSpace(name) };
-    return coming;
+    return thrown && { ms: 0, act: () => raise(thrown) };
   }
 
   /** Somebody passes by, and has a look at a machine; and somebody who takes it for a new one looks at its monitor. */

@@ -110,11 +110,13 @@ export class PointFaults {
   }
 
   /** What happens at a point; null: nothing, and the program goes on at once. */
-  at(point: string, hands: Hands): Coming | null {
+  at(point: string, reach: () => Hands): Coming | null {
     const [side, touch] = sideOf(point);
-    this.passes(point);
+    if (side === 'before') this.#begins(touch);
     const kind = this.#drawn(this.#pointAt(point, touch, BY_SIDE[side]));
-    if (kind === null || (kind === 'QEMU death' && !hands.killQemu())) return null;
+    if (kind === null) return null;
+    const hands = reach();
+    if (kind === 'QEMU death' && !hands.killQemu()) return null;
     if (kind !== 'reorder') this.strike(touch, kind); // That one counts when somebody has come first.
     return this.#coming(kind, touch, hands);
   }

@@ -52,7 +52,7 @@ export class ScriptedFate implements Fate, Luck {
     this.command = null;
   }
 
-  at(point: string, hands: Hands): Coming | null {
+  at(point: string, hands: () => Hands): Coming | null {
     this.points.passes(point);
     if (this.command === null) return null;
     const counts = (this.passed[this.command] ??= new Map<string, number>());
@@ -61,7 +61,7 @@ export class ScriptedFate implements Fate, Luck {
     const strike = this.#strike;
     const isNow = strike?.command === this.command && strike.point === point && strike.nth === nth;
     if (!strike || !isNow || this.hasStruck) return null;
-    this.hasStruck = strike.victim === 'ledgerd' || hands.killQemu();
-    return strike.victim === 'ledgerd' ? { ms: 0, act: () => hands.kill() } : null;
+    this.hasStruck = strike.victim === 'ledgerd' || hands().killQemu();
+    return strike.victim === 'ledgerd' ? { ms: 0, act: hands().kill } : null;
   }
 }

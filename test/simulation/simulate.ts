@@ -31,9 +31,6 @@ const EVENTS_MAX = 200_000;
 const QUIET_MS = 15_000;
 /** How long an operation may wait for a machine that is off before its owner starts it. */
 const PATIENCE_MS = 60_000;
-/** One world in so many has views, which are on a real disk and cost more than all else in it. */
-export const VIEWS_EVERY = 50;
-
 /** One world from its first event to its rest. The same seed gives the same world, to the letter of its trace. */
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Simulated> {
   const universe = new Universe(seed, options);
@@ -83,7 +80,7 @@ class Universe {
     this.#faults = script?.fate ?? new Faults(chance.fork('faults'), this.#history, size.journey);
     this.#scheduler = new Scheduler(chance.fork('scheduler'), this.#trace);
     this.#host = new SimulatedHost(this.#scheduler, chance.fork('host'), this.#faults);
-    const hasViews = !script && seed % VIEWS_EVERY === 0;
+    const hasViews = !script && seed % size.viewsEvery === 0;
     this.#views = hasViews ? new ViewsOnDisk(this.#faults, mislead, this.fail) : null;
     const states = new Map<string, PersistedState>();
     const hasLauncher = size.journey !== null || script !== undefined || chance.fork('launcher').happens(0.6);
@@ -190,6 +187,7 @@ class Universe {
           name,
           wishesCount,
           layersFirst: size.layers,
+          atMs: size.callersAtMs,
           hasAgent,
           journey,
         }),
@@ -206,7 +204,14 @@ class Universe {
     const vmId = FIRST_VM;
     this.#vms.set(vmId, vm);
     if (script.isOn) vm.powerOn(false);
-    const named = { name: 'vm1-caller1', wishesCount: 0, layersFirst: 0, hasAgent: false, journey: null };
+    const named = {
+      name: 'vm1-caller1',
+      wishesCount: 0,
+      layersFirst: 0,
+      hasAgent: false,
+      journey: null,
+      atMs: 0,
+    };
     const around = { host: this.#host, service: this.#service, reference: this.#reference };
     this.#callers.push(new Caller({ ...around, history: this.#history, vm, vmId, ...named, script }));
   }

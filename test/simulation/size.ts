@@ -12,6 +12,10 @@ export interface Size {
   readonly acts: number;
   /** How often ledgerd is told to end. */
   readonly stops: number;
+  /** When callers come; before a machine is there they ask in vain. */
+  readonly callersAtMs: number;
+  /** One world in so many has views, which are on a real disk and cost more than all else in it. */
+  readonly viewsEvery: number;
   /** Which way its caller goes, beside little else; null: whatever comes to mind. */
   readonly journey: Journey | null;
 }
@@ -19,9 +23,19 @@ export interface Size {
 /** Most worlds are short: little is needed for most of what goes wrong, and so there can be more of them. */
 const SHORT_SHARE = 0.96;
 /** Of all worlds, those in which somebody goes to where hardly anybody comes. */
-const JOURNEY_SHARE = 0.3;
-export const SHORT: Size = { vms: 1, callers: 1, wishes: 1, layers: 1, acts: 2, stops: 1, journey: null };
-export const LONG: Size = { vms: 2, callers: 2, wishes: 5, layers: 3, acts: 5, stops: 2, journey: null };
+const JOURNEY_SHARE = 0.28;
+const SHORT: Size = {
+  ...{ vms: 1, callers: 1, wishes: 1, layers: 1, acts: 2, stops: 1 },
+  callersAtMs: 60,
+  viewsEvery: 100,
+  journey: null,
+};
+export const LONG: Size = {
+  ...{ vms: 2, callers: 2, wishes: 5, layers: 3, acts: 5, stops: 2 },
+  callersAtMs: 0,
+  viewsEvery: 25,
+  journey: null,
+};
 
 export function sizeOf(chance: Chance, isLong: boolean): Size {
   if (isLong) return LONG;
