@@ -39,6 +39,7 @@ describe('what is written below overlays that go down', () => {
   let times: Map<string, number>;
   let isBroken: boolean;
   let isStuck: boolean;
+  let makeFailures: number;
   let synced: string[];
 
   beforeEach(() => {
@@ -46,6 +47,7 @@ describe('what is written below overlays that go down', () => {
     times = new Map([BASE, OVERLAY, MONITOR].map((file) => [file, 1_000.25]));
     isBroken = false;
     isStuck = false;
+    makeFailures = 0;
     synced = [];
   });
 
@@ -58,7 +60,13 @@ describe('what is written below overlays that go down', () => {
   const files = {
     stat: async (file: string) => statOf(file),
     start: async (file: string) => Buffer.from(texts.get(file) ?? ''),
-    makeNew: async (file: string) => texts.has(file) || texts.set(file, '').size > 0,
+    makeNew: async (file: string) => {
+      if (makeFailures > 0) {
+        makeFailures -= 1;
+        throw new FileTrouble('EIO', file, 'not this time');
+      }
+      return texts.has(file) || texts.set(file, '').size > 0;
+    },
     fill: async (file: string, bytes: Uint8Array) => {
       if (isBroken) throw new FileTrouble('EIO', file, 'the disk is broken');
       texts.set(file, Buffer.from(bytes).toString());
@@ -109,6 +117,12 @@ describe('what is written below overlays that go down', () => {
     const next = someone();
     expect(await heed(next)).toBeNull();
     expect(await goesDown(next, start)).toBe(true);
+  });
+
+  test('is ours also where the sign could only be made when that was tried again', async () => {
+    makeFailures = 2;
+    await mark(someone());
+    expect(await goesDown(someone(), start)).toBe(true);
   });
 
   test('is ours while another push is under way', async () => {

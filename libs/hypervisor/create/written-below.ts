@@ -103,6 +103,9 @@ function markOf({ snapshotId, overlays = [] }: Start): string | null {
   return first ? posix.join(posix.dirname(first.file), `${tagOf(snapshotId ?? '')}-going-down`) : null;
 }
 
+/** Whoever comes after us takes a half of ours for somebody else's where there is no sign. */
+const SIGN_ATTEMPTS_MAX = 3;
+
 /**
  * Tells whoever comes after us, before the first byte goes down. A directory that takes no file keeps nobody from it.
  * `socket` is what lay at the monitor's path before the machine was looked at.
@@ -120,12 +123,15 @@ export async function markGoingDown(errand: Errand, start: Start, socket: string
   const push: LastPush = { socket, times: new Map(), isOver: false };
   memory.pushed.set(operationId, push);
   if (mark === null) return;
+  for (let attempt = 1; attempt <= SIGN_ATTEMPTS_MAX; attempt += 1)
+    if (!(await troubleIn(() => makeSign(errand, mark, push)))) return;
+}
+
+async function makeSign({ place }: Errand, mark: string, push: LastPush): Promise<void> {
   const { files } = place.world;
-  await troubleIn(async () => {
-    await files.makeNew(mark);
-    await files.syncDirectory(posix.dirname(mark));
-    await writeLastPush(place.world, mark, push);
-  });
+  await files.makeNew(mark);
+  await files.syncDirectory(posix.dirname(mark));
+  await writeLastPush(place.world, mark, push);
 }
 
 /** What lies at the monitor's path. To be asked before the machine is looked at. */
