@@ -184,6 +184,7 @@ interface Looked {
 
 /** A machine that is on may write into its overlays until it dies: it is off when their times are read. */
 async function lookAfter(errand: Errand, start: Start): Promise<Looked> {
+  await notePushEnded(errand, start); // QEMU may have died since, and be started again while the next look settles.
   const socket = await monitorSocket(errand);
   let times = await timesOf(errand, start); // Of one that was repaired at an earlier attempt, and is off since.
   const sight = await observeTrouble(errand, start, 'needed', async () => {
