@@ -1,7 +1,8 @@
 /* Whoever dies inside a copy: is the capture whole afterwards, or is nothing left of it? */
 import { execFileSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { tagOf } from '#ledger';
 import { afterAll, describe, expect, test } from 'vitest';
 import { backup, external, largeHouse, holds, jobs, until } from './backups.ts';
 import { finish, successor } from './haste.ts';
@@ -113,7 +114,9 @@ describe.runIf(needsQemu())('death inside a copy', () => {
     await guestWrite(home.vm, 'da', 0x22);
     await guestWrite(home.vm, 'db', 0x33);
     await home.vm.kill();
-    const overlay = first.book.vm.operation?.started?.overlays?.[1]?.file ?? '';
+    const { snapshotId, overlays } = first.book.vm.operation?.started ?? {};
+    const overlay = overlays?.[1]?.file ?? '';
+    writeFileSync(join(home.dir, `${tagOf(snapshotId ?? '')}-going-down`), ''); // Whoever takes one back says so first.
     execFileSync('qemu-img', ['commit', '-q', '-f', 'qcow2', '-d', overlay]);
     rmSync(overlay);
     const book = first.book.heir((await successor(home)).hypervisor);

@@ -93,7 +93,13 @@ const WAYS: readonly (readonly [number, Journey])[] = [
   [1, { isOn: true, commands: [copied], aims: ['say.job-cancel'], isGivenUp: true }],
   [4, { isOn: true, commands: [frozen], aims: ['say.guest-fsfreeze-freeze', 'hypervisor.freeze'] }],
   [2, { isOn: true, commands: [frozen], aims: ['say.guest-fsfreeze-thaw', 'hypervisor.thaw'] }],
-  [3, { isOn: true, commands: [withMemory, load(oldest, 'none')], aims: ['say.snapshot-load'] }],
+  [
+    3,
+    {
+      ...{ isOn: true, commands: [withMemory, load(oldest, 'none')], aims: ['say.snapshot-load'] },
+      faults: ['load-killed'],
+    },
+  ],
   [3, { isOn: true, commands: [withMemory, load(oldest, 'none')], aims: ['say.cont', 'hypervisor.power'] }],
   [3, { isOn: true, commands: [inside, load(oldest, 'none', true)], aims: ['say.system_reset'] }],
   [

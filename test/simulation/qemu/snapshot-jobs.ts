@@ -14,7 +14,7 @@ const DISK_MS = 1.2;
 /** From the reply to `concluded`. */
 const CONCLUDE_MS = 0.2;
 /** How often a death in the middle of one disk's revert leaves the dangerous state (reference: 7 to 12 %). */
-export const TORN_SHARE = 0.1;
+export const TORN_SHARE = 0.3;
 
 interface SnapshotJob {
   readonly tag: string;
