@@ -63,6 +63,15 @@ export class LedgerdService {
     return this.#core;
   }
 
+  /** To be called again and again: asks the program that runs, and each that comes after it, once. */
+  toEachCore(ask: (core: Core) => void): () => true {
+    let asked: Core | null = null;
+    return () => {
+      if (this.#core && this.#core !== asked) ask((asked = this.#core));
+      return true;
+    };
+  }
+
   /** SIGTERM, and SIGKILL when it does not end. */
   async stop(): Promise<void> {
     const core = this.#core;

@@ -16,7 +16,7 @@ import type { Script } from './script.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Simulated, SimulateOptions } from './simulated.ts';
 import { SimulatedHost } from './simulated-host.ts';
-import type { Meddle } from './simulated-ledgerd.ts';
+import type { Core, Meddle } from './simulated-ledgerd.ts';
 import { checkShown, standingShown } from './shown.ts';
 import { addLauncher } from './launcher.ts';
 import { type Size, sizeOf } from './size.ts';
@@ -260,8 +260,9 @@ class Universe {
 
   async #compare(vmId: string, book: Book): Promise<void> {
     const standings: Standing[] = [];
-    this.#service.core?.standing(vmId).then((standing) => standings.push(standing), this.fail);
-    await this.#until(() => standings.length > 0, 'the ledger tells its state');
+    const ask = (core: Core) => core.standing(vmId).then((told) => standings.push(told), this.fail);
+    const asks = this.#service.toEachCore((core) => void ask(core));
+    await this.#until(() => asks() && standings.length > 0, 'the ledger tells its state');
     for (const standing of standings) requireStanding(standing, book);
   }
 
