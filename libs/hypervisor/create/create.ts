@@ -19,6 +19,7 @@ import { findCapture, type Found, reportCreated } from './evidence.ts';
 import type { Start } from '../journal.ts';
 import { NotNow } from '../not-now.ts';
 import { look, reach } from '../look/look.ts';
+import { monitorSocket } from '../look/monitor-socket.ts';
 import { machineFor } from '../look/machine-config.ts';
 import { glance, observeTrouble, withUnplugged } from '../look/observe.ts';
 import { removeNode } from '../qemu/graph.ts';
@@ -31,7 +32,7 @@ import { undo } from './undo.ts';
 import {
   goesDown,
   heedStarted,
-  monitorSocket,
+  type Looked,
   notePushEnded,
   type Times,
   timesOf,
@@ -174,18 +175,15 @@ function requireStillOn({ place }: Errand, { power }: Sight): void {
 }
 
 /** What is found when it may all be otherwise by now. */
-interface Looked {
-  readonly sight: Sight;
-  /** What lay at the monitor's path before. */
-  readonly socket: string | null;
+interface LookedAfter extends Looked {
   /** Before anything was repaired. */
   readonly times: Times;
 }
 
 /** A machine that is on may write into its overlays until it dies: it is off when their times are read. */
-async function lookAfter(errand: Errand, start: Start): Promise<Looked> {
+async function lookAfter(errand: Errand, start: Start): Promise<LookedAfter> {
   await notePushEnded(errand, start); // QEMU may have died since, and be started again while the next look settles.
-  const socket = await monitorSocket(errand);
+  const socket = await monitorSocket(errand.place);
   let times = await timesOf(errand, start); // Of one that was repaired at an earlier attempt, and is off since.
   const sight = await observeTrouble(errand, start, 'needed', async () => {
     times = await timesOf(errand, start);
@@ -203,7 +201,7 @@ const LIE: Trouble = {
 async function conclude(
   errand: Errand,
   start: Start,
-  { sight, socket, times }: Looked,
+  { sight, socket, times }: LookedAfter,
   trouble: Trouble | null,
 ): Promise<Report> {
   const found = await findCapture(errand, start, sight);

@@ -11,7 +11,7 @@ import { troubleIn } from '../trouble.ts';
 type Files = Pick<World, 'files'>;
 
 export interface LastPush {
-  /** Which socket, as `socketAt` tells; null: none, or nobody knows. */
+  /** Which socket, as `monitorSocket` tells; null: none, or nobody knows. */
   readonly socket: string | null;
   /** Of images that nobody of ours writes any more: when they were written last, in ms since 1970. By file. */
   readonly times: ReadonlyMap<string, number>;
@@ -30,15 +30,6 @@ const LAST_PUSH = z.strictObject({
 
 /** A name of 4096 bytes for each of some hundred disks. */
 const SIGN_BYTES_MAX = 1_048_576;
-
-/**
- * Which socket lies at a path; null when none does. One that was made anew may have the same inode, but not the same time:
- * nobody writes a socket, and who gives it to another user changes other times.
- */
-export async function socketAt({ files }: Files, path: string): Promise<string | null> {
-  const found = await files.stat(path);
-  return found && `${found.identity} ${found.modifiedAt}`;
-}
 
 /** What a sign says; who was to say it may have died meanwhile. */
 export async function readLastPush({ files }: Files, sign: string): Promise<LastPush> {

@@ -20,7 +20,7 @@ import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { thawAgain } from './quiesce.ts';
 import { unfinishedOf } from './stream-files.ts';
-import { markGoingDown, notePushEnded, unmarkGoingDown } from './written-below.ts';
+import { type Looked, markGoingDown, notePushEnded, unmarkGoingDown } from './written-below.ts';
 
 type MemoryFile = NonNullable<Start['memoryFile']>;
 
@@ -30,13 +30,12 @@ const FIRST_PUSH_JOB = 10;
 /**
  * Takes a create back on every disk that has something of it, and reports why it failed. What another instant
  * would add to a half-taken snapshot is not the same snapshot, so it is never completed. What the machine has written
- * into an overlay already goes down into what the overlay stands on. `socket` is what lay at the monitor's path before the
- * machine was looked at.
+ * into an overlay already goes down into what the overlay stands on.
  */
 export async function undo(
   errand: Errand,
   start: Start,
-  { sight, socket, found }: { sight: Sight; socket: string | null; found: Found },
+  { sight, socket, found }: Looked & { readonly found: Found },
   trouble: Trouble | null,
 ): Promise<Report> {
   const { world } = errand.place;

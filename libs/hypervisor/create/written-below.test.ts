@@ -4,12 +4,12 @@ import { type FileStat, FileTrouble } from '#world';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import type { Sight } from '../look/sight.ts';
+import { monitorSocket } from '../look/monitor-socket.ts';
 import { NotNow } from '../not-now.ts';
 import {
   goesDown,
   heedStarted,
   markGoingDown,
-  monitorSocket,
   notePushEnded,
   timesOf,
   unmarkGoingDown,
@@ -30,9 +30,9 @@ const off = { power: 'off', disks: [] } as unknown as Sight;
 
 /** Who finds the machine off. */
 const heed = async (errand: Errand) =>
-  heedStarted(errand, start, { sight: off, socket: await monitorSocket(errand) });
+  heedStarted(errand, start, { sight: off, socket: await monitorSocket(errand.place) });
 
-const mark = async (errand: Errand) => markGoingDown(errand, start, await monitorSocket(errand));
+const mark = async (errand: Errand) => markGoingDown(errand, start, await monitorSocket(errand.place));
 
 describe('what is written below overlays that go down', () => {
   let texts: Map<string, string>;
@@ -189,11 +189,11 @@ describe('what is written below overlays that go down', () => {
     };
     for (const file of ['/i/sl-s-2.qcow2', '/i/b.qcow2']) texts.set(file, 'an image');
     const errand = someone();
-    await markGoingDown(errand, both as Start, await monitorSocket(errand));
+    await markGoingDown(errand, both as Start, await monitorSocket(errand.place));
     texts.delete(OVERLAY);
     await notePushEnded(errand, both as Start);
     times.set(BASE, 3_000);
-    const looked = { sight: off, socket: await monitorSocket(errand) };
+    const looked = { sight: off, socket: await monitorSocket(errand.place) };
     expect(await heedStarted(someone(), both as Start, looked)).not.toBeNull();
   });
 
@@ -231,7 +231,7 @@ describe('what is written below overlays that go down', () => {
 
   test('waits where the machine was started since it was looked at', async () => {
     const errand = someone();
-    const socket = await monitorSocket(errand);
+    const socket = await monitorSocket(errand.place);
     startAnew();
     await expect(markGoingDown(errand, start, socket)).rejects.toBeInstanceOf(NotNow);
     expect(await goesDown(errand, start)).toBe(false);

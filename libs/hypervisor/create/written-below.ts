@@ -4,13 +4,14 @@ import { FileTrouble } from '#world';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
+import { monitorSocket } from '../look/monitor-socket.ts';
 import { diskOf, type Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
 import { seenLocked } from '../qemu/seen-locks.ts';
 import { type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
 import { contentOf } from './evidence.ts';
-import { type LastPush, readLastPush, socketAt, wipeLastPush, writeLastPush } from './last-push.ts';
+import { type LastPush, readLastPush, wipeLastPush, writeLastPush } from './last-push.ts';
 
 /*
  * Until a create is reported the ledger names what lies below its overlays, and whoever starts the machine by that
@@ -115,7 +116,7 @@ const SIGN_ATTEMPTS_MAX = 3;
  */
 export async function markGoingDown(errand: Errand, start: Start, socket: string | null): Promise<void> {
   const { place, memory, operationId } = errand;
-  if ((await monitorSocket(errand)) !== socket)
+  if ((await monitorSocket(place)) !== socket)
     throw new NotNow('machine-busy', 'the machine was started since it was looked at');
   const mark = markOf(start);
   const trouble = mark === null ? null : await troubleIn(() => wipeLastPush(place.world, mark));
@@ -133,10 +134,6 @@ async function makeSign({ place }: Errand, mark: string, push: LastPush): Promis
   await files.syncDirectory(posix.dirname(mark));
   await writeLastPush(place.world, mark, push);
 }
-
-/** What lies at the monitor's path. To be asked before the machine is looked at. */
-export const monitorSocket = ({ place }: Errand): Promise<string | null> =>
-  socketAt(place.world, place.monitor);
 
 /**
  * Nobody pushes any more if QEMU is gone and no program of ours has the images open: what is written below later is not
@@ -162,9 +159,9 @@ async function howItEnded(errand: Errand, start: Start, push: LastPush): Promise
   const { place } = errand;
   const bases = basesOf(start);
   const times = await timesOfFiles(errand, bases); // Before: by then somebody may have been started.
-  if (isAnother(push.socket, await monitorSocket(errand))) return { ...push, isOver: true };
+  if (isAnother(push.socket, await monitorSocket(place))) return { ...push, isOver: true };
   if ((await reach(place)) !== null || (await seenLocked(place.world.files, bases)).size > 0) return null;
-  return isAnother(push.socket, await monitorSocket(errand)) ? { ...push, isOver: true } : { ...push, times };
+  return isAnother(push.socket, await monitorSocket(place)) ? { ...push, isOver: true } : { ...push, times };
 }
 
 /**
@@ -205,8 +202,8 @@ export async function heedStarted(errand: Errand, start: Start, looked: Looked):
   const isOff = looked.sight.power === 'off';
   const there = await stillThere(errand, start);
   if (there.length === 0) return null; // All of it went down.
+  // A machine that is on goes on below what went down.
   for (const overlay of isOff ? oursOf(start) : there) {
-    // A machine that is on goes on below what went down.
     const why = await whyStarted(errand, overlay, { ...looked, push });
     if (!why) continue;
     if (!push.isOver) await tellStarted(errand, mark, looked.socket);
@@ -223,7 +220,7 @@ async function stillThere({ place }: Errand, start: Start): Promise<PlannedLayer
 }
 
 /** How a machine was found. */
-interface Looked {
+export interface Looked {
   readonly sight: Sight;
   /** What lay at the monitor's path before. */
   readonly socket: string | null;
@@ -283,9 +280,10 @@ export async function unmarkGoingDown(
   if (mark === null || (await files.stat(mark)) === null) return [];
   const left = (why: string): Leftover[] => [{ device: '', file: mark, tag: '', why }];
   const isOver = memory.pushed.get(operationId)?.isOver === true;
-  const there = await stillThere(errand, start);
-  if (isOver ? there.length > 0 : kept.some(({ by }) => by === 'create'))
-    return left('it told of an overlay that could not be taken back; nobody needs it any more');
+  const isNeeded = isOver
+    ? (await stillThere(errand, start)).length > 0
+    : kept.some(({ by }) => by === 'create');
+  if (isNeeded) return left('it told of an overlay that could not be taken back; nobody needs it any more');
   const trouble = await troubleIn(() => unlinkForGood(place.world, mark));
   return trouble ? left(trouble.words) : [];
 }

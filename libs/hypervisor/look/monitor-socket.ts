@@ -1,0 +1,14 @@
+import type { Place } from '../place.ts';
+
+/**
+ * Which socket lies at a machine's monitor; null when none does. To be asked before the machine is looked at: whoever starts
+ * it puts a new one there. That may have the same inode, but not the same time: nobody writes a socket, and who gives it to
+ * another user changes other times.
+ */
+export async function monitorSocket({
+  world,
+  monitor,
+}: Pick<Place, 'world' | 'monitor'>): Promise<string | null> {
+  const found = await world.files.stat(monitor);
+  return found && `${found.identity} ${found.modifiedAt}`;
+}
