@@ -57,7 +57,7 @@ const RATES = {
   /** The host goes down at one of ledgerd's named points, and with it what no directory holds for good. */
   'power-lost': 0.01,
   /** SIGKILL in the middle of a revert, where it leaves the image torn. */
-  'load-killed': 0.3,
+  'load-killed': 0.1,
 } as const;
 
 /** Where things go wrong in a world that is made for it. */

@@ -14,7 +14,7 @@ const DISK_MS = 1.2;
 /** From the reply to `concluded`. */
 const CONCLUDE_MS = 0.2;
 /** How often a death in the middle of one disk's revert leaves the dangerous state (reference: 7 to 12 %). */
-export const TORN_SHARE = 0.3;
+export const TORN_SHARE = 0.1;
 
 interface SnapshotJob {
   readonly tag: string;
@@ -127,10 +127,9 @@ function* revert(machine: Machine, disk: Disk, tag: string): Work<void> {
       `Could not load snapshot '${tag}' on '${disk.name}': Failed to load snapshot: Input/output error`,
     );
   const wasTorn = image.health === 'torn';
-  if (chance.happens(TORN_SHARE)) {
-    tear(image, entry);
-    if (faults.happens('load-killed')) machine.kill();
-  }
+  const isKilled = faults.happens('load-killed');
+  if (isKilled || chance.happens(TORN_SHARE)) tear(image, entry);
+  if (isKilled) machine.kill();
   yield* pause(chance, DISK_MS, `revert ${disk.name}`);
   image.revertTo(entry);
   if (wasTorn || image.health === 'torn') image.health = 'clean';
