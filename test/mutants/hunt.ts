@@ -1,4 +1,7 @@
-/* Runs in a copy that has a mistake in it: simulates worlds until one of them shows it, every other a long one. Tells its parent of each. */
+/*
+ * Runs in a copy that has a mistake in it: simulates worlds until one of them shows it, every other a long one. Tells its
+ * parent of each.
+ */
 import { simulate } from '../simulation/simulate.ts';
 
 /** What is told: after every world, and in the end. */

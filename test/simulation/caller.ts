@@ -42,6 +42,7 @@ export interface CallerSetup {
   readonly wishesCount: number;
   /** How much more somebody wants who likes layers, which come first. */
   readonly layersFirst: number;
+  /** When it comes. */
   readonly atMs: number;
   /** Whether the guest's agent is known. */
   readonly hasAgent: boolean;

@@ -31,6 +31,7 @@ const EVENTS_MAX = 200_000;
 const QUIET_MS = 15_000;
 /** How long an operation may wait for a machine that is off before its owner starts it. */
 const PATIENCE_MS = 60_000;
+
 /** One world from its first event to its rest. The same seed gives the same world, to the letter of its trace. */
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Simulated> {
   const universe = new Universe(seed, options);
@@ -204,16 +205,12 @@ class Universe {
     const vmId = FIRST_VM;
     this.#vms.set(vmId, vm);
     if (script.isOn) vm.powerOn(false);
-    const named = {
-      name: 'vm1-caller1',
-      wishesCount: 0,
-      layersFirst: 0,
-      hasAgent: false,
-      journey: null,
-      atMs: 0,
-    };
+    const named = { name: 'vm1-caller1', wishesCount: 0, layersFirst: 0, hasAgent: false };
+    const plain = { journey: null, atMs: 0 };
     const around = { host: this.#host, service: this.#service, reference: this.#reference };
-    this.#callers.push(new Caller({ ...around, history: this.#history, vm, vmId, ...named, script }));
+    this.#callers.push(
+      new Caller({ ...around, history: this.#history, vm, vmId, ...named, ...plain, script }),
+    );
   }
 
   async #until(isReached: () => boolean, what: string, invariant = 'I3'): Promise<void> {
