@@ -27,10 +27,14 @@ const start = {
 } as unknown as Start;
 
 const off = { power: 'off', disks: [] } as unknown as Sight;
+const onBelow = { power: 'running', disks: [{ device: 'a', file: BASE }] } as unknown as Sight;
 
 /** Who finds the machine off. */
 const heed = async (errand: Errand) =>
   heedStarted(errand, start, { sight: off, socket: await monitorSocket(errand.place) });
+
+/** Who finds it on below the overlays. */
+const heedOn = (errand: Errand) => heedStarted(errand, start, { sight: onBelow, socket: null });
 
 const mark = async (errand: Errand) => markGoingDown(errand, start, await monitorSocket(errand.place));
 
@@ -264,6 +268,21 @@ describe('what is written below overlays that go down', () => {
     await expect(mark(errand)).rejects.toBeInstanceOf(NotNow);
     times.set(BASE, 3_000);
     expect(await heed(errand)).not.toBeNull();
+  });
+
+  test('is ours where the QEMU that we pushed with has left the overlay by itself, and the host goes down then', async () => {
+    await mark(someone());
+    expect(await heedOn(someone())).toBeNull();
+    texts.delete(MONITOR);
+    expect(await heed(someone())).toBeNull();
+  });
+
+  test('is somebody else’s where the machine is on below, and was started there', async () => {
+    await mark(someone());
+    startAnew();
+    expect(await heedOn(someone())).toBeNull();
+    texts.delete(MONITOR);
+    expect(await heed(someone())).not.toBeNull();
   });
 
   test('is seen also below an overlay that was empty, and that somebody has removed who died then', async () => {

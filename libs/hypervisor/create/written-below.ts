@@ -238,8 +238,11 @@ async function whyStarted(
   const since = 'what is in its overlays had begun to go down';
   const { device, backing } = overlay;
   const below = backing ?? '';
-  if (sight.power !== 'off')
-    return diskOf(sight, device)?.file === below ? startedAnew(overlay, since) : null;
+  if (sight.power !== 'off') {
+    if (diskOf(sight, device)?.file !== below) return null;
+    const isTheSame = push.socket !== null && push.socket === (await monitorSocket(place)); // Has left it by itself.
+    return isTheSame ? null : startedAnew(overlay, since);
+  }
   if (push.isOver) return startedAnew(overlay, since);
   const at = push.times.get(below);
   if (at === undefined) return isAnother(push.socket, socket) ? startedAnew(overlay, since) : null;
