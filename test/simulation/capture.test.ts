@@ -54,7 +54,8 @@ class Stage {
   }
 
   check(): void {
-    const found = new OnDisk(this.#vm, new Layers(this.#vm), new Limits());
+    const limits = new Limits();
+    const found = new OnDisk(this.#vm, new Layers(this.#vm), limits);
     const disks = DEVICES.map(
       (device) => [device, { mode: 'internal', file: FILES[device], truth: null }] as const,
     );
@@ -62,7 +63,7 @@ class Stage {
       ...{ parentId: null, tag: TAG, status: 'pending', memory: null, before: 'pending' },
       disks: new Map(disks),
     };
-    new Capture(this.#vm, found, { kind: 'create', started: null }).check(known, { mode: 'none' });
+    new Capture(this.#vm, found, limits, { kind: 'create', started: null }).check(known, { mode: 'none' });
   }
 
   #image(device: Device): Image {

@@ -1,5 +1,6 @@
 import type { DataOf } from '#ledger';
 import type { Known, KnownDisk, Open } from './known.ts';
+import type { Limits } from './limits.ts';
 import type { OnDisk } from './on-disk.ts';
 import { type Content, isSame, type SavedMemory } from './qemu/content.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
@@ -22,10 +23,17 @@ export class Capture {
   readonly #found: OnDisk;
   /** Nothing freezes a disk of a machine that is off, and what a load is about to leave is the present. */
   readonly #isPresent: boolean;
+  readonly #limits: Limits;
 
-  constructor(vm: SimulatedVm, found: OnDisk, { kind, started }: Pick<Open, 'kind' | 'started'>) {
+  constructor(
+    vm: SimulatedVm,
+    found: OnDisk,
+    limits: Limits,
+    { kind, started }: Pick<Open, 'kind' | 'started'>,
+  ) {
     this.#vm = vm;
     this.#found = found;
+    this.#limits = limits;
     this.#isPresent = kind === 'load' || started?.vmState === 'shutoff';
   }
 
@@ -72,6 +80,8 @@ export class Capture {
     must(image !== undefined, 'I1', () => `${file}, which is to hold ${device} of ${tag}, is not there`);
     const frozen = this.#isPresent ? null : image.frozen;
     if (frozen) return [{ device, file, truth: frozen.truth, since: frozen.instant, until: frozen.instant }];
+    // It was started once more from what is frozen now, before the log told so: what it has written cannot be taken back.
+    if (!this.#isPresent && this.#limits.isAstray(file)) return [];
     const truth = shelf.read(image);
     return [{ device, file, truth, since: Math.max(...truth), until: this.#vm.guest.instant }];
   }

@@ -69,7 +69,7 @@ export class Disks {
   checkCaptured(known: Known, memory: Memory, open: Open): Pick<Known, 'disks' | 'memory'> {
     // It was started between the look at a machine that was off, and the word that its present is saved.
     if (open.kind === 'load' && this.#vm.machine && this.#vm.lastTouchedMs >= open.atMs) this.isThawed(known);
-    return new Capture(this.#vm, this.#found, open).check(known, memory);
+    return new Capture(this.#vm, this.#found, this.limits, open).check(known, memory);
   }
 
   /**
