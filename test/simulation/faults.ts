@@ -13,9 +13,11 @@ const RATES = {
   'connection-reset': 0.01,
   /** The command runs, and its answer is lost with the connection. */
   'reply-lost': 0.015,
-  /** The command runs, and its answer comes when nobody waits any more. */
   /** The same while QEMU sends its memory. */
   'reply-lost-in-migration': 0.3,
+  /** QEMU sends its memory for so long that whoever waits for it may be gone. */
+  'migration-slow': 0.4,
+  /** The command runs, and its answer comes when nobody waits any more. */
   'reply-late': 0.006,
   'reply-twice': 0.02,
   /** A snapshot cannot be created on a disk: no space is left there. */

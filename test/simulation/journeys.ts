@@ -72,10 +72,10 @@ const WAYS: readonly (readonly [number, Journey])[] = [
   [2, { isOn: true, commands: [streamed], aims: ['say.migrate-set-parameters', 'streams.receive'] }],
   [1, { isOn: true, commands: [streamed], aims: ['files.makePrivateDirectory'] }],
   [
-    14,
+    9,
     {
       ...{ isOn: true, commands: [streamed], aims: ['say.migrate_cancel'] },
-      faults: ['reply-lost-in-migration'],
+      faults: ['reply-lost-in-migration', 'migration-slow'],
     },
   ],
   [2, { isOn: true, commands: [outside, ...merged], aims: ['say.block-commit', 'hypervisor.pivot'] }],
@@ -90,7 +90,7 @@ const WAYS: readonly (readonly [number, Journey])[] = [
   ],
   [1, { isOn: false, commands: [outside, outside, remove(newest, 'merge')], aims: ['run.qemu-img-rebase'] }],
   [1, { isOn: false, commands: [copied], aims: ['run.qemu-img-convert'] }],
-  [1, { isOn: true, commands: [copied], aims: ['say.job-cancel'], isGivenUp: true }],
+  [3, { isOn: true, commands: [copied], aims: ['say.job-cancel'], isGivenUp: true }],
   [4, { isOn: true, commands: [frozen], aims: ['say.guest-fsfreeze-freeze', 'hypervisor.freeze'] }],
   [2, { isOn: true, commands: [frozen], aims: ['say.guest-fsfreeze-thaw', 'hypervisor.thaw'] }],
   [
@@ -109,7 +109,7 @@ const WAYS: readonly (readonly [number, Journey])[] = [
       aims: ['say.blockdev-add', 'say.qom-set', 'say.stop'],
     },
   ],
-  [3, { isOn: true, commands: [inside, remove(newest, 'discard-force')], aims: ['say.job-dismiss'] }],
+  [5, { isOn: true, commands: [inside, remove(newest, 'discard-force')], aims: ['say.job-dismiss'] }],
   [
     1,
     {
@@ -124,7 +124,7 @@ const WAYS: readonly (readonly [number, Journey])[] = [
       aims: ['run.cp', 'run.sync'],
     },
   ],
-  [2, { isOn: true, commands: [inside, outside, load(oldest, 'none', true)], aims: ['hypervisor.copy'] }],
+  [4, { isOn: true, commands: [inside, outside, load(oldest, 'none', true)], aims: ['hypervisor.copy'] }],
 ];
 
 export const JOURNEYS: readonly Journey[] = WAYS.flatMap(([times, journey]) =>

@@ -8,6 +8,7 @@ import { pause, type Work } from './work.ts';
 
 const SEND_LEAST_MS = 5;
 const SEND_MOST_MS = 2_000;
+const SEND_SLOWLY_MS = 20_000;
 /** In how many pieces it comes. */
 const PIECES = 3;
 
@@ -30,8 +31,9 @@ export function migrate(machine: Machine, args: JsonObject): void {
 }
 
 function* sending(machine: Machine, migration: Migration, receiver: Receiver): Work<void> {
-  const { chance, newSerial } = machine.surroundings;
-  const msEach = chance.betweenLog(SEND_LEAST_MS, SEND_MOST_MS) / PIECES;
+  const { chance, faults, newSerial } = machine.surroundings;
+  const isSlow = faults.happens('migration-slow');
+  const msEach = (isSlow ? SEND_SLOWLY_MS : chance.betweenLog(SEND_LEAST_MS, SEND_MOST_MS)) / PIECES;
   const memory = machine.guest.remember(newSerial());
   for (let piece = 0; piece < PIECES; piece += 1) {
     yield* pause(chance, msEach, `sends ${piece}`);
