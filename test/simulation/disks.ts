@@ -18,8 +18,6 @@ export class Disks {
   readonly #untold = new Set<string>();
   /** What may stand there although no snapshot claims it, for the log has named it: `<file> <tag>`. */
   readonly #expected = new Set<string>();
-  /** Disks of which a person has said that they are fine as they are. */
-  readonly #accepted = new Set<Image>();
   /** What went wrong beside all that, and could not be known or prevented. */
   readonly limits = new Limits();
   readonly #found: OnDisk;
@@ -43,7 +41,7 @@ export class Disks {
   accept(): void {
     const { machine, guest, images } = this.#vm;
     this.#vm.isMeantToRun = machine?.isRunning ?? false;
-    for (const image of images) this.#accepted.add(image);
+    for (const image of images) this.#vm.acceptedDisks.add(image);
     for (const device of this.#layers.devices) guest.view.set(device, this.#found.present(device));
     this.#leaveOnPlaceholders();
   }
@@ -277,11 +275,8 @@ export class Disks {
 
   /** None is half reverted, and the guest runs if it is meant to. */
   checkRest(): void {
-    const { machine, isMeantToRun, name, images, guest } = this.#vm;
-    for (const image of images) {
-      const isMended = image.health !== 'torn' || this.#accepted.has(image);
-      must(isMended, 'I17', () => `${image.path} was left half reverted, and nobody mended it`);
-    }
+    const { machine, isMeantToRun, name, torn, guest } = this.#vm;
+    must(!torn[0], 'I17', () => `${torn[0]?.path} was left half reverted, and nobody mended it`);
     const isAsMeant = !machine || machine.isRunning === isMeantToRun || this.limits.hasStrays;
     must(isAsMeant, 'I17', () => {
       return `${name} is ${machine?.status}, its owner wants it ${isMeantToRun ? 'running' : 'stopped'}`;

@@ -11,6 +11,7 @@ import { FIRST_VM, LedgerdService } from './ledgerd-service.ts';
 import { Owner } from './owner.ts';
 import { History } from './history.ts';
 import { Image } from './qemu/image.ts';
+import { isToBeMended } from './mending.ts';
 import { Reference } from './reference.ts';
 import type { Script } from './script.ts';
 import { Scheduler } from './scheduler.ts';
@@ -236,15 +237,16 @@ class Universe {
   }
 
   /** Time passes although nobody has anything to do; and whoever waits for a machine that is off gets it back. */
-  #tick(): void {
-    for (const [vmId, { vm, open }] of this.#reference.books) {
+  #tick(wellMs = 0): void {
+    for (const [vmId, book] of this.#reference.books) {
+      const { vm, open } = book;
       const isLate = open && this.#scheduler.nowMs - open.atMs > PATIENCE_MS;
-      if (!isLate) continue;
+      if (!isLate || isToBeMended(book, wellMs)) continue;
       vm.powerOn(true);
       const key = `cancel-${this.#scheduler.nowMs}`;
       if (watchesForEver(open)) this.#service.ask(vmId, { what: 'cancel' }, key).catch(this.fail);
     }
-    this.#scheduler.after(QUIET_MS / 10, 'a while later', () => this.#tick());
+    this.#scheduler.after(QUIET_MS / 10, 'a while later', () => this.#tick(wellMs + QUIET_MS / 10));
   }
 
   #isQuiet(): boolean {

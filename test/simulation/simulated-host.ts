@@ -29,6 +29,13 @@ export interface Listener {
   accept(socket: Socket): boolean;
 }
 
+/** A machine of this host. `sees`: which command of qemu-img is started beside it. */
+interface Neighbour {
+  readonly monitorPath: string;
+  readonly machine: { kill(why: string): void } | null;
+  readonly sees: (args: readonly string[]) => void;
+}
+
 /** A program of this host beside qemu-img: what it is called with stands in its environment. */
 export type Program = (env: Readonly<Record<string, string>>) => Work<Finished>;
 
@@ -77,7 +84,7 @@ export class SimulatedHost implements Surroundings {
   readonly wallMs = (): number => Math.floor(EPOCH_MS + this.#jumpedMs + this.scheduler.nowMs);
 
   /** Virtual machines that live here. */
-  readonly vms: { readonly monitorPath: string; readonly machine: { kill(why: string): void } | null }[] = [];
+  readonly vms: Neighbour[] = [];
 
   /** What may be done to all of it from outside. */
   readonly hands: Omit<Hands, 'kill' | 'interrupt'> = {
@@ -214,6 +221,7 @@ export class SimulatedHost implements Surroundings {
       forget();
     };
     this.scheduler.note(`${holder} ${args.join(' ')}`);
+    if (program === 'qemu-img') for (const { sees } of this.vms) sees(args);
     task.start();
     return killed;
   }

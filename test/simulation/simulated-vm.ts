@@ -1,14 +1,18 @@
 import type { Finished } from '#world';
+import { Downtime } from './downtime.ts';
 import { Agent } from './qemu/agent.ts';
 import { Guest } from './qemu/guest.ts';
 import type { Image } from './qemu/image.ts';
 import { type DiskSetup, Machine } from './qemu/machine.ts';
 import { takeUp } from './qemu/migration.ts';
 import { Monitor } from './qemu/monitor.ts';
+import { imageChecked } from './qemu/tool.ts';
 import { QmpError } from './qemu/qmp-error.ts';
 import { pause } from './qemu/work.ts';
 import { directoryOf } from './simulated-files.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+
+import { Violation } from './violation.ts';
 
 /** From the start of the process to its first greeting. */
 const START_LEAST_MS = 24;
@@ -49,6 +53,9 @@ export class SimulatedVm {
   machine: Machine | null = null;
   /** Whether the owner wants the guest to run; loads change that too. */
   isMeantToRun = false;
+  /** Disks of which a person has said that they are fine as they are. */
+  readonly acceptedDisks = new Set<Image>();
+  readonly downtime = new Downtime();
   /** When a process was started, or the owner did something to it. */
   lastTouchedMs = 0;
   /** Whether a process is about to be started. */
@@ -79,6 +86,11 @@ export class SimulatedVm {
     return [...this.host.files.images()].filter(({ path }) => directoryOf(path) === this.directory);
   }
 
+  /** Those that are half reverted, and that nobody wants so. */
+  get torn(): Image[] {
+    return this.images.filter((image) => image.health === 'torn' && !this.acceptedDisks.has(image));
+  }
+
   powerOn(isWaiting: boolean, delayMs = 0): void {
     if (this.machine || this.isStarting) return;
     this.isStarting = true;
@@ -86,6 +98,21 @@ export class SimulatedVm {
     const ms = delayMs + chance.between(START_LEAST_MS, START_MOST_MS);
     scheduler.after(ms, `${this.name} is started`, () => this.#start(isWaiting));
   }
+
+  /** Nobody checks or repairs its disks before it is really off: a QEMU that restarts would meet the lock. */
+  readonly sees = (args: readonly string[]): void => {
+    const checked = imageChecked(args);
+    if (this.machine || checked === null || ![...this.tops().values()].includes(checked)) return;
+    const { scheduler } = this.host;
+    if (this.downtime.isKnown(scheduler.nowMs)) return;
+    // Not at once: whoever started the check would take it for trouble of the check.
+    scheduler.after(0, `${this.name} is checked too early`, () => {
+      throw new Violation(
+        'a restart is left alone',
+        `${checked} is checked while ${this.name} may be restarting`,
+      );
+    });
+  };
 
   /** In good order: the monitor's socket is gone afterwards. */
   powerOff(): void {
@@ -178,6 +205,7 @@ export class SimulatedVm {
     this.machine = machine;
     this.isMeantToRun = machine.isRunning;
     this.lastTouchedMs = host.scheduler.nowMs;
+    this.downtime.end(host.scheduler.nowMs);
     host.listen(this.monitorPath, new Monitor(machine));
     host.listen(this.agentPath, new Agent(machine));
     if (incoming === null) this.onBoot();
@@ -186,6 +214,7 @@ export class SimulatedVm {
     const over = host.onPowerLoss(() => machine.kill('loses its power'));
     machine.onDeath(() => {
       over();
+      this.downtime.begin(host.scheduler.nowMs);
       this.#died();
     });
     return null;

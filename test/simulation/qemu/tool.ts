@@ -64,6 +64,13 @@ export function fileNamed(name: string, isOptions: boolean): string {
   return isObject(file) ? String(file['filename']) : '';
 }
 
+/** The file that a `check` takes for itself, whether or not it repairs it; null of all else. */
+export function imageChecked(args: readonly string[]): string | null {
+  const read = toolArguments(args);
+  if (read?.command !== 'check' || read.flags.has('-U') || read.flags.has('--force-share')) return null;
+  return fileNamed(read.named[0] ?? '', read.flags.has('--image-opts'));
+}
+
 /** How long a slow one may take: whoever started it has given up by then. */
 const SLOW_LEAST_MS = 100;
 const SLOW_MOST_MS = 20_000;
