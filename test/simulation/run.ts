@@ -1,13 +1,14 @@
 /*
  * Simulated worlds by hand: `--seeds 1000 --from 1`, on `--workers` threads; or one in full: `--seed 7 --trace`,
- * `--without` what its shortest history does without. `--long`: no short ones among them. `--mutant` puts something
- * broken in, to see what is said of it.
+ * `--without` what its shortest history does without. `--long`: no short ones among them. `--journey`: all go that way.
+ * `--mutant` puts something broken in, to see what is said of it.
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { detourNamed } from './detours.ts';
 import { type FaultRow, faultRows, faultTable, seldomHit } from './fault-table.ts';
 import { MUTANTS } from './mutants.ts';
 import { historyOf, shrunk } from './shrink.ts';
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     long: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     without: { type: 'string', default: '' },
+    journey: { type: 'string', default: '' },
     mutant: { type: 'string', default: '' },
     workers: { type: 'string', default: String(availableParallelism()) },
   },
@@ -39,9 +41,15 @@ const isMutant = values.mutant !== '';
 /** What all worlds of this run have in common. */
 const common: SimulateOptions = {
   isLong: values.long,
+  ...(values.journey !== '' && { journey: detourNamed(values.journey) }),
   ...(isMutant && { meddle: mutantNamed(values.mutant) }),
 };
-const command = ['npm run sim --', values.long && '--long', isMutant && `--mutant '${values.mutant}'`]
+const command = [
+  'npm run sim --',
+  values.long && '--long',
+  values.journey !== '' && `--journey '${values.journey}'`,
+  isMutant && `--mutant '${values.mutant}'`,
+]
   .filter(Boolean)
   .join(' ');
 

@@ -74,7 +74,7 @@ class Universe {
   constructor(seed: number, options: SimulateOptions) {
     const { isTraced = false, isHashed = true, isLong = false, meddle = asItIs, mislead, script } = options;
     const chance = new Chance(seed);
-    const size = sizeOf(chance, isLong);
+    const size = sizeOf(chance, isLong, options.journey);
     this.#seed = seed;
     this.#isTraced = isTraced;
     this.#trace = new Trace({ isWhole: isTraced, isHashed });

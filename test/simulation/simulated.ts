@@ -1,5 +1,6 @@
 /* What a simulated world is made with, and what comes of it. */
 import type { Fault } from './faults.ts';
+import type { Journey } from './journeys.ts';
 import type { PointCount } from './ledgerd-service.ts';
 import type { Kind } from './point-kinds.ts';
 import type { Script } from './script.ts';
@@ -18,6 +19,8 @@ export interface SimulateOptions {
   readonly mislead?: Mislead;
   /** What is asked, and the one thing that goes wrong; absent: all by chance. */
   readonly script?: Script;
+  /** The way that its caller goes. Absent: one that is drawn, or none. */
+  readonly journey?: Journey | null;
   /** Names of what was drawn and does not happen. */
   readonly without?: ReadonlySet<string>;
 }

@@ -37,7 +37,9 @@ export const LONG: Size = {
   journey: null,
 };
 
-export function sizeOf(chance: Chance, isLong: boolean): Size {
+/** `journey`: the way that every world is to go. */
+export function sizeOf(chance: Chance, isLong: boolean, journey: Journey | null = null): Size {
+  if (journey) return { ...SHORT, acts: 0, journey };
   if (isLong) return LONG;
   const journeys = chance.fork('journey');
   if (journeys.happens(JOURNEY_SHARE)) return { ...SHORT, acts: 0, journey: journeys.pick(JOURNEYS) ?? null };
