@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
+import type { Detour } from '../simulation/detours.ts';
 import { LONG } from '../simulation/size.ts';
 import { Copy } from './copy.ts';
 import type { Tidings } from './hunt.ts';
@@ -35,19 +36,23 @@ export interface Chased {
 }
 
 /** Simulates worlds with one mistake in the program, or none, until somebody notices. Throws when it cannot be run. */
-export async function chase(mutant: Mutant | null, seeds: Seeds): Promise<Chased> {
+export async function chase(
+  mutant: Mutant | null,
+  seeds: Seeds,
+  journey: Detour | null = mutant?.journey ?? null,
+): Promise<Chased> {
   const copy = new Copy(mutant);
   try {
-    return await chaseIn(copy, worldsFor(mutant, seeds));
+    return await chaseIn(copy, worldsFor(mutant, seeds), journey);
   } finally {
     copy.dispose();
   }
 }
 
-function chaseIn({ root }: Copy, { first, until, step }: Worlds): Promise<Chased> {
+function chaseIn({ root }: Copy, { first, until, step }: Worlds, journey: Detour | null): Promise<Chased> {
   return new Promise((resolve, reject) => {
     const execArgv = ['--conditions=source', '--disable-warning=ExperimentalWarning'];
-    const args = [first, until, step].map(String);
+    const args = [...[first, until, step].map(String), ...(journey === null ? [] : [journey])];
     const child = fork(join(root, 'test/mutants/hunt.ts'), args, { cwd: root, execArgv });
     let worlds = 0;
     let end: Chased | null = null;

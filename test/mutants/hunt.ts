@@ -1,7 +1,9 @@
 /*
- * Runs in a copy that has a mistake in it: simulates worlds until one of them shows it, every other a long one. Tells its
- * parent of each.
+ * Runs in a copy that has a mistake in it: simulates worlds until one of them shows it, every other a long one, or all
+ * of them on one journey. Tells its parent of each.
  */
+import { detourNamed } from '../simulation/detours.ts';
+import type { Journey } from '../simulation/journeys.ts';
 import { simulate } from '../simulation/simulate.ts';
 
 /** What is told: after every world, and in the end. */
@@ -12,9 +14,13 @@ export type Tidings =
 
 Error.stackTraceLimit = 0; // Many errors are thrown, and nobody looks at where from.
 
-async function hunt([from = 1, until = 1, step = 1]: readonly number[]): Promise<Tidings> {
+async function hunt(
+  [from = 1, until = 1, step = 1]: readonly number[],
+  journey: Journey | null,
+): Promise<Tidings> {
   for (let seed = from; seed < until; seed += step) {
-    const { violation } = await simulate(seed, { isLong: step > 1 || seed % 2 === 0, isHashed: false });
+    const isLong = step > 1 || seed % 2 === 0;
+    const { violation } = await simulate(seed, { isLong, isHashed: false, journey });
     if (violation) return { kind: 'caught', seed, by: wordsOf(violation) };
     tell({ kind: 'world', seed });
   }
@@ -26,5 +32,6 @@ const wordsOf = ({ name, message }: Error): string =>
 
 const tell = (tidings: Tidings): void => void process.send?.(tidings);
 
-tell(await hunt(process.argv.slice(2).map(Number)));
+const [name] = process.argv.slice(5);
+tell(await hunt(process.argv.slice(2, 5).map(Number), name === undefined ? null : detourNamed(name)));
 process.disconnect();

@@ -44,8 +44,11 @@ function textOf({ name, file, seed, by }: Row): string {
 }
 
 const beganNs = process.hrtime.bigint();
-const control = await chase(null, { ...seeds, count: Math.min(CONTROL_SEEDS, seeds.count) });
-if (control.seed !== null) throw new Error(`without any mistake seed ${control.seed} shows ${control.by}`);
+for (const journey of [null, ...new Set(chosen.flatMap((mutant) => mutant.journey ?? []))]) {
+  const control = await chase(null, { ...seeds, count: Math.min(CONTROL_SEEDS, seeds.count) }, journey);
+  const where = `seed ${control.seed}${journey === null ? '' : ` of "${journey}"`}`;
+  if (control.seed !== null) throw new Error(`without any mistake ${where} shows ${control.by}`);
+}
 await Promise.all(Array.from({ length: Number(values.beside) }, work));
 const seconds = Number(process.hrtime.bigint() - beganNs) / 1e9;
 const inOrder = chosen.flatMap(({ name }) => rows.find((row) => row.name === name) ?? []);

@@ -1,3 +1,5 @@
+import type { Detour } from '../simulation/detours.ts';
+
 /** A mistake that a tired engineer could make, in one file of the product. */
 export interface Mutant {
   /** What the program does wrong then. */
@@ -6,6 +8,8 @@ export interface Mutant {
   /** What stands there, once. */
   readonly find: string;
   readonly replace: string;
+  /** The way that leads to where it shows; absent: worlds of all kinds show it. */
+  readonly journey?: Detour;
 }
 
 /** The file's text with the mistake in it. Throws when the product has moved on and there is no such place any more. */

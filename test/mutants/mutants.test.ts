@@ -9,6 +9,7 @@ const QUICK = [
   'a new snapshot descends from the newest one, whatever was loaded since',
   'no answer is taken for no',
   'a snapshot is taken off all disks but one',
+  'images are not repaired after their QEMU has died',
 ];
 const QUICK_SEEDS = { from: 1, count: 200 };
 

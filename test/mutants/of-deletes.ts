@@ -67,5 +67,6 @@ export const DELETE_MUTANTS: readonly Mutant[] = [
     file: 'libs/hypervisor/delete/delete.ts',
     find: '  if (plan.folds.length + plan.unlinks.length + buried.length > 0)',
     replace: '  if (plan.folds.length + plan.unlinks.length > buried.length)',
+    journey: 'a tag below what was left',
   },
 ];

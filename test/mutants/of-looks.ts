@@ -7,6 +7,7 @@ export const LOOK_MUTANTS: readonly Mutant[] = [
     file: 'libs/hypervisor/look/observe.ts',
     find: '    errand.damage = await mend(errand, start, need);\n',
     replace: "    errand.damage = need === 'always' ? [] : await mend(errand, start, need);\n",
+    journey: 'a load is killed',
   },
   {
     name: 'a machine that is just restarting counts as off',
