@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tagOf } from '#ledger';
+import type { World } from '#world';
 import { afterAll, describe, expect, test } from 'vitest';
 import { house, type House } from './house.ts';
 import { cleanUp, guestReadPattern, guestWrite, needsQemu } from './rig.ts';
@@ -195,8 +196,8 @@ describe.runIf(needsQemu())('snapshots that were there before the ledger', () =>
   });
 });
 
-const startedWrong = async () => {
-  const box = await house();
+const startedWrong = async (fault?: World['fault']) => {
+  const box = await house(fault && { fault });
   const { snapshotId } = await box.book.create(external);
   const right = box.present();
   await box.off();
@@ -243,6 +244,20 @@ describe.runIf(needsQemu())('a machine that was started from the file it began w
     expect(await box.book.create()).toMatchObject({ end: 'created' }); // It is held no more.
     expect(statusOf(box, snapshotId)).toBe('suspect');
   });
+
+  test.each(['before', 'after'])(
+    'and that dies %s it is asked to stop has spoiled what was seen of it',
+    async (side) => {
+      let kill: (() => Promise<void>) | null = null;
+      const { box, snapshotId } = await startedWrong(async (point) => {
+        if (point === `hypervisor.${side}-power`) await kill?.();
+      });
+      kill = () => box.vm.kill();
+      expect(await look(box)).toContain('wrong-chain');
+      box.forget();
+      expect(statusOf(box, snapshotId)).toBe('suspect');
+    },
+  );
 
   test('spoils nothing as long as its guest has not been let go', async () => {
     const box = await house();

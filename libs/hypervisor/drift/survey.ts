@@ -8,12 +8,12 @@ import type { FileSight } from './drift-of-snapshot.ts';
 import { pass } from '../fault-points.ts';
 import { idInName } from '../qemu/named-files.ts';
 import { foreignTags, ledgerDisks } from '../look/known-disks.ts';
-import { look } from '../look/look.ts';
+import { look, reach } from '../look/look.ts';
 import { powerThroughMonitor } from '../look/look-through-monitor.ts';
 import { NotNow } from '../not-now.ts';
 import type { Place } from '../place.ts';
 import { isLocalFile, type Sight } from '../look/sight.ts';
-import { troubleIn } from '../trouble.ts';
+import { attempt, troubleIn } from '../trouble.ts';
 import { astrayIn, wrongChains } from './wrong-chain.ts';
 import { wrongCurrent } from './wrong-current.ts';
 import { isClosed } from '../load/closed-disk.ts';
@@ -60,14 +60,22 @@ function lowestOf({ layers }: Readonly<Vm>, files: ReadonlyMap<string, FileSight
   });
 }
 
-/** Whether it ran and stands still now. @throws {NotNow} when it would not */
+/**
+ * Whether it ran and stands still now. What one that has died meanwhile has spoiled is told all the same.
+ *
+ * @throws {NotNow} when nobody knows whether it does
+ */
 async function stopWrong(place: Place, { power }: Pick<Sight, 'power'>): Promise<boolean> {
   if (power !== 'running' || place.onWrongChain === 'report') return false;
+  const { held } = place.line;
   await pass(place.world, 'hypervisor.before-power');
-  const trouble = await troubleIn(() => place.line.held.execute('stop', {}, { timeoutMs: POWER_TIMEOUT_MS }));
+  const trouble = await troubleIn(() => held.execute('stop', {}, { timeoutMs: POWER_TIMEOUT_MS }));
   await pass(place.world, 'hypervisor.after-power');
-  if (trouble?.kind === 'unknown') throw new NotNow('host-unreachable', trouble.words);
-  return (await powerThroughMonitor(place.line.held)) !== 'running';
+  const { result, trouble: unseen } = await attempt(() => powerThroughMonitor(held));
+  const lost = trouble?.kind === 'unknown' ? trouble : unseen;
+  if (!lost) return result !== 'running';
+  if ((await reach(place)) === null) return false;
+  throw new NotNow('host-unreachable', lost.words);
 }
 
 /** Why nothing is done to a machine, and what is to be put on record of it. */
