@@ -19,21 +19,21 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
     file: 'libs/hypervisor/create/create.ts',
     find: '  const seen = trouble ? null',
     replace:
-      "  if (trouble?.kind === 'refused')\n    return undo(errand, start, { sight, socket: null, found: await findCapture(errand, start, sight) }, trouble);\n  const seen = trouble ? null",
+      "  if (trouble?.kind === 'refused')\n    return undo(errand, start, { sight, socket: '', found: await findCapture(errand, start, sight) }, trouble);\n  const seen = trouble ? null",
   },
   {
     name: 'no answer is taken for no',
     file: 'libs/hypervisor/create/create.ts',
     find: '  const seen = trouble ? null',
     replace:
-      "  if (trouble?.kind === 'unknown')\n    return undo(errand, start, { sight, socket: null, found: await findCapture(errand, start, sight) }, trouble);\n  const seen = trouble ? null",
+      "  if (trouble?.kind === 'unknown')\n    return undo(errand, start, { sight, socket: '', found: await findCapture(errand, start, sight) }, trouble);\n  const seen = trouble ? null",
   },
   {
     name: 'whoever comes back to a create reads no files, and mends nothing',
     file: 'libs/hypervisor/create/create.ts',
     find: '  const looked = await lookAfter(errand, start);\n  const known =',
     replace:
-      "  const looked = { socket: null, times: await timesOf(errand, start), sight: await look(errand.place, 'alone') };\n  const known =",
+      "  const looked = { socket: '', times: await timesOf(errand, start), sight: await look(errand.place, 'alone') };\n  const known =",
   },
   {
     name: 'a snapshot that is on one disk is on every disk',

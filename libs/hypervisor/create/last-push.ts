@@ -11,7 +11,7 @@ import { troubleIn } from '../trouble.ts';
 type Files = Pick<World, 'files'>;
 
 export interface LastPush {
-  /** Which socket, as `monitorSocket` tells; null: none, or nobody knows. */
+  /** Which socket, as `monitorSocket` tells; null: nobody knows. */
   readonly socket: string | null;
   /** Of images that nobody of ours writes any more: when they were written last, in ms since 1970. By file. */
   readonly times: ReadonlyMap<string, number>;

@@ -4,7 +4,7 @@ import { type FileStat, FileTrouble } from '#world';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import type { Sight } from '../look/sight.ts';
-import { monitorSocket } from '../look/monitor-socket.ts';
+import { monitorSocket, NO_SOCKET } from '../look/monitor-socket.ts';
 import { NotNow } from '../not-now.ts';
 import {
   goesDown,
@@ -34,7 +34,7 @@ const heed = async (errand: Errand) =>
   heedStarted(errand, start, { sight: off, socket: await monitorSocket(errand.place) });
 
 /** Who finds it on below the overlays. */
-const heedOn = (errand: Errand) => heedStarted(errand, start, { sight: onBelow, socket: null });
+const heedOn = (errand: Errand) => heedStarted(errand, start, { sight: onBelow, socket: NO_SOCKET });
 
 const mark = async (errand: Errand) => markGoingDown(errand, start, await monitorSocket(errand.place));
 
@@ -214,14 +214,22 @@ describe('what is written below overlays that go down', () => {
     expect(await heed(someone())).toBeNull();
   });
 
-  test('is somebody else’s although the host went down since, and took every socket away', async () => {
-    await mark(someone());
-    startAnew();
-    await notePushEnded(someone(), start);
-    times.set(BASE, 3_000);
-    texts.delete(MONITOR);
-    expect(await heed(someone())).not.toBeNull();
-  });
+  test.each([
+    { how: 'had died', socketsBefore: [MONITOR] },
+    { how: 'was off', socketsBefore: [] },
+  ])(
+    'is somebody else’s where it $how and was started, although no socket outlives the host',
+    async (before) => {
+      texts = new Map([BASE, OVERLAY, ...before.socketsBefore].map((file) => [file, 'an image']));
+      await mark(someone());
+      startAnew();
+      texts.set(MONITOR, '');
+      await notePushEnded(someone(), start);
+      times.set(BASE, 3_000);
+      texts.delete(MONITOR);
+      expect(await heed(someone())).not.toBeNull();
+    },
+  );
 
   test('is ours where who comes next finds QEMU gone before anybody has started it', async () => {
     await mark(someone());

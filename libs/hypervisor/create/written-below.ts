@@ -4,7 +4,7 @@ import { FileTrouble } from '#world';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
-import { monitorSocket } from '../look/monitor-socket.ts';
+import { monitorSocket, NO_SOCKET } from '../look/monitor-socket.ts';
 import { diskOf, type Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
 import { seenLocked } from '../qemu/seen-locks.ts';
@@ -114,7 +114,7 @@ const SIGN_ATTEMPTS_MAX = 3;
  * @throws {NotNow} while the sign cannot be kept from saying what an earlier push had left, or when the machine was started
  *   since it was looked at
  */
-export async function markGoingDown(errand: Errand, start: Start, socket: string | null): Promise<void> {
+export async function markGoingDown(errand: Errand, start: Start, socket: string): Promise<void> {
   const { place, memory, operationId } = errand;
   if ((await monitorSocket(place)) !== socket)
     throw new NotNow('machine-busy', 'the machine was started since it was looked at');
@@ -168,8 +168,8 @@ async function howItEnded(errand: Errand, start: Start, push: LastPush): Promise
  * Whether somebody has started the machine in between. A socket that is gone tells nothing: QEMU has ended in good order, or
  * the host went down.
  */
-const isAnother = (before: string | null, now: string | null): boolean =>
-  before !== null && now !== null && before !== now;
+const isAnother = (before: string | null, now: string): boolean =>
+  before !== null && now !== NO_SOCKET && before !== now;
 
 const basesOf = ({ overlays = [] }: Pick<Start, 'overlays'>): string[] =>
   overlays.flatMap(({ backing }) => backing ?? []);
@@ -223,7 +223,7 @@ async function stillThere({ place }: Errand, start: Start): Promise<PlannedLayer
 export interface Looked {
   readonly sight: Sight;
   /** What lay at the monitor's path before. */
-  readonly socket: string | null;
+  readonly socket: string;
 }
 
 const oursOf = ({ overlays = [] }: Pick<Start, 'overlays'>): PlannedLayer[] =>
@@ -240,8 +240,8 @@ async function whyStarted(
   const below = backing ?? '';
   if (sight.power !== 'off') {
     if (diskOf(sight, device)?.file !== below) return null;
-    const isTheSame = push.socket !== null && push.socket === (await monitorSocket(place)); // Has left it by itself.
-    return isTheSame ? null : startedAnew(overlay, since);
+    const now = await monitorSocket(place); // Of the QEMU that we pushed with, which has left the overlay by itself?
+    return push.socket === now && now !== NO_SOCKET ? null : startedAnew(overlay, since);
   }
   if (push.isOver) return startedAnew(overlay, since);
   const at = push.times.get(below);
@@ -258,7 +258,7 @@ async function whyStarted(
 async function tellStarted(
   { place, memory, operationId }: Errand,
   mark: string,
-  socket: string | null,
+  socket: string,
 ): Promise<void> {
   const push: LastPush = { socket, times: new Map(), isOver: true };
   const isUntold = await troubleIn(() => writeLastPush(place.world, mark, push));
