@@ -97,6 +97,18 @@ describe('what is written below overlays that go down', () => {
       transcript: { flush: async () => undefined },
     }) as unknown as Errand;
 
+  /** The same for another disk as well, whose files are there. */
+  const twoDisks = (): Start => {
+    const [overlay] = start.overlays ?? [];
+    const other = { ...overlay, file: '/i/sl-s-2.qcow2', backing: '/i/b.qcow2' };
+    for (const file of [other.file, other.backing]) texts.set(file, 'an image');
+    for (const file of [other.file, other.backing]) times.set(file, 1_000.25);
+    return {
+      ...start,
+      overlays: [overlay, other].map((one) => ({ ...one, backingModifiedAt: 500 })),
+    } as Start;
+  };
+
   /** Somebody starts the machine, where it finds the same inode for its socket. */
   const startAnew = (): void => void times.set(MONITOR, (times.get(MONITOR) ?? 0) + 1_000);
 
@@ -186,19 +198,14 @@ describe('what is written below overlays that go down', () => {
   });
 
   test('keeps other overlays from going down, also below one that has gone down', async () => {
-    const [overlay] = start.overlays ?? [];
-    const both = {
-      ...start,
-      overlays: [overlay, { ...overlay, file: '/i/sl-s-2.qcow2', backing: '/i/b.qcow2' }],
-    };
-    for (const file of ['/i/sl-s-2.qcow2', '/i/b.qcow2']) texts.set(file, 'an image');
+    const both = twoDisks();
     const errand = someone();
-    await markGoingDown(errand, both as Start, await monitorSocket(errand.place));
+    await markGoingDown(errand, both, await monitorSocket(errand.place));
     texts.delete(OVERLAY);
-    await notePushEnded(errand, both as Start);
+    await notePushEnded(errand, both);
     times.set(BASE, 3_000);
     const looked = { sight: off, socket: await monitorSocket(errand.place) };
-    expect(await heedStarted(someone(), both as Start, looked)).not.toBeNull();
+    expect(await heedStarted(someone(), both, looked)).not.toBeNull();
   });
 
   test('is nothing where a machine that was started anew has written nothing', async () => {
@@ -290,13 +297,7 @@ describe('what is written below overlays that go down', () => {
   });
 
   test('is seen also below an overlay that was empty, and that somebody has removed who died then', async () => {
-    const [overlay] = start.overlays ?? [];
-    const other = { ...overlay, file: '/i/sl-s-2.qcow2', backing: '/i/b.qcow2', backingModifiedAt: 500 };
-    const both = { ...start, overlays: [{ ...overlay, backingModifiedAt: 500 }, other] } as Start;
-    for (const file of [other.file, other.backing]) {
-      texts.set(file, 'an image');
-      times.set(file, 1_000.25);
-    }
+    const both = twoDisks();
     expect(await whyRewritten(someone(), both, await timesOf(someone(), both))).toBeNull();
     texts.delete(OVERLAY);
     times.set(BASE, 3_000);
