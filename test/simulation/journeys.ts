@@ -109,7 +109,7 @@ const WAYS: readonly (readonly [number, Journey])[] = [
       aims: ['say.blockdev-add', 'say.qom-set', 'say.stop'],
     },
   ],
-  [5, { isOn: true, commands: [inside, remove(newest, 'discard-force')], aims: ['say.job-dismiss'] }],
+  [7, { isOn: true, commands: [inside, remove(newest, 'discard-force')], aims: ['say.job-dismiss'] }],
   [
     1,
     {
@@ -124,7 +124,7 @@ const WAYS: readonly (readonly [number, Journey])[] = [
       aims: ['run.cp', 'run.sync'],
     },
   ],
-  [4, { isOn: true, commands: [inside, outside, load(oldest, 'none', true)], aims: ['hypervisor.copy'] }],
+  [6, { isOn: true, commands: [inside, outside, load(oldest, 'none', true)], aims: ['hypervisor.copy'] }],
 ];
 
 export const JOURNEYS: readonly Journey[] = WAYS.flatMap(([times, journey]) =>

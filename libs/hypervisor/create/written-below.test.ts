@@ -26,6 +26,13 @@ const start = {
   overlays: [{ device: 'a', file: OVERLAY, format: 'qcow2', backing: BASE, node: 'n', by: 'create' }],
 } as unknown as Start;
 
+const other = { file: '/i/sl-s-2.qcow2', backing: '/i/b.qcow2' };
+const both = {
+  ...start,
+  overlays: [{}, other].map((files) => ({ ...start.overlays?.[0], ...files, backingModifiedAt: 500 })),
+} as Start;
+const FILES = [BASE, OVERLAY, other.file, other.backing];
+
 const off = { power: 'off', disks: [] } as unknown as Sight;
 const onBelow = { power: 'running', disks: [{ device: 'a', file: BASE }] } as unknown as Sight;
 
@@ -47,8 +54,8 @@ describe('what is written below overlays that go down', () => {
   let synced: string[];
 
   beforeEach(() => {
-    texts = new Map([BASE, OVERLAY, MONITOR].map((file) => [file, 'an image']));
-    times = new Map([BASE, OVERLAY, MONITOR].map((file) => [file, 1_000.25]));
+    texts = new Map([...FILES, MONITOR].map((file) => [file, 'an image']));
+    times = new Map([...FILES, MONITOR].map((file) => [file, 1_000.25]));
     isBroken = false;
     isStuck = false;
     makeFailures = 0;
@@ -96,18 +103,6 @@ describe('what is written below overlays that go down', () => {
       memory: { pushed: new Map() },
       transcript: { flush: async () => undefined },
     }) as unknown as Errand;
-
-  /** The same for another disk as well, whose files are there. */
-  const twoDisks = (): Start => {
-    const [overlay] = start.overlays ?? [];
-    const other = { ...overlay, file: '/i/sl-s-2.qcow2', backing: '/i/b.qcow2' };
-    for (const file of [other.file, other.backing]) texts.set(file, 'an image');
-    for (const file of [other.file, other.backing]) times.set(file, 1_000.25);
-    return {
-      ...start,
-      overlays: [overlay, other].map((one) => ({ ...one, backingModifiedAt: 500 })),
-    } as Start;
-  };
 
   /** Somebody starts the machine, where it finds the same inode for its socket. */
   const startAnew = (): void => void times.set(MONITOR, (times.get(MONITOR) ?? 0) + 1_000);
@@ -198,7 +193,6 @@ describe('what is written below overlays that go down', () => {
   });
 
   test('keeps other overlays from going down, also below one that has gone down', async () => {
-    const both = twoDisks();
     const errand = someone();
     await markGoingDown(errand, both, await monitorSocket(errand.place));
     texts.delete(OVERLAY);
@@ -227,7 +221,7 @@ describe('what is written below overlays that go down', () => {
   ])(
     'is somebody else’s where it $how and was started, although no socket outlives the host',
     async (before) => {
-      texts = new Map([BASE, OVERLAY, ...before.socketsBefore].map((file) => [file, 'an image']));
+      texts = new Map([...FILES, ...before.socketsBefore].map((file) => [file, 'an image']));
       await mark(someone());
       startAnew();
       texts.set(MONITOR, '');
@@ -297,7 +291,6 @@ describe('what is written below overlays that go down', () => {
   });
 
   test('is seen also below an overlay that was empty, and that somebody has removed who died then', async () => {
-    const both = twoDisks();
     expect(await whyRewritten(someone(), both, await timesOf(someone(), both))).toBeNull();
     texts.delete(OVERLAY);
     times.set(BASE, 3_000);
