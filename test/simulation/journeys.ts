@@ -91,6 +91,7 @@ const WAYS: readonly (readonly [number, Journey])[] = [
   [1, { isOn: false, commands: [outside, outside, remove(newest, 'merge')], aims: ['run.qemu-img-rebase'] }],
   [1, { isOn: false, commands: [copied], aims: ['run.qemu-img-convert'] }],
   [3, { isOn: true, commands: [copied], aims: ['say.job-cancel'], isGivenUp: true }],
+  [3, { isOn: true, commands: [copied], aims: ['hypervisor.copy'] }],
   [4, { isOn: true, commands: [frozen], aims: ['say.guest-fsfreeze-freeze', 'hypervisor.freeze'] }],
   [2, { isOn: true, commands: [frozen], aims: ['say.guest-fsfreeze-thaw', 'hypervisor.thaw'] }],
   [
@@ -109,7 +110,7 @@ const WAYS: readonly (readonly [number, Journey])[] = [
       aims: ['say.blockdev-add', 'say.qom-set', 'say.stop'],
     },
   ],
-  [7, { isOn: true, commands: [inside, remove(newest, 'discard-force')], aims: ['say.job-dismiss'] }],
+  [4, { isOn: true, commands: [withMemory], aims: ['say.job-dismiss'] }],
   [
     1,
     {
@@ -124,7 +125,6 @@ const WAYS: readonly (readonly [number, Journey])[] = [
       aims: ['run.cp', 'run.sync'],
     },
   ],
-  [6, { isOn: true, commands: [inside, outside, load(oldest, 'none', true)], aims: ['hypervisor.copy'] }],
 ];
 
 export const JOURNEYS: readonly Journey[] = WAYS.flatMap(([times, journey]) =>
