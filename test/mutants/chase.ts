@@ -23,7 +23,8 @@ interface Worlds {
 /** What goes wrong with views only worlds show that have some: all others need not be looked at. */
 function worldsFor(mutant: Mutant | null, { from, count }: Seeds): Worlds {
   const step = mutant?.file.startsWith('libs/views/') ? LONG.viewsEvery : 1;
-  return { first: Math.ceil(from / step) * step, until: from + count, step };
+  const first = Math.ceil(from / step) * step;
+  return { first, until: first + count * step, step };
 }
 
 /** How a hunt ended. `seed`: the world that showed the mistake; null: none has. */

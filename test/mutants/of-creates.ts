@@ -111,22 +111,24 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
       "  await publish(errand, start.snapshotId ?? '', targetsOf(start));\n  await awaitCopies(errand, start);\n",
   },
   {
-    name: 'a guest is not thawed when its capture fails',
+    name: 'a guest whose freeze was not answered is taken for one that is not frozen',
     file: 'libs/hypervisor/create/quiesce.ts',
-    find: '  } finally {\n    const thawed',
-    replace:
-      '  } catch (error) {\n    keep(errand, held(quiesce, 0, { count: 0 }));\n    throw error;\n  }\n  {\n    const thawed',
+    find: "  const thawed = await thaw(errand, at);\n  const words = 'why' in thawed ? `${why}; ${thawed.why}` : why;\n",
+    replace: '  const words = why;\n',
+    journey: 'a guest is frozen',
   },
   {
     name: 'a guest stays frozen when the worker dies',
     file: 'libs/hypervisor/create/create.ts',
     find: '  await thawAgain(errand, start);\n  await awaitFoldJobs(errand);\n',
     replace: '  await awaitFoldJobs(errand);\n',
+    journey: 'a guest is frozen',
   },
   {
     name: 'the machine runs on before an overlay is gone that was pushed back',
     file: 'libs/hypervisor/create/create.ts',
     find: "if (stands) await dropPushedBack(errand, start, await look(errand.place, 'alone'));",
     replace: '',
+    journey: 'a capture is taken back',
   },
 ];

@@ -20,6 +20,7 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
     file: 'libs/hypervisor/load/load-images.ts',
     find: "    await steps.take('load the image', device, () =>\n",
     replace: "    waiting.delete(device);\n    await steps.take('load the image', device, () =>\n",
+    journey: 'a machine that is off is loaded',
   },
   {
     name: 'a load is given back although the present is left already',
@@ -57,5 +58,6 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
     file: 'libs/hypervisor/load/load-tops.ts',
     find: '  await place.world.files.syncDirectory(posix.dirname(top.file));\n',
     replace: '',
+    journey: 'a load makes layers',
   },
 ];

@@ -20,6 +20,33 @@ export const DETOURS = {
     aims: ['say.snapshot-load'],
     faults: ['load-killed'],
   },
+  'a guest is frozen': {
+    isOn: true,
+    commands: [
+      create('external', { diskOnly: true, quiesce: 'try' }),
+      create('external', { diskOnly: true, quiesce: 'require' }),
+    ],
+    aims: ['say.guest-fsfreeze-freeze', 'hypervisor.freeze', 'say.transaction'],
+    faults: ['agent-silent'],
+  },
+  'a capture is taken back': {
+    isOn: true,
+    commands: [create('external', { memory: 'external', memoryFormat: 'stream' })],
+    aims: ['say.block-commit', 'say.job-complete', 'hypervisor.pivot', 'hypervisor.unlink'],
+    faults: ['reply-lost-in-migration', 'reply-lost'],
+  },
+  'a machine that is off is loaded': {
+    isOn: false,
+    commands: [inside, load(newest, 'none')],
+    aims: ['run.qemu-img-snapshot'],
+    faults: ['load-io-error', 'image-tool-killed'],
+  },
+  'a load makes layers': {
+    isOn: true,
+    commands: [outside, load(newest, 'none', true)],
+    aims: ['hypervisor.launch', 'say.blockdev-add', 'say.cont'],
+    faults: ['power-lost'],
+  },
 } as const satisfies Readonly<Record<string, Journey>>;
 
 export type Detour = keyof typeof DETOURS;
