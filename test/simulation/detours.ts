@@ -43,8 +43,9 @@ export const DETOURS = {
   },
   'a load makes layers': {
     isOn: true,
+    hasLauncher: false, // Who starts the machine itself makes them once more.
     commands: [outside, load(newest, 'none', true)],
-    aims: ['hypervisor.launch', 'say.blockdev-add', 'say.cont'],
+    aims: [],
     faults: ['power-lost'],
   },
 } as const satisfies Readonly<Record<string, Journey>>;

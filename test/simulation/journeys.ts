@@ -13,6 +13,8 @@ export interface Journey extends Aimed {
   /** Whether the machine is on when it begins. */
   readonly isOn: boolean;
   readonly commands: readonly ScriptedCommand[];
+  /** Whether ledgerd can start the machine itself, as it can unless told. */
+  readonly hasLauncher?: boolean;
   /** Whether the last is canceled as soon as it is under way. */
   readonly isGivenUp?: boolean;
 }

@@ -20,7 +20,7 @@ import { SimulatedHost } from './simulated-host.ts';
 import type { Core, Meddle } from './simulated-ledgerd.ts';
 import { checkShown, standingShown } from './shown.ts';
 import { addLauncher } from './launcher.ts';
-import { type Size, sizeOf } from './size.ts';
+import { canLaunch, type Size, sizeOf } from './size.ts';
 import { SimulatedVm } from './simulated-vm.ts';
 import { Trace } from './trace.ts';
 import { ViewsOnDisk } from './views-on-disk.ts';
@@ -85,7 +85,7 @@ class Universe {
     const hasViews = !script && seed % size.viewsEvery === 0;
     this.#views = hasViews ? new ViewsOnDisk(this.#faults, mislead, this.fail) : null;
     const states = new Map<string, PersistedState>();
-    const hasLauncher = size.journey !== null || script !== undefined || chance.fork('launcher').happens(0.6);
+    const hasLauncher = script !== undefined || canLaunch(size, chance);
     this.#reference = new Reference(this.#vms);
     const { promised } = this.#reference;
     const onPlan = (id: string, { commands }: Plan): void => void promised.set(id, commands);

@@ -50,8 +50,8 @@ export class FileTree {
 
   make(path: string, kind: FileKind): void {
     if (this.#nodes.has(path)) return;
-    if (kind === 'file') this.#change(path);
-    this.#add(path, kind);
+    if (kind === 'file') this.#named(path);
+    else this.#add(path, kind);
   }
 
   /** Who binds a path unlinks what lay there before. A file system may give the same inode to what comes after it. */
@@ -59,6 +59,12 @@ export class FileTree {
     const node = this.#nodes.get(path);
     if (node) this.#touch(node);
     else this.make(path, 'socket');
+  }
+
+  /** A file that its directory may not hold for good. */
+  #named(path: string): Node {
+    this.#change(path);
+    return this.#add(path, 'file');
   }
 
   #add(path: string, kind: FileKind): Node {
@@ -80,7 +86,7 @@ export class FileTree {
 
   /** Whatever lies there is an image from now on. */
   putImage(image: Image): void {
-    const node = this.#nodes.get(image.path) ?? this.#add(image.path, 'file');
+    const node = this.#nodes.get(image.path) ?? this.#named(image.path);
     node.image = image;
     image.onWritten = () => this.#touch(node);
     this.#touch(node);
@@ -125,7 +131,7 @@ export class FileTree {
   append(path: string, text: string): void {
     if (this.isFull)
       throw new FileTrouble('ENOSPC', path, `ENOSPC: no space left on device, write '${path}'`);
-    const node = this.#nodes.get(path) ?? this.#add(path, 'file');
+    const node = this.#nodes.get(path) ?? this.#named(path);
     if (text === '') return;
     node.text += text;
     this.#touch(node);
@@ -140,7 +146,7 @@ export class FileTree {
   fill(path: string, text: string): void {
     if (text !== '' && this.isFull)
       throw new FileTrouble('ENOSPC', path, `ENOSPC: no space left on device, write '${path}'`);
-    const node = this.#nodes.get(path) ?? this.#add(path, 'file');
+    const node = this.#nodes.get(path) ?? this.#named(path);
     node.text = text;
     this.#touch(node);
   }

@@ -24,6 +24,8 @@ export interface Size {
 const SHORT_SHARE = 0.96;
 /** Of all worlds, those in which somebody goes to where hardly anybody comes. */
 const JOURNEY_SHARE = 0.33;
+/** Of worlds in which nobody is to go anywhere, those whose ledgerd can start a machine. */
+const LAUNCHER_SHARE = 0.6;
 const SHORT: Size = {
   ...{ vms: 1, callers: 1, wishes: 1, layers: 1, acts: 2, stops: 1 },
   callersAtMs: 60,
@@ -45,3 +47,7 @@ export function sizeOf(chance: Chance, isLong: boolean, journey: Journey | null 
   if (journeys.happens(JOURNEY_SHARE)) return { ...SHORT, acts: 0, journey: journeys.pick(JOURNEYS) ?? null };
   return chance.fork('size').happens(SHORT_SHARE) ? SHORT : LONG;
 }
+
+/** Whether ledgerd can start the machines of a world itself. */
+export const canLaunch = ({ journey }: Size, chance: Chance): boolean =>
+  journey ? (journey.hasLauncher ?? true) : chance.fork('launcher').happens(LAUNCHER_SHARE);
