@@ -78,7 +78,8 @@ export class Disks {
     const { guest, machine, lastTouchedMs } = this.#vm;
     if (machine || lastTouchedMs < atMs) return;
     const above = started?.overlays?.map(({ device }) => device) ?? this.#layers.devices;
-    if ([...above].some((device) => guest.written.has(device))) return;
+    const isWritten = [...above].some((device) => guest.written.has(device));
+    if (isWritten && !this.limits.isUnseen(this.#vm, atMs)) return;
     for (const device of this.#layers.devices) guest.forgiven.add(device);
   }
 

@@ -27,6 +27,13 @@ test('whoever looks at it now and then misses a process that was soon gone, but 
   expect(downtime.isKnown(200_100)).toBe(false);
 });
 
+test('and also the first, if it was gone at once', () => {
+  const downtime = new Downtime();
+  downtime.end(976);
+  downtime.begin(1_151);
+  expect(downtime.isKnown(3_343)).toBe(true);
+});
+
 test('the first process of a machine that was off for long may be missed as well', () => {
   const downtime = new Downtime();
   downtime.end(4_000);

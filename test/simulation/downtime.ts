@@ -3,6 +3,9 @@ const RESTART_MS = 3_000;
 /** Who looks at it now and then may have missed a process that was gone again so soon. */
 const MISSED_MS = 60_000;
 
+/** Nobody has seen a process that was gone again so soon. */
+const BLINK_MS = 1_000;
+
 /** Since when a machine is off: one that was ended right now may just be restarting. */
 export class Downtime {
   /** Null: it was there from the beginning, and its first process has not ended yet. */
@@ -11,7 +14,9 @@ export class Downtime {
 
   /** Its process is gone. */
   begin(nowMs: number): void {
-    const isMissed = this.#sinceMs !== null && nowMs - this.#upAtMs < MISSED_MS;
+    const livedMs = nowMs - this.#upAtMs;
+    if (livedMs < BLINK_MS) this.#sinceMs ??= 0;
+    const isMissed = this.#sinceMs !== null && livedMs < MISSED_MS;
     if (!isMissed) this.#sinceMs = nowMs;
   }
 

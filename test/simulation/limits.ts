@@ -3,6 +3,7 @@ import { type Open, PREFIX } from './known.ts';
 import type { BlockNode } from './qemu/block-graph.ts';
 import type { Image } from './qemu/image.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
 
 /** What went wrong in one VM, and could not be known or prevented, or is known and not mended yet. */
@@ -25,6 +26,7 @@ export class Limits {
   #isFoundAstray = false;
   /** Whether somebody was told that the guest may still be frozen. */
   isFrozenKnown = false;
+  #hasUnseen = false;
   /** What devices hold without their image, and a person has said that it is fine so. */
   readonly #empty = new Set<BlockNode>();
 
@@ -70,6 +72,13 @@ export class Limits {
     must(lastStartedMs >= atMs, 'I17', () => 'layers are held that nobody was started below');
   }
 
+  /** Whether the power took a machine that was started since, and at which nobody had looked: nothing tells of it then. */
+  isUnseen({ lostUnseenMs }: Pick<SimulatedVm, 'lostUnseenMs'>, sinceMs: number): boolean {
+    const isSo = lostUnseenMs >= sinceMs;
+    this.#hasUnseen ||= isSo;
+    return isSo;
+  }
+
   /** A person takes a machine as it is, in which a device has lost its image to a load. */
   leaveEmpty(node: BlockNode, top: string): void {
     this.#empty.add(node);
@@ -101,6 +110,7 @@ export class Limits {
       ).length,
       'a machine was started from a layer that was frozen meanwhile': this.astray.size,
       'a clock was put back, and what was captured then is held': this.mistaken.size,
+      'a machine was started and lost its power, and nobody had looked at it': Number(this.#hasUnseen),
       'a machine has gone on in what a load was to leave': this.thawed.size,
       'a pin was saved or removed in part, and nobody says so': [...this.faded].filter((tag) =>
         there.has(tag),

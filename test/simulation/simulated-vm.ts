@@ -56,6 +56,8 @@ export class SimulatedVm {
   /** Disks of which a person has said that they are fine as they are. */
   readonly acceptedDisks = new Set<Image>();
   readonly downtime = new Downtime();
+  /** When the power took a QEMU at which nobody had ever looked; -1: never. */
+  lostUnseenMs = -1;
   /** When a process was started, or the owner did something to it. */
   lastTouchedMs = 0;
   /** Whether a process is about to be started. */
@@ -211,7 +213,10 @@ export class SimulatedVm {
     if (incoming === null) this.onBoot();
     else this.#await(machine, incoming);
     machine.letGuestRun();
-    const over = host.onPowerLoss(() => machine.kill('loses its power'));
+    const over = host.onPowerLoss(() => {
+      if (!machine.isLookedAt) this.lostUnseenMs = host.scheduler.nowMs;
+      machine.kill('loses its power');
+    });
     machine.onDeath(() => {
       over();
       this.downtime.begin(host.scheduler.nowMs);

@@ -82,6 +82,8 @@ export class Machine {
   migrationBytesPerS = 134_217_728;
   status: RunState;
   isAlive = true;
+  /** Whether anybody has asked what it stands on. */
+  isLookedAt = false;
   readonly #waiting: (() => Running)[] = [];
   readonly #timers = new Set<Timer>();
   readonly #beside = new Set<Running>();

@@ -68,6 +68,7 @@ const LOAD_MS = 40;
 /** What came over the socket of a machine that waits for its memory. */
 export function takeUp(machine: Machine, memory: SavedMemory | null, done: (isTaken: boolean) => void): void {
   const { chance, scheduler } = machine.surroundings;
+  machine.onDeath(() => done(false)); // The connection breaks, if it is still there.
   machine.later(chance.between(LOAD_MS / 2, 2 * LOAD_MS), 'takes its memory up', () => {
     if (memory === null) {
       scheduler.note(`${machine.name}: load of migration failed: Input/output error`);

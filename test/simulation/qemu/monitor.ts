@@ -131,6 +131,7 @@ class Client implements Audience {
     const known = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
     if (!known) throw new QmpError(`The command ${command} has not been found`, 'CommandNotFound');
     checkShape(args, known.shape);
+    if (command === 'query-block') this.#machine.isLookedAt = true;
     return known.run(this.#machine, args);
   }
 
