@@ -203,6 +203,16 @@ test.each<[number, string, readonly string[]]>([
     'a machine that was released on what a load had left it was loaded, and its device was taken for one that strayed',
     [],
   ],
+  [
+    9048588,
+    'a machine on a wrong chain died while it was stopped, and nobody was told what it had spoiled',
+    [],
+  ],
+  [
+    9037697,
+    'the power went while data went down, and again ten ms after a ledgerd had come to a machine that was started below',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();
