@@ -31,8 +31,8 @@ export interface Errand {
 
 /**
  * What this process remembers of open operations between one attempt and the next. Whoever comes after it finds the same
- * on the disks, but for `dropped`, and for `pushed` where nobody could say it: then what the owner of a machine has done
- * meanwhile may not be seen.
+ * on the disks, but for `copied` and `ofOneInstant`, without which a capture is taken back, and for `dropped`, and `pushed`
+ * where nobody could say it: then what the owner of a machine has done meanwhile may not be seen.
  */
 export interface Memory {
   /** Their images were repaired, and the machine has not been seen alive since. */
@@ -49,6 +49,8 @@ export interface Memory {
   readonly strange: Map<string, readonly string[]>;
   /** All copies that they make of disks are whole and on disk. */
   readonly copied: Set<string>;
+  /** Their images were captured one by one, and their machine, which was off, has not run meanwhile. */
+  readonly ofOneInstant: Set<string>;
   /** What machines had written into their overlays is on its way down. */
   readonly pushed: Map<string, LastPush>;
   /** By file, when layers had been written last that have gone down, and could not be unlinked then. */

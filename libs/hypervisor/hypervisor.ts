@@ -225,6 +225,7 @@ const nothingKnown = (): Memory => ({
   frozen: new Map(),
   strange: new Map(),
   copied: new Set(),
+  ofOneInstant: new Set(),
   pushed: new Map(),
   dropped: new Map(),
   streamed: new Map(),

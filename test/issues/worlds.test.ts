@@ -213,6 +213,11 @@ test.each<[number, string, readonly string[]]>([
     'the power went while data went down, and again ten ms after a ledgerd had come to a machine that was started below',
     [],
   ],
+  [
+    13011744,
+    'a worker hung between the look at a disk and its capture, and its machine was started and killed meanwhile',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

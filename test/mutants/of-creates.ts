@@ -50,8 +50,8 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'the memory of a capture is not waited for',
     file: 'libs/hypervisor/create/evidence.ts',
-    find: ' && memory !== null;\n',
-    replace: ';\n',
+    find: ' && memory !== null && isOfOneInstant(errand, start);\n',
+    replace: ' && isOfOneInstant(errand, start);\n',
   },
   {
     name: 'the undo of a create leaves the overlays under the machine',

@@ -85,6 +85,43 @@ describe.runIf(needsQemu())('on a machine that is off', () => {
     expect(targets.filter((target) => existsSync(target))).toEqual([]);
   });
 
+  test.each([
+    { each: 'captured', call: 'snapshot 2' },
+    { each: 'copied', call: 'convert 2' },
+  ])(
+    'disks are none at all where the machine was started, and has died, right before $call',
+    async (story) => {
+      const { each, call } = story;
+      const calls: string[] = [];
+      const home = await described({
+        world: (real) => ({
+          ...real,
+          run: async (program, args, options) => {
+            const word = args[0] ?? '';
+            calls.push(word);
+            if (`${word} ${calls.filter((one) => one === word).length}` === call) {
+              await home.boot();
+              await home.vm.kill();
+              home.forget();
+              imageWrite(home.fileOf('b'), 0x33);
+            }
+            return real.run(program, args, options);
+          },
+        }),
+      });
+      const targets =
+        each === 'copied' ? ['a', 'b'].map((letter) => join(home.dir, `copy-${letter}.qcow2`)) : [];
+      const backups = targets.map((target, at) => backup(home.disks[at]?.node ?? '', target));
+      const { end, report } = await home.book.create(backups.length > 0 ? { backups } : {});
+      expect([end, JSON.stringify(report)]).toEqual([
+        'undone: machine-busy',
+        expect.stringContaining(`the machine was started while the disks were ${each} one by one`),
+      ]);
+      expect(home.tags()).toEqual(home.tagsOf());
+      expect(targets.filter((target) => existsSync(target))).toEqual([]);
+    },
+  );
+
   test('a disk that is written once it was captured holds what the one did that is captured next', async () => {
     let isWritten = false;
     const home = await described({

@@ -107,11 +107,12 @@ export class Caller {
   }
 
   /** One step after the other, each tried again when nothing came of it; but nobody waits for ever. */
-  async #travel({ commands, isOn, isGivenUp = false }: Journey): Promise<void> {
+  async #travel({ commands, isOn, isOffAtLast = false, isGivenUp = false }: Journey): Promise<void> {
     for (const [at, command] of commands.entries())
       for (let tries = 1; tries <= STEP_TRIES_MAX; tries += 1) {
         const isLast = at === commands.length - 1;
-        await this.#ready(`${at * STEP_TRIES_MAX + tries}`, isOn);
+        await this.#ready(`${at * STEP_TRIES_MAX + tries}`, isOn && !(isOffAtLast && tries > 1 && isLast));
+        if (isOffAtLast && isLast) this.#setup.vm.powerOff();
         if (await this.#step(command, at * STEP_TRIES_MAX + tries, isGivenUp && isLast)) break;
       }
     this.isDone = true;

@@ -36,7 +36,8 @@ export const DETOURS = {
     faults: ['reply-lost-in-migration', 'reply-lost'],
   },
   'a machine that is off is loaded': {
-    isOn: false,
+    isOn: true,
+    isOffAtLast: true,
     commands: [inside, load(newest, 'none')],
     aims: ['run.qemu-img-snapshot'],
     faults: ['load-io-error', 'image-tool-killed'],

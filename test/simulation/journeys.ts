@@ -12,6 +12,8 @@ import type { CreateWish } from './wish.ts';
 export interface Journey extends Aimed {
   /** Whether the machine is on when it begins. */
   readonly isOn: boolean;
+  /** Whether its owner switches it off before the last command. */
+  readonly isOffAtLast?: boolean;
   readonly commands: readonly ScriptedCommand[];
   /** Whether ledgerd can start the machine itself, as it can unless told. */
   readonly hasLauncher?: boolean;

@@ -72,7 +72,10 @@ export class Limits {
     must(lastStartedMs >= atMs, 'I17', () => 'layers are held that nobody was started below');
   }
 
-  /** Whether the power took a machine that was started since, and at which nobody had looked: nothing tells of it then. */
+  /**
+   * Whether the power took a machine that was started since below overlays that were half down, and at which nobody had
+   * looked: nothing tells of it then.
+   */
   isUnseen({ lostUnseenMs }: Pick<SimulatedVm, 'lostUnseenMs'>, sinceMs: number): boolean {
     const isSo = lostUnseenMs >= sinceMs;
     this.#hasUnseen ||= isSo;

@@ -21,6 +21,8 @@ const FULL_LEAST_MS = 100;
 const FULL_MOST_MS = 30_000;
 /** The only text that is written into a file as a whole. */
 const SIGN = /\/sl-[0-9a-f-]+-going-down$/;
+/** What such a text holds that says more than where it began. */
+const SIGN_SAYS_ENOUGH = /"times":\[\[|"isOver":true/;
 const JUMP_MOST_MS = 36 * 60 * 60_000;
 
 /** Whoever listens at the path of a socket. */
@@ -143,6 +145,15 @@ export class SimulatedHost implements Surroundings {
     if (this.files.isFull || this.faults.happens('create-no-space'))
       throw new FileTrouble('ENOSPC', path, `ENOSPC: no space left on device, write '${path}'`);
     this.files.putImage(writtenImage(path, bytes));
+  }
+
+  /** Whether somebody has written below overlays, and nothing tells when last. */
+  isPushOpen(directory: string): boolean {
+    const signs = this.files
+      .list(directory)
+      .map((name) => `${directory}/${name}`)
+      .filter((path) => SIGN.test(path));
+    return signs.some((path) => !SIGN_SAYS_ENOUGH.test(this.files.text(path)));
   }
 
   /** What is in a file; null of images, and of what holds nothing. */

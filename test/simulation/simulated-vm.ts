@@ -56,7 +56,7 @@ export class SimulatedVm {
   /** Disks of which a person has said that they are fine as they are. */
   readonly acceptedDisks = new Set<Image>();
   readonly downtime = new Downtime();
-  /** When the power took a QEMU at which nobody had ever looked; -1: never. */
+  /** When the power took a QEMU at which nobody had ever looked, below overlays that were going down; -1: never. */
   lostUnseenMs = -1;
   /** When a process was started, or the owner did something to it. */
   lastTouchedMs = 0;
@@ -214,7 +214,7 @@ export class SimulatedVm {
     else this.#await(machine, incoming);
     machine.letGuestRun();
     const over = host.onPowerLoss(() => {
-      if (!machine.isLookedAt) this.lostUnseenMs = host.scheduler.nowMs;
+      if (!machine.isLookedAt && host.isPushOpen(this.directory)) this.lostUnseenMs = host.scheduler.nowMs;
       machine.kill('loses its power');
     });
     machine.onDeath(() => {

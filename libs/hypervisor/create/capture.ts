@@ -117,17 +117,17 @@ export async function keepNames({ place }: Errand, made: readonly string[]): Pro
 }
 
 /** By qemu-img. */
-const captureEach = (
+async function captureEach(
   errand: Errand,
   { tag, disks, standing }: { tag: string; disks: readonly SeenDisk[]; standing: Standing },
-): Promise<void> =>
-  oneByOne(
-    errand,
-    { phase: 'capturing', standing },
-    disks.map((disk) => ({ disk })),
-    ({ disk }) =>
-      errand.steps.take('capture the image', disk.device, () => errand.place.images.capture(disk, tag)),
+): Promise<void> {
+  const { place, steps, memory, operationId } = errand;
+  const subjects = disks.map((disk) => ({ disk }));
+  await oneByOne(errand, { phase: 'capturing', standing }, subjects, ({ disk }) =>
+    steps.take('capture the image', disk.device, () => place.images.capture(disk, tag)),
   );
+  memory.ofOneInstant.add(operationId);
+}
 
 /** One transaction: all disks at the same instant, and rolled back when one refuses. Memory is saved around it. */
 const captureTogether = (

@@ -27,8 +27,8 @@ export interface Found {
   /** Where its memory is; null when it should have some and has none. */
   readonly memory: SnapshotMemory | null;
   /**
-   * Whether it is all there: its tag exactly once on every disk it began with, every overlay in use and, where memory
-   * belongs to it, the memory. Memory is written last, so one death cannot leave it without the others.
+   * Whether it is all there, and of one instant: its tag exactly once on every disk it began with, every overlay in use and,
+   * where memory belongs to it, the memory. Memory is written last, so one death cannot leave it without the others.
    */
   readonly isTaken: boolean;
   /** Whether, beyond that, every copy is whole and the guest was frozen if it had to be. */
@@ -46,11 +46,16 @@ export async function findCapture(errand: Errand, start: Start, sight: Sight): P
     const disk = diskOf(sight, device);
     return disk !== undefined && hasForGood(disk, tag);
   });
-  const isTaken = isOnEveryDisk && tops.length === (start.overlays?.length ?? 0) && memory !== null;
+  const isOnEveryLayer = isOnEveryDisk && tops.length === (start.overlays?.length ?? 0);
+  const isTaken = isOnEveryLayer && memory !== null && isOfOneInstant(errand, start);
   const isCopied = start.backups === undefined || errand.memory.copied.has(errand.operationId);
   const isWhole = isTaken && isCopied && isQuietEnough(errand, start);
   return { evidence, tops, memory, isTaken, isWhole };
 }
+
+/** Nothing on the disks tells whether a machine that was off has run while they were captured: only who was there knows. */
+const isOfOneInstant = ({ memory, operationId }: Errand, { vmState, files }: Start): boolean =>
+  vmState !== 'shutoff' || Object.keys(files).length < 2 || memory.ofOneInstant.has(operationId);
 
 function evidenceOf(start: Start, sight: Sight): DiskEvidence[] {
   const tag = tagOf(start.snapshotId ?? '');

@@ -1,15 +1,22 @@
 import type { Errand } from '../errand.ts';
+import { monitorSocket } from '../look/monitor-socket.ts';
 import type { SeenDisk } from '../look/sight.ts';
 import { Thwarted } from '../trouble.ts';
 
-/** By file, when it was written last as far as that is right: before anything of it was worked on, or by us. */
-export type Standing = Map<string, number | null>;
+/** What changes when the machine runs. */
+export interface Standing {
+  /** What lies at the monitor's path. */
+  readonly socket: string;
+  /** By file, when it was written last as far as that is right: before anything of it was worked on, or by us. */
+  readonly times: Map<string, number | null>;
+}
 
 /** How the images of a machine that is off stand now. Throws what the file system refuses. */
 export async function standingNow(errand: Errand, disks: readonly SeenDisk[]): Promise<Standing> {
-  const standing: Standing = new Map();
-  for (const { file } of disks) standing.set(file, await writtenAt(errand, file));
-  return standing;
+  const socket = await monitorSocket(errand.place);
+  const times = new Map<string, number | null>();
+  for (const { file } of disks) times.set(file, await writtenAt(errand, file));
+  return { socket, times };
 }
 
 /**
@@ -20,19 +27,24 @@ export async function standingNow(errand: Errand, disks: readonly SeenDisk[]): P
  */
 export async function oneByOne<Subject extends { readonly disk: SeenDisk }>(
   errand: Errand,
-  { phase, standing }: { readonly phase: 'capturing' | 'copying'; readonly standing: Standing },
+  {
+    phase,
+    standing: { socket, times },
+  }: { readonly phase: 'capturing' | 'copying'; readonly standing: Standing },
   subjects: readonly Subject[],
   work: (subject: Subject) => Promise<void>,
 ): Promise<void> {
+  const meanwhile = `while the disks were ${phase === 'capturing' ? 'captured' : 'copied'} one by one`;
   for (const [index, subject] of subjects.entries()) {
     const { file } = subject.disk;
-    if ((await writtenAt(errand, file)) !== standing.get(file)) {
-      const done = phase === 'capturing' ? 'captured' : 'copied';
-      throw new Thwarted('machine-busy', `${file} was written while the disks were ${done} one by one`);
-    }
+    if ((await writtenAt(errand, file)) !== times.get(file))
+      throw new Thwarted('machine-busy', `${file} was written ${meanwhile}`);
     errand.journal.progress({ phase, percent: Math.floor((100 * index) / subjects.length) });
     await work(subject);
-    standing.set(file, await writtenAt(errand, file));
+    // Between that look at the file and the work it may have run and died: now the file's time is of our own writing.
+    if ((await monitorSocket(errand.place)) !== socket)
+      throw new Thwarted('machine-busy', `the machine was started ${meanwhile}`);
+    times.set(file, await writtenAt(errand, file));
   }
 }
 
