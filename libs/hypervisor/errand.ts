@@ -49,7 +49,7 @@ export interface Memory {
   readonly strange: Map<string, readonly string[]>;
   /** All copies that they make of disks are whole and on disk. */
   readonly copied: Set<string>;
-  /** Their images were captured one by one, and their machine, which was off, has not run meanwhile. */
+  /** Their images were captured one by one, and their machine, which was off, has left them alone meanwhile. */
   readonly ofOneInstant: Set<string>;
   /** What machines had written into their overlays is on its way down. */
   readonly pushed: Map<string, LastPush>;

@@ -251,6 +251,8 @@ async function untilReported(errand: Errand, operation: OpenOperation): Promise<
   try {
     const report = await carryOut(errand, operation);
     forget(errand.memory, operation.id);
+    if (operation.kind === 'load' && operation.request.pin)
+      forget(errand.memory, operation.request.pin.snapshotId);
     return report;
   } finally {
     await errand.transcript.flush(); // Of an operation that goes on later as well.

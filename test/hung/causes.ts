@@ -1,7 +1,5 @@
 /* What can be wrong with a machine that lives. */
 import { setTimeout } from 'node:timers/promises';
-import { join } from 'node:path';
-import { parseBlocks } from '#qmp';
 import type { DaemonProcess } from '../crash/daemon-process.ts';
 import type { Subject } from '../crash/machine.ts';
 import { startAsTold } from '../crash/owner.ts';
@@ -28,6 +26,7 @@ export const stopped: Cause = {
 
 /** Until QEMU would have answered. */
 const HEARD_MS = 100;
+const NODE_BYTES = 1024 * 1024;
 
 /**
  * Its owner has asked QEMU 7.2 for two grouped backups and something that fails: its main loop waits for ever for jobs
@@ -37,17 +36,20 @@ export const hung: Cause = {
   name: 'hung by its owner',
   isDeadly: true,
   isShared: false,
-  begin: async ({ qemu, directory }) => {
-    const disks = parseBlocks(await qemu.monitor.execute('query-block'));
-    const backups = disks.slice(0, 2).map(({ nodeName: node }, index) => ({
-      type: 'drive-backup',
+  begin: async ({ qemu: { monitor } }) => {
+    const backups = [0, 1].map((index) => ({
+      type: 'blockdev-backup',
       data: {
-        ...{ device: node, 'job-id': `owners-${index}`, sync: 'full' },
-        ...{ target: join(directory, `owners-${index}.raw`), format: 'raw' },
+        ...{ device: `owners-${index}`, 'job-id': `owners-${index}`, sync: 'full' },
+        ...{ target: `owners-copy-${index}` },
       },
     }));
+    // Of nodes of its own: the machine's may be busy.
+    for (const { data } of backups)
+      for (const node of [data.device, data.target])
+        await monitor.execute('blockdev-add', { driver: 'null-co', 'node-name': node, size: NODE_BYTES });
     const fails = { type: 'abort', data: {} };
-    const answered = qemu.monitor.execute('transaction', {
+    const answered = monitor.execute('transaction', {
       actions: [...backups, fails],
       properties: { 'completion-mode': 'grouped' },
     });

@@ -218,6 +218,11 @@ test.each<[number, string, readonly string[]]>([
     'a worker hung between the look at a disk and its capture, and its machine was started and killed meanwhile',
     [],
   ],
+  [
+    14021255,
+    'nobody heard that a machine was to stand still, and its disks were taken from it while it ran',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -55,7 +55,7 @@ describe.runIf(needsQemu())('on a machine that is off', () => {
 
   test.each([
     { each: 'captured', call: 'snapshot 1', letter: 'b' },
-    { each: 'copied', call: 'snapshot 2', letter: 'a' },
+    { each: 'captured', call: 'snapshot 2', letter: 'a' },
     { each: 'copied', call: 'convert 1', letter: 'b' },
   ])('disks of which one is written behind $call, before it is $each, are none at all', async (story) => {
     const { each, call, letter } = story;
@@ -86,60 +86,98 @@ describe.runIf(needsQemu())('on a machine that is off', () => {
   });
 
   test.each([
-    { each: 'captured', call: 'snapshot 2' },
-    { each: 'copied', call: 'convert 2' },
-  ])(
-    'disks are none at all where the machine was started, and has died, right before $call',
-    async (story) => {
-      const { each, call } = story;
-      const calls: string[] = [];
-      const home = await described({
-        world: (real) => ({
-          ...real,
-          run: async (program, args, options) => {
-            const word = args[0] ?? '';
-            calls.push(word);
-            if (`${word} ${calls.filter((one) => one === word).length}` === call) {
-              await home.boot();
-              await home.vm.kill();
-              home.forget();
-              imageWrite(home.fileOf('b'), 0x33);
-            }
-            return real.run(program, args, options);
-          },
-        }),
-      });
-      const targets =
-        each === 'copied' ? ['a', 'b'].map((letter) => join(home.dir, `copy-${letter}.qcow2`)) : [];
-      const backups = targets.map((target, at) => backup(home.disks[at]?.node ?? '', target));
-      const { end, report } = await home.book.create(backups.length > 0 ? { backups } : {});
-      expect([end, JSON.stringify(report)]).toEqual([
-        'undone: machine-busy',
-        expect.stringContaining(`the machine was started while the disks were ${each} one by one`),
-      ]);
-      expect(home.tags()).toEqual(home.tagsOf());
-      expect(targets.filter((target) => existsSync(target))).toEqual([]);
-    },
-  );
+    { each: 'captured', call: 'snapshot 2', isOrderly: true },
+    { each: 'captured', call: 'snapshot 2', isOrderly: false },
+    { each: 'copied', call: 'convert 2', isOrderly: true },
+    { each: 'copied', call: 'convert 1', isOrderly: false },
+  ])('disks are none at all where the machine has run right before $call', async (story) => {
+    const { each, call, isOrderly } = story;
+    const calls: string[] = [];
+    const home = await described({
+      world: (real) => ({
+        ...real,
+        run: async (program, args, options) => {
+          const word = args[0] ?? '';
+          calls.push(word);
+          if (`${word} ${calls.filter((one) => one === word).length}` === call) {
+            await home.boot();
+            if (!isOrderly) await home.vm.kill();
+            await home.off();
+            writeAll(home, 0x33);
+          }
+          return real.run(program, args, options);
+        },
+      }),
+    });
+    const copied = each === 'copied' ? ['a', 'b'] : [];
+    const targets = copied.map((letter) => join(home.dir, `copy-${letter}.qcow2`));
+    const backups = targets.map((target, at) => backup(home.disks[at]?.node ?? '', target));
+    const { end, report } = await home.book.create(backups.length > 0 ? { backups } : {});
+    expect([end, JSON.stringify(report)]).toEqual([
+      'undone: machine-busy',
+      expect.stringContaining(`written while the disks were ${each} one by one`),
+    ]);
+    expect(home.tags()).toEqual(home.tagsOf());
+    expect(targets.filter((target) => existsSync(target))).toEqual([]);
+  });
 
-  test('a disk that is written once it was captured holds what the one did that is captured next', async () => {
+  test('disks of which one was written once it was captured are none at all', async () => {
     let isWritten = false;
     const home = await described({
       world: (real) => ({
         ...real,
         run: async (program, args, options) => {
-          const ended = await real.run(program, args, options);
-          // As by a machine that was started, and ended, and has left the other disk alone.
-          if (args[0] === 'snapshot' && !isWritten) imageWrite(home.fileOf('a'), 0x33);
+          // Nobody knows whether by the same run that has written the other, or not.
+          if (args[0] === 'snapshot' && isWritten) imageWrite(home.fileOf('a'), 0x33);
           isWritten ||= args[0] === 'snapshot';
-          return ended;
+          return real.run(program, args, options);
+        },
+      }),
+    });
+    const { end } = await home.book.create();
+    expect([end, imageHolds(home.fileOf('a'), 0x33)]).toEqual(['undone: machine-busy', true]);
+    expect(home.tags()).toEqual(home.tagsOf());
+  });
+
+  test('disks are all loaded once more where the machine has run between the one and the other', async () => {
+    let loads = 0;
+    const home = await described({
+      world: (real) => ({
+        ...real,
+        run: async (program, args, options) => {
+          if (!args.includes('-a') || (loads += 1) !== 2) return real.run(program, args, options);
+          await home.boot();
+          const refused = await real.run(program, args, options);
+          await home.vm.kill();
+          home.forget();
+          imageWrite(home.fileOf('a'), 0x33);
+          return refused;
         },
       }),
     });
     writeAll(home, 0x11);
-    const { snapshotId, end } = await home.book.create();
-    expect([end, isWritten, imageHolds(home.fileOf('a'), 0x33)]).toEqual(['created', true, true]);
+    const { snapshotId } = await home.book.create();
+    writeAll(home, 0x22);
     expect((await home.book.load(snapshotId)).end).toBe('loaded');
+    expect(allHold(home, 0x11)).toBe(true);
+  });
+
+  test('a disk is loaded once more where the machine has written it right behind', async () => {
+    let loads = 0;
+    const home = await described({
+      world: (real) => ({
+        ...real,
+        run: async (program, args, options) => {
+          if (args.includes('-a') && (loads += 1) === 2) imageWrite(home.fileOf('a'), 0x33);
+          return real.run(program, args, options);
+        },
+      }),
+    });
+    writeAll(home, 0x11);
+    const { snapshotId } = await home.book.create();
+    writeAll(home, 0x22);
+    home.book.askLoad(snapshotId);
+    expect((await home.finish()).end).toBe('loaded');
     expect(allHold(home, 0x11)).toBe(true);
   });
 

@@ -1,22 +1,15 @@
 import type { Errand } from '../errand.ts';
-import { monitorSocket } from '../look/monitor-socket.ts';
 import type { SeenDisk } from '../look/sight.ts';
 import { Thwarted } from '../trouble.ts';
 
-/** What changes when the machine runs. */
-export interface Standing {
-  /** What lies at the monitor's path. */
-  readonly socket: string;
-  /** By file, when it was written last as far as that is right: before anything of it was worked on, or by us. */
-  readonly times: Map<string, number | null>;
-}
+/** By file, when it was written last as far as that is right: before anything of it was worked on, or by us. */
+export type Standing = Map<string, number | null>;
 
 /** How the images of a machine that is off stand now. Throws what the file system refuses. */
 export async function standingNow(errand: Errand, disks: readonly SeenDisk[]): Promise<Standing> {
-  const socket = await monitorSocket(errand.place);
-  const times = new Map<string, number | null>();
-  for (const { file } of disks) times.set(file, await writtenAt(errand, file));
-  return { socket, times };
+  const standing: Standing = new Map();
+  for (const { file } of disks) standing.set(file, await writtenAt(errand, file));
+  return standing;
 }
 
 /**
@@ -27,25 +20,31 @@ export async function standingNow(errand: Errand, disks: readonly SeenDisk[]): P
  */
 export async function oneByOne<Subject extends { readonly disk: SeenDisk }>(
   errand: Errand,
-  {
-    phase,
-    standing: { socket, times },
-  }: { readonly phase: 'capturing' | 'copying'; readonly standing: Standing },
+  { phase, standing }: { readonly phase: Phase; readonly standing: Standing },
   subjects: readonly Subject[],
   work: (subject: Subject) => Promise<void>,
 ): Promise<void> {
-  const meanwhile = `while the disks were ${phase === 'capturing' ? 'captured' : 'copied'} one by one`;
   for (const [index, subject] of subjects.entries()) {
     const { file } = subject.disk;
-    if ((await writtenAt(errand, file)) !== times.get(file))
-      throw new Thwarted('machine-busy', `${file} was written ${meanwhile}`);
+    await requireUnwritten(errand, { file, phase, standing });
     errand.journal.progress({ phase, percent: Math.floor((100 * index) / subjects.length) });
     await work(subject);
-    // Between that look at the file and the work it may have run and died: now the file's time is of our own writing.
-    if ((await monitorSocket(errand.place)) !== socket)
-      throw new Thwarted('machine-busy', `the machine was started ${meanwhile}`);
-    times.set(file, await writtenAt(errand, file));
+    if (phase === 'capturing') standing.set(file, await writtenAt(errand, file));
   }
+  // Between the look at a file and the work nobody keeps the machine from running. If that has left the disks before it alone,
+  // they are of one instant all the same.
+  for (const { disk } of subjects) await requireUnwritten(errand, { file: disk.file, phase, standing });
+}
+
+type Phase = 'capturing' | 'copying';
+
+async function requireUnwritten(
+  errand: Errand,
+  { file, phase, standing }: { readonly file: string; readonly phase: Phase; readonly standing: Standing },
+): Promise<void> {
+  if ((await writtenAt(errand, file)) === standing.get(file)) return;
+  const done = phase === 'capturing' ? 'captured' : 'copied';
+  throw new Thwarted('machine-busy', `${file} was written while the disks were ${done} one by one`);
 }
 
 const writtenAt = async ({ place }: Errand, file: string): Promise<number | null> =>

@@ -4,7 +4,7 @@ import { FileTrouble } from '#world';
 import type { Errand } from '../errand.ts';
 import type { Start } from '../journal.ts';
 import { reach } from '../look/look.ts';
-import { monitorSocket, NO_SOCKET } from '../look/monitor-socket.ts';
+import { isAnotherSocket, monitorSocket, NO_SOCKET } from '../look/monitor-socket.ts';
 import { diskOf, type Sight } from '../look/sight.ts';
 import { NotNow } from '../not-now.ts';
 import { seenLocked } from '../qemu/seen-locks.ts';
@@ -159,17 +159,12 @@ async function howItEnded(errand: Errand, start: Start, push: LastPush): Promise
   const { place } = errand;
   const bases = basesOf(start);
   const times = await timesOfFiles(errand, bases); // Before: by then somebody may have been started.
-  if (isAnother(push.socket, await monitorSocket(place))) return { ...push, isOver: true };
+  if (isAnotherSocket(push.socket, await monitorSocket(place))) return { ...push, isOver: true };
   if ((await reach(place)) !== null || (await seenLocked(place.world.files, bases)).size > 0) return null;
-  return isAnother(push.socket, await monitorSocket(place)) ? { ...push, isOver: true } : { ...push, times };
+  return isAnotherSocket(push.socket, await monitorSocket(place))
+    ? { ...push, isOver: true }
+    : { ...push, times };
 }
-
-/**
- * Whether somebody has started the machine in between. A socket that is gone tells nothing: QEMU has ended in good order, or
- * the host went down.
- */
-const isAnother = (before: string | null, now: string): boolean =>
-  before !== null && now !== NO_SOCKET && before !== now;
 
 const basesOf = ({ overlays = [] }: Pick<Start, 'overlays'>): string[] =>
   overlays.flatMap(({ backing }) => backing ?? []);
@@ -245,7 +240,7 @@ async function whyStarted(
   }
   if (push.isOver) return startedAnew(overlay, since);
   const at = push.times.get(below);
-  if (at === undefined) return isAnother(push.socket, socket) ? startedAnew(overlay, since) : null;
+  if (at === undefined) return isAnotherSocket(push.socket, socket) ? startedAnew(overlay, since) : null;
   const found = await place.world.files.stat(below);
   return found !== null && found.modifiedAt !== at ? startedBelow(overlay, since) : null;
 }

@@ -1,11 +1,11 @@
 import type { FailureCode, Report } from '#ledger';
 import { LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } from '../bounds.ts';
 import type { Errand } from '../errand.ts';
-import { pass } from '../fault-points.ts';
 import { reportLoaded } from './clear-away.ts';
 import { whyNotLoadable } from './load-check.ts';
 import { recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
+import { loadOneByOne } from './load-one-by-one.ts';
 import { dropTops, isInPlace, makeTops, topsOf } from './load-tops.ts';
 import { NotNow } from '../not-now.ts';
 import { observe, observeTrouble } from '../look/observe.ts';
@@ -16,7 +16,7 @@ import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
 
 /** A machine that is off: one disk after the other, forward until all are loaded. */
 export async function loadImages(errand: Errand, loading: Loading): Promise<Report> {
-  const round: Round = { waiting: new Map(Object.entries(loading.start.files)), isPrepared: false };
+  const round: Round = { loaded: new Set(), isPrepared: false };
   let trouble = await troubleIn(() => loadAll(errand, loading, round));
   if (trouble && isUntouched(errand, loading, round, trouble)) return giveBack(errand, loading, trouble);
   for (let attempt = 2; trouble && attempt <= LOAD_ATTEMPTS_MAX; attempt += 1) {
@@ -49,8 +49,8 @@ function whyHopeless({ damage }: Errand, { wish }: Loading, sight: Sight): [Fail
 
 /** How far a load of images came. */
 interface Round {
-  /** Files by device, of disks that are not loaded yet. */
-  readonly waiting: Map<string, string>;
+  /** Devices. */
+  readonly loaded: Set<string>;
   /** Whether the present is saved and all new tops are made: nothing else can be in the way of those. */
   isPrepared: boolean;
 }
@@ -59,18 +59,7 @@ interface Round {
 async function loadAll(errand: Errand, loading: Loading, round: Round): Promise<void> {
   if (!round.isPrepared) await prepare(errand, loading);
   round.isPrepared = true;
-  const { place, steps, journal } = errand;
-  const { waiting } = round;
-  const count = waiting.size;
-  await pass(place.world, 'hypervisor.before-act');
-  for (const [device, file] of waiting) {
-    journal.progress({ phase: 'loading', percent: Math.floor((100 * (count - waiting.size)) / count) });
-    await steps.take('load the image', device, () =>
-      place.images.load({ file, format: 'qcow2' }, loading.wish.needs.tag),
-    );
-    waiting.delete(device);
-  }
-  await pass(place.world, 'hypervisor.after-act');
+  await loadOneByOne(errand, loading, round.loaded);
 }
 
 /** New tops are of no consequence until the ledger calls them the machine's, so they are made first. */
@@ -86,8 +75,9 @@ async function prepare(errand: Errand, { start, wish, pin }: Loading): Promise<v
 function isUntouched(errand: Errand, { start, pin }: Loading, round: Round, trouble: Trouble): boolean {
   if (!errand.isFirst || start.vmState !== 'shutoff' || trouble.kind !== 'refused') return false;
   if (!round.isPrepared) return !pin.isSaved;
-  const isFirstDisk = round.waiting.size === Object.keys(start.files).length;
-  return trouble.category === 'locked' && isFirstDisk && !(pin.isSaved && topsOf(start).length > 0);
+  return (
+    trouble.category === 'locked' && round.loaded.size === 0 && !(pin.isSaved && topsOf(start).length > 0)
+  );
 }
 
 async function giveBack(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {
@@ -100,7 +90,8 @@ async function giveBack(errand: Errand, { start }: Loading, trouble: Trouble): P
 async function holdTorn(errand: Errand, { start }: Loading, round: Round, trouble: Trouble): Promise<Report> {
   const leftovers = await dropTops(errand, start, await observe(errand, 'listed'));
   const reason = trouble.kind === 'refused' ? reasonOf(trouble) : 'internal';
-  const left = [...round.waiting.keys(), ...topsOf(start).map(({ device }) => device)].join(', ');
+  const waiting = Object.keys(start.files).filter((device) => !round.loaded.has(device));
+  const left = [...waiting, ...topsOf(start).map(({ device }) => device)].join(', ');
   return held(errand, reason, `loaded on a part of the disks only, not on ${left}: ${trouble.words}`, {
     leftovers,
   });

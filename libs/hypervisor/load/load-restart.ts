@@ -7,6 +7,7 @@ import { LaunchTrouble } from '../qemu/launcher.ts';
 import { reportLoaded } from './clear-away.ts';
 import { goOnLoaded, recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
+import { loadOneByOne } from './load-one-by-one.ts';
 import { reasonFor } from './load-machine.ts';
 import { dropTops, layersOf, makeTops, topsOf } from './load-tops.ts';
 import { machineConfig, requireSameMachine } from '../look/machine-config.ts';
@@ -88,21 +89,14 @@ async function giveBack(errand: Errand, { start, pin }: Loading, trouble: Troubl
 }
 
 /** One disk after the other. Nobody else has them open. Throws what qemu-img refuses. */
-async function loadDisks(errand: Errand, { start, wish, pin }: Loading, before: Sight): Promise<void> {
-  const { place, steps, journal } = errand;
+async function loadDisks(errand: Errand, loading: Loading, before: Sight): Promise<void> {
+  const { start, wish, pin } = loading;
   const isMade = errand.isFirst && before.power !== 'off';
   const sight = await observe(errand, 'in-files');
   if (sight.power !== 'off') throw new NotNow('machine-busy', 'somebody else starts the machine');
   if (!isMade) await makeTops(errand, start, wish, sight);
   await pin.save(start, sight);
-  journal.progress({ phase: 'loading', percent: null });
-  await pass(place.world, 'hypervisor.before-act');
-  for (const [device, file] of Object.entries(start.files)) {
-    await steps.take('load the image', device, () =>
-      place.images.load({ file, format: 'qcow2' }, wish.needs.tag),
-    );
-  }
-  await pass(place.world, 'hypervisor.after-act');
+  await loadOneByOne(errand, loading, new Set());
 }
 
 async function whenTorn(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {

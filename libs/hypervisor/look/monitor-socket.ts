@@ -12,3 +12,10 @@ export async function monitorSocket({ world, monitor }: Pick<Place, 'world' | 'm
   const found = await world.files.stat(monitor);
   return found ? `${found.identity} ${found.modifiedAt}` : NO_SOCKET;
 }
+
+/**
+ * Whether somebody has started the machine in between. A socket that is gone tells nothing: QEMU has ended in good order, or
+ * the host went down. `before` is null where nobody knows.
+ */
+export const isAnotherSocket = (before: string | null, now: string): boolean =>
+  before !== null && now !== NO_SOCKET && before !== now;

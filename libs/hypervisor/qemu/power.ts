@@ -12,7 +12,8 @@ import { attempt, troubleIn } from '../trouble.ts';
  * Makes a machine that is on run or stand still, and tells what a look shows afterwards: it may refuse to run, or be
  * off by then. Throws as `look` does.
  *
- * @throws {NotNow} when another QEMU may have come that was to run: nobody has looked what it stands on
+ * @throws {NotNow} when another QEMU may have come that was to run: nobody has looked what it stands on; and when it
+ *   runs though it was to stand still: nothing may be done to it then
  */
 export async function setRunning(errand: Errand, now: Power, wanted: 'running' | 'paused'): Promise<Power> {
   let power = now;
@@ -20,8 +21,10 @@ export async function setRunning(errand: Errand, now: Power, wanted: 'running' |
     if (power === wanted || power === 'off') return power;
     const trouble = await troubleIn(() => change(errand, wanted));
     power = wanted === 'running' ? await powerStill(errand) : await powerNow(errand);
-    if (trouble?.kind === 'refused') return power;
+    if (trouble?.kind === 'refused') break;
   }
+  if (wanted === 'paused' && power === 'running')
+    throw new NotNow('host-unreachable', 'the machine could not be made to stand still');
   return power;
 }
 
