@@ -94,6 +94,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The program starts others that live on, also when this process ends, and that may keep its output open. */
   readonly leavesOthersBehind?: boolean;
+  /** Asked at the last moment: what would be begun too late is not, and `Finished.code` is null. */
+  readonly isTooLate?: () => boolean;
 }
 
 export interface Finished {

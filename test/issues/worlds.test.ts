@@ -223,6 +223,11 @@ test.each<[number, string, readonly string[]]>([
     'nobody heard that a machine was to stand still, and its disks were taken from it while it ran',
     [],
   ],
+  [
+    15017985,
+    'a worker hung before an overlay went down, and its machine was started below it and killed meanwhile',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -46,6 +46,8 @@ async function half(): Promise<{ home: House; overlay: string }> {
   return { home, overlay: first.file };
 }
 
+const signBeside = (overlay: string): string => overlay.replace(/-\d+\.qcow2$/, '-going-down');
+
 /** The next takes its first overlay back, and dies when QEMU has left that. */
 async function pushFirst(home: House): Promise<void> {
   const pushed = mortal('before-unlink', () => true);
@@ -87,5 +89,33 @@ describe.runIf(needsQemu())('a create that is taken back', () => {
     );
     expect(existsSync(overlay)).toBe(true);
     expect(imageContents(home.book.vm.disks)).toBe('44 22');
+  });
+
+  test.each([
+    { disk: 'da', pushed: 1, end: 'is killed', left: '44 22' },
+    { disk: 'da', pushed: 1, end: 'ends in good order', left: '44 22' },
+    { disk: 'db', pushed: 2, end: 'is killed', left: '33 44' },
+    { disk: 'db', pushed: 2, end: 'ends in good order', left: '33 44' },
+  ])('goes not over $disk, written by a machine that $end right before', async (story) => {
+    const { disk, pushed, end, left } = story;
+    const { home, overlay } = await half();
+    await guestWrite(home.vm, 'da', 0x33);
+    await guestWrite(home.vm, 'db', 0x11);
+    await home.vm.kill();
+    home.forget();
+    let count = 0;
+    const fault = async (point: string): Promise<void> => {
+      if (point !== 'hypervisor.before-image' || !existsSync(signBeside(overlay))) return;
+      count += 1;
+      if (count !== pushed) return;
+      await home.boot();
+      await guestWrite(home.vm, disk, 0x44);
+      await (end === 'is killed' ? home.vm.kill() : home.vm.stop());
+      home.forget();
+    };
+    home.succeed(home.anew(hastyWorld(fault)));
+    const outcome = await home.finish();
+    expect(imageContents(home.disks)).toBe(left);
+    expect(outcome.end).toBe('held: snapshot-damaged');
   });
 });

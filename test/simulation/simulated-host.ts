@@ -196,9 +196,13 @@ export class SimulatedHost implements Surroundings {
   run(
     program: string,
     args: readonly string[],
-    { timeoutMs, env = {} }: RunOptions,
+    { timeoutMs, env = {}, isTooLate }: RunOptions,
     done: (finished: Finished) => void,
   ): () => void {
+    if (isTooLate?.()) {
+      done({ code: null, stdout: '', stderr: 'it would have begun too late' });
+      return () => undefined;
+    }
     const holder = `${program}#${this.newSerial()}`;
     const work = this.#work(program, args, { holder, env });
     if (!work) {

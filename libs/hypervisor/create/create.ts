@@ -24,20 +24,13 @@ import { machineFor } from '../look/machine-config.ts';
 import { glance, observeTrouble, withUnplugged } from '../look/observe.ts';
 import { removeNode } from '../qemu/graph.ts';
 import { letRunOn } from '../qemu/power.ts';
+import { goesDown, heedStarted, type Looked, notePushEnded } from './going-down.ts';
 import { endMigration } from './memory-stream.ts';
 import { requireApart } from '../qemu/named-files.ts';
 import { isQuietEnough, planQuiesce, quiescedOf, thawAgain } from './quiesce.ts';
 import { dropPushedBack } from './drop-pushed-back.ts';
 import { undo } from './undo.ts';
-import {
-  goesDown,
-  heedStarted,
-  type Looked,
-  notePushEnded,
-  type Times,
-  timesOf,
-  whyRewritten,
-} from './written-below.ts';
+import { type Times, timesBelow, timesOf, whyRewritten } from './written-below.ts';
 import { requireAtRest, requireWhole } from '../look/run-states.ts';
 import { canHoldTags, countOf, diskOf, type SeenDisk, type Sight, vmStateOf } from '../look/sight.ts';
 import { attempt, type Trouble, troubleIn, troubleOfJob } from '../trouble.ts';
@@ -188,7 +181,7 @@ async function lookAfter(errand: Errand, start: Start): Promise<LookedAfter> {
   const sight = await observeTrouble(errand, start, 'needed', async () => {
     times = await timesOf(errand, start);
   });
-  return { sight, socket, times };
+  return { sight, socket, below: await timesBelow(errand, start), times };
 }
 
 const LIE: Trouble = {
@@ -201,25 +194,21 @@ const LIE: Trouble = {
 async function conclude(
   errand: Errand,
   start: Start,
-  { sight, socket, times }: LookedAfter,
+  { times, ...looked }: LookedAfter,
   trouble: Trouble | null,
 ): Promise<Report> {
+  const { sight } = looked;
   const found = await findCapture(errand, start, sight);
   requireStillOn(errand, sight);
-  const started = await heedStarted(errand, start, { sight, socket });
+  const started = await heedStarted(errand, start, looked);
   const isPushed = await goesDown(errand, start);
   const isPlain = sight.power === 'off' && !isPushed;
   const why = started ?? (isPlain ? await whyLost(errand, start, found, times) : null);
   // The overlays are left to whoever can tell which data is to be kept, and nothing of them goes down.
-  if (why) return undo(errand, start, { sight, socket, found: { ...found, tops: [] } }, why);
+  if (why) return undo(errand, start, { ...looked, found: { ...found, tops: [] } }, why);
   if (found.isWhole && !isPushed) return whole(errand, start, found, sight);
   const isThere = found.isTaken && sight.power !== 'off';
-  return undo(
-    errand,
-    start,
-    { sight, socket, found },
-    trouble ?? (isThere ? whyNotEnough(errand, start) : null),
-  );
+  return undo(errand, start, { ...looked, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
 }
 
 /** Of a machine that is off, and has not gone on in any overlay, nothing can have been lost. */

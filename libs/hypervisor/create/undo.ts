@@ -18,9 +18,9 @@ import { failed, held } from '../report.ts';
 import type { Power, Sight } from '../look/sight.ts';
 import { reasonOf, type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
+import { type Looked, markGoingDown, notePushEnded, requireNotRun, unmarkGoingDown } from './going-down.ts';
 import { thawAgain } from './quiesce.ts';
 import { unfinishedOf } from './stream-files.ts';
-import { type Looked, markGoingDown, notePushEnded, unmarkGoingDown } from './written-below.ts';
 
 type MemoryFile = NonNullable<Start['memoryFile']>;
 
@@ -35,10 +35,11 @@ const FIRST_PUSH_JOB = 10;
 export async function undo(
   errand: Errand,
   start: Start,
-  { sight, socket, found }: Looked & { readonly found: Found },
+  { found, ...looked }: Looked & { readonly found: Found },
   trouble: Trouble | null,
 ): Promise<Report> {
   const { world } = errand.place;
+  const { sight } = looked;
   const tags = [tagOf(start.snapshotId ?? '')];
   const why = whyFailed(start, sight, trouble, standing(sight, tags).length > 0);
   await pass(world, 'hypervisor.before-undo');
@@ -52,8 +53,8 @@ export async function undo(
   // What a caller has made for a machine that is off nobody stands on before the ledger says so.
   const isUnused = sight.power === 'off' && start.vmState === 'shutoff';
   const tops = found.tops.filter(({ by }) => by === 'create' || !isUnused);
-  if (tops.some(({ by }) => by === 'create')) await markGoingDown(errand, start, socket);
-  const { kept, stuck } = await pushBackOrNote(errand, start, tops, sight);
+  if (tops.some(({ by }) => by === 'create')) await markGoingDown(errand, start, looked.socket);
+  const { kept, stuck } = await pushBackOrNote(errand, start, tops, looked);
   await removeStopSign(errand);
   const mark = await unmarkGoingDown(errand, start, kept);
   await pass(world, 'hypervisor.after-undo');
@@ -90,10 +91,10 @@ async function pushBackOrNote(
   errand: Errand,
   start: Start,
   tops: readonly PlannedLayer[],
-  sight: Sight,
+  looked: Looked,
 ): Promise<PushedBack> {
   try {
-    return await pushAllBack(errand, tops, sight);
+    return await pushAllBack(errand, start, tops, looked);
   } catch (error) {
     if (error instanceof NotNow) await notePushEnded(errand, start);
     throw error;
@@ -102,14 +103,18 @@ async function pushBackOrNote(
 
 async function pushAllBack(
   errand: Errand,
+  start: Start,
   tops: readonly PlannedLayer[],
-  { power }: Sight,
+  looked: Looked,
 ): Promise<PushedBack> {
+  const { power } = looked.sight;
   const kept: PlannedLayer[] = [];
   const stuck: Leftover[] = [];
   for (const [index, top] of tops.entries()) {
     const job = jobIdOf(errand.operationId, FIRST_PUSH_JOB + index);
-    const why = await whyThere(errand, top, { power, job });
+    const base = top.backing ?? '';
+    const lookAgain = (): Promise<void> => requireNotRun(errand, start, { ...looked, base });
+    const why = await whyThere(errand, top, { power, job, lookAgain });
     const { device, file } = top;
     if (why !== null && isDropped(errand, file)) stuck.push({ device, file, tag: '', why });
     else if (why !== null) kept.push(top);

@@ -27,6 +27,8 @@ export interface PushOptions {
   readonly power: Power;
   /** The id of the job that QEMU may do it in. */
   readonly job: string;
+  /** Right before anything is copied while the machine is off. Throws when that may not be any more. */
+  readonly lookAgain?: () => Promise<void>;
 }
 
 /**
@@ -104,7 +106,11 @@ type Copy = Pick<Push, 'from' | 'base' | 'run'>;
  *
  * Throws what QEMU and qemu-img refuse.
  */
-async function pushDown(errand: Errand, copy: Copy, { power, job }: PushOptions): Promise<void> {
+async function pushDown(
+  errand: Errand,
+  copy: Copy,
+  { power, job, lookAgain = async () => undefined }: PushOptions,
+): Promise<void> {
   const { place, steps } = errand;
   const { from, base, run } = copy;
   const open = await lookAtOpenImages(place, power);
@@ -115,7 +121,9 @@ async function pushDown(errand: Errand, copy: Copy, { power, job }: PushOptions)
   if (without) return finishPush(errand, copy, without[0] === base.file);
   for (const { file } of [from, ...run, base]) await closeFile(place, open, file);
   const found = await place.world.files.stat(from.file);
-  await steps.take('copy the layers down', from.device, () => place.images.commit(from, base.file));
+  await steps.take('copy the layers down', from.device, () =>
+    place.images.commit(from, base.file, lookAgain),
+  );
   // Until the log names the image below, the machine is started from the layer, and may write there.
   if (found) errand.down.set(from.file, found.modifiedAt);
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { classifyRefusal, type ImageInfo, parseImage } from '#qmp';
+import { type ImageInfo, parseImage } from '#qmp';
 import type { Finished, World } from '#world';
 import { pass } from '../fault-points.ts';
 import { NotNow } from '../not-now.ts';
@@ -7,6 +7,7 @@ import { blankImage } from './blank-image.ts';
 import { readHeader } from './header.ts';
 import type { ImageAt, ImageHealth } from './image.ts';
 import { dataBytesIn, EMPTY_MAP_CHARACTERS_MAX, type Extent, isEmptyMap } from './image-map.ts';
+import { healthOf, isLocked, wordsOf } from './qemu-img-said.ts';
 import { SoundImages } from './sound-images.ts';
 
 export type { ImageAt, ImageHealth };
@@ -47,9 +48,6 @@ const COPY_TIMEOUT_MS = 6 * 60 * 60_000;
 /** Reads all metadata; a killed repair is worse than a slow one. */
 const CHECK_TIMEOUT_MS = 60 * 60_000;
 
-/** What `qemu-img check` exits with: sound, corrupt, leaking only, a format that cannot be checked. */
-const CHECK = { sound: 0, corrupt: 2, leaking: 3, unsupported: 63 } as const;
-
 /** What `qemu-img compare` exits with; more is trouble. */
 const COMPARE = { same: 0, different: 1 } as const;
 
@@ -59,6 +57,9 @@ const TAG_OF_NOBODY = 'sl-nobody';
 const HOLDS_BITMAPS = z.object({
   'format-specific': z.object({ data: z.object({ bitmaps: z.array(z.unknown()).min(1) }) }),
 });
+
+/** By then somebody may have started the machine, and it have ended again: no lock tells of that. */
+const BEGUN_WITHIN_MS = 1_000;
 
 type Surroundings = Pick<World, 'run' | 'files' | 'fault' | 'clock'>;
 
@@ -139,9 +140,19 @@ export class Images {
     return this.#do(['rebase', '-q', ...mode, '-f', at.format, ...below, at.file], COPY_TIMEOUT_MS);
   }
 
-  /** Copies what an image holds itself into the one it stands on. Safe to repeat. Throws as `capture` does. */
-  commit({ file, format }: ImageAt, base: string): Promise<void> {
-    return this.#do(['commit', '-q', '-d', '-f', format, '-b', base, file], COPY_TIMEOUT_MS);
+  /**
+   * Copies what an image holds itself into the one it stands on, at once after `lookAgain` or not at all. Safe to repeat.
+   * Throws as `capture` does, and what `lookAgain` throws.
+   */
+  async commit({ file, format }: ImageAt, base: string, lookAgain: () => Promise<void>): Promise<void> {
+    const { clock, run } = this.#world;
+    const args = ['commit', '-q', '-d', '-f', format, '-b', base, file];
+    await pass(this.#world, 'hypervisor.before-image');
+    const since = clock.monotonic();
+    await lookAgain();
+    const isTooLate = (): boolean => clock.monotonic() - since > BEGUN_WITHIN_MS;
+    const finished = await run('qemu-img', args, { timeoutMs: COPY_TIMEOUT_MS, isTooLate });
+    await this.#done('qemu-img', args, finished);
   }
 
   /**
@@ -233,7 +244,10 @@ export class Images {
 
   async #do(args: readonly string[], timeoutMs: number, program = 'qemu-img'): Promise<void> {
     await pass(this.#world, 'hypervisor.before-image');
-    const finished = await this.#world.run(program, args, { timeoutMs });
+    await this.#done(program, args, await this.#world.run(program, args, { timeoutMs }));
+  }
+
+  async #done(program: string, args: readonly string[], finished: Finished): Promise<void> {
     this.#transcript(program, args, finished);
     await pass(this.#world, 'hypervisor.after-image');
     if (finished.code === null) throw new ImageUnknown(wordsOf(finished));
@@ -272,20 +286,3 @@ export async function protocolOf(
 /** An image without what it stands on. */
 const aloneOf = ({ file, format }: ImageAt, driver: string): string =>
   `json:${JSON.stringify({ driver: format, backing: null, file: { driver, filename: file } })}`;
-
-function healthOf(finished: Finished): ImageHealth {
-  switch (finished.code) {
-    case CHECK.sound:
-    case CHECK.unsupported:
-      return { kind: 'clean' };
-    case CHECK.leaking:
-      return { kind: 'leaking' };
-  }
-  return { kind: isLocked(finished) ? 'locked' : 'damaged', words: wordsOf(finished) };
-}
-
-const isLocked = ({ stderr }: Finished): boolean => classifyRefusal(stderr) === 'locked';
-
-/** What qemu-img said, without its name in front of every line. */
-const wordsOf = ({ code, stderr }: Finished): string =>
-  stderr.replaceAll(/^qemu-img: /gm, '').trim() || `qemu-img ended with ${code ?? 'a signal'}`;

@@ -34,6 +34,11 @@ test('one that takes too long is killed, and one that cannot start is told', asy
   expect(missing.stderr).toContain('ENOENT');
 });
 
+test('one that would begin too late is not begun', async () => {
+  expect(await shell('echo done', { isTooLate: () => true })).toMatchObject({ code: null, stdout: '' });
+  expect(await shell('echo done', { isTooLate: () => false })).toMatchObject({ code: 0, stdout: 'done\n' });
+});
+
 const nameOf = (pid: string): string => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
 
 test('one whose starter is killed ends as well', async () => {

@@ -6,6 +6,7 @@ const OUTPUT_BYTES_MAX = 32 * 1024 * 1024;
 const WORDS_CHARACTERS_MAX = 64 * 1024;
 
 export const realRun: Run = async (program, args, options) => {
+  if (options.isTooLate?.()) return { code: null, stdout: '', stderr: 'it would have begun too late' };
   if (options.leavesOthersBehind) return runToExit(program, args, options);
   const finished = await runToEnd('setpriv', [...ENDING_WITH_US, program, ...args], options);
   if (finished.code !== null || !NO_SETPRIV.test(finished.stderr)) return withoutWrapper(finished);

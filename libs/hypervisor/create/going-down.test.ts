@@ -6,15 +6,8 @@ import type { Start } from '../journal.ts';
 import type { Sight } from '../look/sight.ts';
 import { monitorSocket, NO_SOCKET } from '../look/monitor-socket.ts';
 import { NotNow } from '../not-now.ts';
-import {
-  goesDown,
-  heedStarted,
-  markGoingDown,
-  notePushEnded,
-  timesOf,
-  unmarkGoingDown,
-  whyRewritten,
-} from './written-below.ts';
+import { goesDown, heedStarted, markGoingDown, notePushEnded, unmarkGoingDown } from './going-down.ts';
+import { timesOf, whyRewritten } from './written-below.ts';
 
 const BASE = '/i/a.qcow2';
 const OVERLAY = '/i/sl-s-1.qcow2';
