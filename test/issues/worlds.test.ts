@@ -228,6 +228,11 @@ test.each<[number, string, readonly string[]]>([
     'a worker hung before an overlay went down, and its machine was started below it and killed meanwhile',
     [],
   ],
+  [
+    16072945,
+    'a full disk took no word into the sign of a push, and a machine that was started below and died was pushed over',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -29,11 +29,9 @@ const FILES = [BASE, OVERLAY, other.file, other.backing];
 const off = { power: 'off', disks: [] } as unknown as Sight;
 const onBelow = { power: 'running', disks: [{ device: 'a', file: BASE }] } as unknown as Sight;
 
-/** Who finds the machine off. */
 const heed = async (errand: Errand) =>
   heedStarted(errand, start, { sight: off, socket: await monitorSocket(errand.place) });
 
-/** Who finds it on below the overlays. */
 const heedOn = (errand: Errand) => heedStarted(errand, start, { sight: onBelow, socket: NO_SOCKET });
 
 const mark = async (errand: Errand) => markGoingDown(errand, start, await monitorSocket(errand.place));
@@ -48,7 +46,7 @@ describe('what is written below overlays that go down', () => {
 
   beforeEach(() => {
     texts = new Map([...FILES, MONITOR].map((file) => [file, 'an image']));
-    times = new Map([...FILES, MONITOR].map((file) => [file, 1_000.25]));
+    times = new Map([...FILES, MONITOR, SIGN].map((file) => [file, 1_000.25]));
     isBroken = false;
     isStuck = false;
     makeFailures = 0;
@@ -141,6 +139,14 @@ describe('what is written below overlays that go down', () => {
     texts.set(SIGN, texts.get(SIGN)?.slice(0, -3) ?? '');
     times.set(BASE, 3_000);
     expect(await heed(someone())).toBeNull();
+  });
+
+  test('is somebody else’s where there was no room for what the sign was to say, and the machine was started anew', async () => {
+    isBroken = true;
+    await mark(someone());
+    expect(await heed(someone())).toBeNull();
+    startAnew();
+    expect(await heed(someone())).not.toBeNull();
   });
 
   test('is on disk before the sign says when that was', async () => {

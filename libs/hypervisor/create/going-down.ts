@@ -10,7 +10,7 @@ import { NotNow } from '../not-now.ts';
 import { seenLocked } from '../qemu/seen-locks.ts';
 import { type Trouble, troubleIn } from '../trouble.ts';
 import { unlinkForGood } from '../unlink-for-good.ts';
-import { type LastPush, readLastPush, wipeLastPush, writeLastPush } from './last-push.ts';
+import { isStartedSince, type LastPush, readLastPush, wipeLastPush, writeLastPush } from './last-push.ts';
 import { rewritten, startedBelow, type Times, timesBelow } from './written-below.ts';
 
 /*
@@ -81,12 +81,10 @@ export async function notePushEnded(errand: Errand, start: Start): Promise<void>
 async function howItEnded(errand: Errand, start: Start, push: LastPush): Promise<LastPush | null> {
   const { place } = errand;
   const times = await timesBelow(errand, start); // Before: by then somebody may have been started.
-  if (isAnotherSocket(push.socket, await monitorSocket(place))) return { ...push, isOver: true };
+  if (isStartedSince(push, await monitorSocket(place))) return { ...push, isOver: true };
   if ((await reach(place)) !== null || (await seenLocked(place.world.files, [...times.keys()])).size > 0)
     return null;
-  return isAnotherSocket(push.socket, await monitorSocket(place))
-    ? { ...push, isOver: true }
-    : { ...push, times };
+  return isStartedSince(push, await monitorSocket(place)) ? { ...push, isOver: true } : { ...push, times };
 }
 
 /** Whether what was written below the overlays may have been written by us, whoever of us it was. */
@@ -97,8 +95,9 @@ async function lastPush({ place, memory, operationId }: Errand, start: Start): P
   const known = memory.pushed.get(operationId);
   if (known) return known;
   const mark = markOf(start);
-  if (mark === null || (await place.world.files.stat(mark)) === null) return null;
-  const push = await readLastPush(place.world, mark);
+  const sign = mark === null ? null : await place.world.files.stat(mark);
+  if (mark === null || sign === null) return null;
+  const push = await readLastPush(place.world, mark, sign.modifiedAt);
   memory.pushed.set(operationId, push);
   return push;
 }
@@ -166,7 +165,7 @@ async function whyStarted(
   }
   if (push.isOver) return startedAnew(overlay, since);
   const at = push.times.get(below);
-  if (at === undefined) return isAnotherSocket(push.socket, socket) ? startedAnew(overlay, since) : null;
+  if (at === undefined) return isStartedSince(push, socket) ? startedAnew(overlay, since) : null;
   const found = await place.world.files.stat(below);
   return found !== null && found.modifiedAt !== at ? startedBelow(overlay, since) : null;
 }

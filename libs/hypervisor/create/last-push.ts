@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { World } from '#world';
+import { isAnotherSocket, isSocketSince } from '../look/monitor-socket.ts';
 import { troubleIn } from '../trouble.ts';
 
 /*
@@ -11,19 +12,20 @@ import { troubleIn } from '../trouble.ts';
 type Files = Pick<World, 'files'>;
 
 export interface LastPush {
-  /** Which socket, as `monitorSocket` tells; null: nobody knows. */
-  readonly socket: string | null;
+  /** Which socket, as `monitorSocket` tells; of a sign that does not say it, since when it is there, in ms since 1970. */
+  readonly socket: string | { readonly laterThan: number };
   /** Of images that nobody of ours writes any more: when they were written last, in ms since 1970. By file. */
   readonly times: ReadonlyMap<string, number>;
   /** Whether a machine was started below since: nothing goes down any more, whatever the files' times say later. */
   readonly isOver: boolean;
 }
 
-/** Of a sign that says no more than that it is there, or of which nobody knows what it was to say. */
-const UNSAID: LastPush = { socket: null, times: new Map(), isOver: false };
+/** Whether somebody has started the machine since that push began. */
+export const isStartedSince = ({ socket }: LastPush, now: string): boolean =>
+  typeof socket === 'string' ? isAnotherSocket(socket, now) : isSocketSince(now, socket.laterThan);
 
 const LAST_PUSH = z.strictObject({
-  socket: z.string().nullable(),
+  socket: z.union([z.string(), z.strictObject({ laterThan: z.number() })]),
   times: z.array(z.tuple([z.string(), z.number()])),
   isOver: z.boolean(),
 });
@@ -31,14 +33,16 @@ const LAST_PUSH = z.strictObject({
 /** A name of 4096 bytes for each of some hundred disks. */
 const SIGN_BYTES_MAX = 1_048_576;
 
-/** What a sign says; who was to say it may have died meanwhile. */
-export async function readLastPush({ files }: Files, sign: string): Promise<LastPush> {
+/** What a sign says; who was to say it may have died meanwhile, or the disk be full. `madeAt` is when it was written last. */
+export async function readLastPush({ files }: Files, sign: string, madeAt: number): Promise<LastPush> {
   const bytes = await files.start(sign, SIGN_BYTES_MAX);
   try {
     const said = LAST_PUSH.parse(JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array())));
     return { ...said, times: new Map(said.times) };
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof z.ZodError) return UNSAID;
+    if (error instanceof SyntaxError || error instanceof z.ZodError) {
+      return { socket: { laterThan: madeAt }, times: new Map(), isOver: false };
+    }
     throw error;
   }
 }

@@ -13,9 +13,12 @@ export async function monitorSocket({ world, monitor }: Pick<Place, 'world' | 'm
   return found ? `${found.identity} ${found.modifiedAt}` : NO_SOCKET;
 }
 
+/** Whether the socket, as `monitorSocket` tells, was put there later than that, in ms since 1970. */
+export const isSocketSince = (socket: string, at: number): boolean =>
+  socket !== NO_SOCKET && Number(socket.slice(socket.lastIndexOf(' '))) > at;
+
 /**
  * Whether somebody has started the machine in between. A socket that is gone tells nothing: QEMU has ended in good order, or
- * the host went down. `before` is null where nobody knows.
+ * the host went down.
  */
-export const isAnotherSocket = (before: string | null, now: string): boolean =>
-  before !== null && now !== NO_SOCKET && before !== now;
+export const isAnotherSocket = (before: string, now: string): boolean => now !== NO_SOCKET && before !== now;
