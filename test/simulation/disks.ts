@@ -244,7 +244,7 @@ export class Disks {
   lookBehindCreate(message: string, open: Open): void {
     this.forgiveReaders(open);
     if (message.includes('was written after')) this.limits.checkWritten(open, this.#vm.host);
-    if (message.includes('was started after')) this.limits.checkStarted(open, this.#vm.lastTouchedMs);
+    if (message.includes('was started after')) this.limits.checkStarted(open, this.#vm);
   }
 
   /** Nothing of ours is there but what the log knows. */

@@ -1,4 +1,4 @@
-import type { DataOf, VmEvent } from '#ledger';
+import type { DataOf, PlannedLayer, VmEvent } from '#ledger';
 import { type Open, PREFIX } from './known.ts';
 import type { BlockNode } from './qemu/block-graph.ts';
 import type { Image } from './qemu/image.ts';
@@ -63,13 +63,23 @@ export class Limits {
       return at !== undefined && at < beganAt;
     });
     must(isTimeless || putBackAtMs >= atMs, 'I17', () => 'layers are held that nobody has written');
-    for (const { file, backing } of overlays)
-      for (const path of [file, backing ?? '']) this.mistaken.add(path);
+    this.#mistake(overlays);
   }
 
-  /** Somebody is said to have started a machine below a capture's overlays. Throws a `Violation`. */
-  checkStarted({ atMs }: Open, lastStartedMs: number): void {
-    must(lastStartedMs >= atMs, 'I17', () => 'layers are held that nobody was started below');
+  /**
+   * Somebody is said to have started a machine below a capture's overlays. Where there was no room for a word into their
+   * sign, that may tell wrong of a clock that was put back since the machine was started. Throws a `Violation`.
+   */
+  checkStarted({ started, atMs }: Open, { host, lastTouchedMs, lastStartedMs }: SimulatedVm): void {
+    if (lastTouchedMs >= atMs) return;
+    const isPutBack = lastStartedMs >= 0 && host.putBackAtMs >= lastStartedMs;
+    must(isPutBack, 'I17', () => 'layers are held that nobody was started below');
+    this.#mistake(started?.overlays ?? []);
+  }
+
+  #mistake(overlays: readonly PlannedLayer[]): void {
+    for (const { file, backing } of overlays)
+      for (const path of [file, backing ?? '']) this.mistaken.add(path);
   }
 
   /**

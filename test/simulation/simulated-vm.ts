@@ -60,6 +60,8 @@ export class SimulatedVm {
   lostUnseenMs = -1;
   /** When a process was started, or the owner did something to it. */
   lastTouchedMs = 0;
+  /** When the last process was started; -1: none was. */
+  lastStartedMs = -1;
   /** Whether a process is about to be started. */
   isStarting = false;
   /** The files that the machine's owner starts it from: what the ledger says. */
@@ -207,6 +209,7 @@ export class SimulatedVm {
     this.machine = machine;
     this.isMeantToRun = machine.isRunning;
     this.lastTouchedMs = host.scheduler.nowMs;
+    this.lastStartedMs = host.scheduler.nowMs;
     this.downtime.end(host.scheduler.nowMs);
     host.listen(this.monitorPath, new Monitor(machine));
     host.listen(this.agentPath, new Agent(machine));
