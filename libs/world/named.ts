@@ -16,6 +16,19 @@ export const pointBeside = (side: Side, touch: string): string => {
   return dot < 0 ? `${side}-${touch}` : `${touch.slice(0, dot)}.${side}-${touch.slice(dot + 1)}`;
 };
 
+type Points = Readonly<Record<Side, string>>;
+
+const known = new Map<string, Points>();
+
+/** There are few touches, and each comes often. */
+function pointsBeside(touch: string): Points {
+  const found = known.get(touch);
+  if (found) return found;
+  const points = { before: pointBeside('before', touch), after: pointBeside('after', touch) };
+  known.set(touch, points);
+  return points;
+}
+
 /** Programs that are called with a word for what they do. */
 const WITH_VERB: ReadonlySet<string> = new Set(['qemu-img']);
 
@@ -40,9 +53,10 @@ export const saidTouches = (text: string): string[] =>
 export function named(world: World): World {
   const { fault } = world;
   const beside = async <T>(touch: string, work: () => Promise<T>): Promise<T> => {
-    await fault(pointBeside('before', touch));
+    const points = pointsBeside(touch);
+    await fault(points.before);
     const done = await work();
-    await fault(pointBeside('after', touch));
+    await fault(points.after);
     return done;
   };
   return {
@@ -89,10 +103,10 @@ type Verb = (...args: never[]) => Promise<unknown>;
 /** Every verb of a port under the port's name. */
 function namedPort<P extends object>(name: string, port: P, beside: Beside): P {
   const verbs = Object.entries(port) as [string, Verb][];
-  const wrapped = verbs.map(([verb, act]) => [
-    verb,
-    (...args: never[]) => beside(`${name}.${verb}`, () => act(...args)),
-  ]);
+  const wrapped = verbs.map(([verb, act]) => {
+    const touch = `${name}.${verb}`;
+    return [verb, (...args: never[]) => beside(touch, () => act(...args))];
+  });
   return Object.fromEntries(wrapped) as P; // The same verbs, each with its own arguments.
 }
 

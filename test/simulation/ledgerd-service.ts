@@ -225,9 +225,11 @@ const marked = new Map<string, boolean>();
 
 /** There are few names, and each comes often. */
 function isMarked(name: string): boolean {
-  const known = marked.get(name) ?? MARK.test(name);
-  marked.set(name, known);
-  return known;
+  const known = marked.get(name);
+  if (known !== undefined) return known;
+  const isMark = MARK.test(name);
+  marked.set(name, isMark);
+  return isMark;
 }
 
 function raise(error: Error): never {

@@ -219,9 +219,11 @@ const sides = new Map<string, readonly [Side, string]>();
 
 /** A point's side, and the touch beside which it stands: the reverse of `pointBeside`. There are few, and each comes often. */
 export function sideOf(point: string): readonly [Side, string] {
-  const known = sides.get(point) ?? readSide(point);
-  sides.set(point, known);
-  return known;
+  const known = sides.get(point);
+  if (known) return known;
+  const read = readSide(point);
+  sides.set(point, read);
+  return read;
 }
 
 function readSide(point: string): [Side, string] {
