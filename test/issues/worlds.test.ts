@@ -233,6 +233,11 @@ test.each<[number, string, readonly string[]]>([
     'a full disk took no word into the sign of a push, and a machine that was started below and died was pushed over',
     [],
   ],
+  [
+    18077292,
+    'who saw that a machine was started below a push could not write it down, and kept it to himself until the power went',
+    [],
+  ],
 ])('seed %i: %s', async (seed, _, without) => {
   const result = await simulate(seed, { without: new Set(without) });
   expect(result.violation && reportOf(result)).toBeNull();

@@ -69,8 +69,9 @@ export async function notePushEnded(errand: Errand, start: Start): Promise<void>
   try {
     const found = await howItEnded(errand, start, push);
     if (!found) return;
-    memory.pushed.set(operationId, found);
     const mark = markOf(start);
+    if (mark !== null && found.isOver) return await tellStarted(errand, mark, found.socket);
+    memory.pushed.set(operationId, found);
     if (mark !== null) await writeLastPush(place.world, mark, found);
   } catch (error) {
     if (!(error instanceof NotNow || error instanceof FileTrouble)) throw error; // Then nobody knows, or nobody else.
@@ -203,7 +204,7 @@ export async function requireNotRun(
 async function tellStarted(
   { place, memory, operationId }: Errand,
   mark: string,
-  socket: string,
+  socket: LastPush['socket'],
 ): Promise<void> {
   const push: LastPush = { socket, times: new Map(), isOver: true };
   const isUntold = await troubleIn(() => writeLastPush(place.world, mark, push));
