@@ -19,14 +19,14 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
     file: 'libs/hypervisor/create/create.ts',
     find: '  const seen = trouble ? null',
     replace:
-      "  if (trouble?.kind === 'refused')\n    return undo(errand, start, { sight, socket: '', found: await findCapture(errand, start, sight) }, trouble);\n  const seen = trouble ? null",
+      "  if (trouble?.kind === 'refused')\n    return undo(errand, start, { sight, socket: '', below: await timesBelow(errand, start), found: await findCapture(errand, start, sight) }, trouble);\n  const seen = trouble ? null",
   },
   {
     name: 'no answer is taken for no',
     file: 'libs/hypervisor/create/create.ts',
     find: '  const seen = trouble ? null',
     replace:
-      "  if (trouble?.kind === 'unknown')\n    return undo(errand, start, { sight, socket: '', found: await findCapture(errand, start, sight) }, trouble);\n  const seen = trouble ? null",
+      "  if (trouble?.kind === 'unknown')\n    return undo(errand, start, { sight, socket: '', below: await timesBelow(errand, start), found: await findCapture(errand, start, sight) }, trouble);\n  const seen = trouble ? null",
   },
   {
     name: 'whoever comes back to a create reads no files, and mends nothing',
