@@ -33,7 +33,7 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
     file: 'libs/hypervisor/create/create.ts',
     find: '  const looked = await lookAfter(errand, start);\n  const known =',
     replace:
-      "  const looked = { socket: '', times: await timesOf(errand, start), sight: await look(errand.place, 'alone') };\n  const known =",
+      "  const looked = { socket: '', below: await timesBelow(errand, start), times: await timesOf(errand, start), sight: await look(errand.place, 'alone') };\n  const known =",
   },
   {
     name: 'a snapshot that is on one disk is on every disk',
@@ -56,8 +56,8 @@ export const CREATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'the undo of a create leaves the overlays under the machine',
     file: 'libs/hypervisor/create/undo.ts',
-    find: '  const { kept, stuck } = await pushBackOrNote(errand, start, tops, sight);\n',
-    replace: '  const { kept, stuck } = await pushBackOrNote(errand, start, tops.slice(1), sight);\n',
+    find: '  const { kept, stuck } = await pushBackOrNote(errand, start, tops, looked);\n',
+    replace: '  const { kept, stuck } = await pushBackOrNote(errand, start, tops.slice(1), looked);\n',
   },
   {
     name: 'a snapshot is taken off all disks but one',
