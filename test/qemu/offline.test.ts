@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { backup } from './backups.ts';
+import { hastyWorld } from './haste.ts';
 import { house, House, imageHolds, imageWrite } from './house.ts';
 import { cleanUp, makeDirectory, makeDisk, needsQemu, snapshotTags } from './rig.ts';
 
@@ -137,6 +138,31 @@ describe.runIf(needsQemu())('on a machine that is off', () => {
     const { end } = await home.book.create();
     expect([end, imageHolds(home.fileOf('a'), 0x33)]).toEqual(['undone: machine-busy', true]);
     expect(home.tags()).toEqual(home.tagsOf());
+  });
+
+  test('overlays of which one’s base was written while their names were kept for good are none at all', async () => {
+    const { promise: death, resolve: die } = Promise.withResolvers<void>();
+    const fault = (point: string): Promise<void> => {
+      if (point !== 'hypervisor.after-act') return Promise.resolve();
+      die();
+      return new Promise(() => undefined);
+    };
+    const home = await described({ fault });
+    const disks = home.disks.map(({ node }) => ({ device: node, mode: 'external' as const }));
+    home.book.ask({ diskOnly: true, disks });
+    void home.book.work().catch(() => undefined);
+    await death;
+    await home.hypervisor.close();
+
+    const heirs = hastyWorld();
+    let syncs = 0;
+    const syncDirectory = async (path: string): Promise<void> => {
+      await heirs.files.syncDirectory(path);
+      if ((syncs += 1) === 1) imageWrite(home.fileOf('a'), 0x33);
+    };
+    home.succeed(home.anew({ ...heirs, files: { ...heirs.files, syncDirectory } }));
+    expect((await home.finish()).end).toBe('undone: snapshot-damaged');
+    expect(imageHolds(home.fileOf('a'), 0x33)).toBe(true);
   });
 
   test('disks are all loaded once more where the machine has run between the one and the other', async () => {

@@ -23,6 +23,7 @@ export class Capture {
   readonly #found: OnDisk;
   /** Nothing freezes a disk of a machine that is off, and what a load is about to leave is the present. */
   readonly #isPresent: boolean;
+  readonly #isOff: boolean;
   readonly #limits: Limits;
 
   constructor(
@@ -34,7 +35,8 @@ export class Capture {
     this.#vm = vm;
     this.#found = found;
     this.#limits = limits;
-    this.#isPresent = kind === 'load' || started?.vmState === 'shutoff';
+    this.#isOff = kind === 'create' && started?.vmState === 'shutoff';
+    this.#isPresent = kind === 'load' || this.#isOff;
   }
 
   /**
@@ -82,6 +84,7 @@ export class Capture {
     if (frozen) return [{ device, file, truth: frozen.truth, since: frozen.instant, until: frozen.instant }];
     // It was started once more from what is frozen now, before the log told so: what it has written cannot be taken back.
     if (!this.#isPresent && this.#limits.isAstray(file)) return [];
+    if (this.#isOff && this.#limits.isStartedUnseen(file, this.#vm)) return [];
     const truth = shelf.read(image);
     return [{ device, file, truth, since: Math.max(...truth), until: this.#vm.guest.instant }];
   }

@@ -92,6 +92,13 @@ export class Limits {
     return isSo;
   }
 
+  /** Whether the machine was started from a file once nobody looked at it any more, and before the log told what it holds. */
+  isStartedUnseen(file: string, { lastStartedMs, host }: SimulatedVm): boolean {
+    const isSo = lastStartedMs > (host.files.lookedAtMs.get(file) ?? -1);
+    if (isSo) this.astray.add(file);
+    return isSo;
+  }
+
   /** A person takes a machine as it is, in which a device has lost its image to a load. */
   leaveEmpty(node: BlockNode, top: string): void {
     this.#empty.add(node);

@@ -33,6 +33,8 @@ type Unsynced = readonly Former[];
 /** The file system of the simulated host: outlives every process. Knows no symbolic links. */
 export class FileTree {
   isFull = false;
+  /** When a ledgerd looked at a path last. */
+  readonly lookedAtMs = new Map<string, number>();
   /** Is told of every image when it gets its name. */
   onImage: (image: Image) => void = () => undefined;
   readonly #nodes = new Map<string, Node>();

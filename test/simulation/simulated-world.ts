@@ -2,6 +2,7 @@ import { v7 } from 'uuid';
 import {
   type Connection,
   type Files,
+  type FileStat,
   type Finished,
   type Lock,
   named,
@@ -144,11 +145,17 @@ export class SimulatedProcess {
     });
   }
 
+  #stat(path: string): FileStat | null {
+    const { files, scheduler } = this.#host;
+    files.lookedAtMs.set(path, scheduler.nowMs);
+    return files.stat(path);
+  }
+
   #files(): Files {
     const { files } = this.#host;
     const io = <T>(what: string, produce: () => T): Promise<T> => this.#later(FILE_MS, what, produce);
     return {
-      stat: (path) => io(`stat ${path}`, () => files.stat(path)),
+      stat: (path) => io(`stat ${path}`, () => this.#stat(path)),
       realpath: (path) => io(`realpath ${path}`, () => (files.stat(path) ? path : null)),
       // Nobody but qemu-img can read a simulated image.
       start: (path) => io(`read ${path}`, () => this.#host.startOf(path)),

@@ -206,7 +206,7 @@ async function conclude(
   const why = started ?? (isPlain ? await whyLost(errand, start, found, times) : null);
   // The overlays are left to whoever can tell which data is to be kept, and nothing of them goes down.
   if (why) return undo(errand, start, { ...looked, found: { ...found, tops: [] } }, why);
-  if (found.isWhole && !isPushed) return whole(errand, start, found, sight);
+  if (found.isWhole && !isPushed) return whole(errand, start, found, { sight, times });
   const isThere = found.isTaken && sight.power !== 'off';
   return undo(errand, start, { ...looked, found }, trouble ?? (isThere ? whyNotEnough(errand, start) : null));
 }
@@ -219,12 +219,21 @@ const whyLost = (errand: Errand, start: Start, { tops }: Found, times: Times): P
  * Somebody may have died in its middle: the machine runs on, nothing of the capture stays open, and the host may go down
  * now without that a file of it is lost.
  *
- * @throws {NotNow} when the names of the files cannot be kept for good
+ * @throws {NotNow} when the names of the files cannot be kept for good, or it was started meanwhile from what was captured
  */
-async function whole(errand: Errand, start: Start, found: Found, sight: Sight): Promise<Report> {
+async function whole(
+  errand: Errand,
+  start: Start,
+  found: Found,
+  { sight, times }: Pick<LookedAfter, 'sight' | 'times'>,
+): Promise<Report> {
   const trouble = await troubleIn(() => keepNames(errand, filesOf(start)));
   if (trouble) throw new NotNow('host-unreachable', trouble.words);
-  if (sight.power === 'off') return reportCreated(errand, start, found);
+  if (sight.power === 'off') {
+    const why = await whyLost(errand, start, found, times); // The names may have taken long.
+    if (why) throw new NotNow('machine-busy', why.words);
+    return reportCreated(errand, start, found);
+  }
   const runs = !(await mayHaveStopped(errand, start)) || (await letRunOn(errand));
   const { memoryFile } = start;
   if (memoryFile?.format === 'state') await troubleIn(() => removeNode(errand.place, memoryFile.node));
