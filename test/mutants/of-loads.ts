@@ -12,8 +12,8 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
   {
     name: 'a load that is done again does not stop the machine',
     file: 'libs/hypervisor/load/load-machine.ts',
-    find: "    await setRunning(errand, sight.power, 'paused');\n    const obstacle",
-    replace: '    const obstacle',
+    find: "    await setRunning(errand, await powerNow(errand), 'paused');\n    const hopeless",
+    replace: '    const hopeless',
   },
   {
     name: 'a disk that could not be loaded counts as loaded',

@@ -1,6 +1,7 @@
 /* Nobody hears whether a machine was told to stand still, and it was not: what is done to it then? */
 import { NotNow } from '#hypervisor';
 import { QmpUnknown } from '#qmp';
+import { v7 } from 'uuid';
 import { afterAll, describe, expect, test } from 'vitest';
 import { house } from './house.ts';
 import { contents, writeAll } from './patterns.ts';
@@ -10,6 +11,14 @@ afterAll(cleanUp);
 
 /** As often as one attempt asks. */
 const UNHEARD = 3;
+const LOAD_ATTEMPTS_MAX = 4;
+
+const FULL = [
+  'inject-error.0.event=cluster_alloc',
+  'inject-error.0.errno=28',
+  'inject-error.0.once=off',
+  'inject-error.0.immediately=off',
+];
 
 describe.runIf(needsQemu())('a load', () => {
   test.each([
@@ -43,5 +52,50 @@ describe.runIf(needsQemu())('a load', () => {
     });
     expect([end, waits, await contents(home)]).toEqual(['loaded', 1, captured]);
     expect(new Set(acts)).toEqual(new Set(['paused']));
+  });
+
+  test('that waited for it, and then finds no room for what is to be kept, lets it run on', async () => {
+    let unheard = 0;
+    const fault = async (name: string): Promise<void> => {
+      if (name !== 'hypervisor.before-power' || unheard === 0) return;
+      unheard -= 1;
+      throw new QmpUnknown('stop', 'closed', 'the connection was closed');
+    };
+    const home = await house({ fault });
+    await writeAll(home, 0x11);
+    const { snapshotId } = await home.book.create();
+    await writeAll(home, 0x22);
+    await home.off();
+    await home.boot({
+      disks: home.disks.map((disk) => (disk.node === 'db' ? { ...disk, blkdebug: FULL } : disk)),
+    });
+    home.book.askLoad(snapshotId, { pin: { snapshotId: v7(), what: 'memory' } });
+    unheard = UNHEARD;
+    expect((await home.finish()).end).toBe('undone: no-space');
+    expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
+  });
+
+  test('that has torn the disks leaves the machine standing, whoever lets it run in the last moment', async () => {
+    let failures = -1;
+    const home = await house({
+      world: (real) => ({
+        ...real,
+        run: async (program, args, options) => {
+          const isFailing = failures >= 0 && args.includes('-a') && args.join(' ').includes('b.qcow2');
+          if (!isFailing) return real.run(program, args, options);
+          failures += 1;
+          if (failures === LOAD_ATTEMPTS_MAX) await home.vm.monitor.execute('cont');
+          return { code: 1, stdout: '', stderr: 'qemu-img: Could not apply snapshot: Input/output error' };
+        },
+      }),
+    });
+    await writeAll(home, 0x11);
+    const { snapshotId } = await home.book.create({ diskOnly: true });
+    await writeAll(home, 0x22);
+    home.book.askLoad(snapshotId, { disksOnly: true });
+    failures = 0;
+    expect((await home.finish()).end).toMatch(/^held: /);
+    expect(failures).toBe(LOAD_ATTEMPTS_MAX);
+    expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'paused' });
   });
 });

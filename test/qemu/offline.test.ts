@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { backup } from './backups.ts';
 import { hastyWorld } from './haste.ts';
 import { house, House, imageHolds, imageWrite } from './house.ts';
-import { cleanUp, makeDirectory, makeDisk, needsQemu, snapshotTags } from './rig.ts';
+import { cleanUp, guestWrite, makeDirectory, makeDisk, needsQemu, snapshotTags } from './rig.ts';
 
 afterAll(cleanUp);
 
@@ -139,6 +139,39 @@ describe.runIf(needsQemu())('on a machine that is off', () => {
     expect([end, imageHolds(home.fileOf('a'), 0x33)]).toEqual(['undone: machine-busy', true]);
     expect(home.tags()).toEqual(home.tagsOf());
   });
+
+  test.each([
+    { end: 'ends in good order', isOrderly: true },
+    { end: 'is killed', isOrderly: false },
+  ])(
+    'disks are none at all that a machine $end between, begun behind the one and not looked at',
+    async (story) => {
+      let captures = 0;
+      const home = await described({
+        world: (real) => ({
+          ...real,
+          run: async (program, args, options) => {
+            if (args[0] !== 'snapshot') return real.run(program, args, options);
+            captures += 1;
+            if (captures === 2) {
+              await guestWrite(home.vm, 'db', 0x44);
+              await (story.isOrderly ? home.vm.stop() : home.vm.kill());
+              home.forget();
+            }
+            const ended = await real.run(program, args, options);
+            if (captures === 1) {
+              await home.boot();
+              await guestWrite(home.vm, 'da', 0x33); // Before anybody looks when its image was written.
+            }
+            return ended;
+          },
+        }),
+      });
+      writeAll(home, 0x11);
+      expect((await home.book.create()).end).toBe('undone: machine-busy');
+      expect(home.tags()).toEqual(home.tagsOf());
+    },
+  );
 
   test('overlays of which one’s base was written while their names were kept for good are none at all', async () => {
     const { promise: death, resolve: die } = Promise.withResolvers<void>();

@@ -1,15 +1,24 @@
 import type { Errand } from '../errand.ts';
+import { monitorSocket } from '../look/monitor-socket.ts';
 import type { SeenDisk } from '../look/sight.ts';
 import { Thwarted } from '../trouble.ts';
+import { writtenAt } from '../written-at.ts';
 
-/** By file, when it was written last as far as that is right: before anything of it was worked on, or by us. */
-export type Standing = Map<string, number | null>;
+/** How a machine that is off, and its images, stood before anything was worked on. */
+export interface Standing {
+  /** What lay at the monitor's path: a machine that is started puts another socket there, and one that ends takes it away. */
+  readonly socket: string;
+  /** By file, when it was written last as far as that is right: before, or by us. */
+  readonly times: Map<string, number | null>;
+}
 
-/** How the images of a machine that is off stand now. Throws what the file system refuses. */
+/** Throws what the file system refuses. */
 export async function standingNow(errand: Errand, disks: readonly SeenDisk[]): Promise<Standing> {
-  const standing: Standing = new Map();
-  for (const { file } of disks) standing.set(file, await writtenAt(errand, file));
-  return standing;
+  const { place } = errand;
+  const socket = await monitorSocket(place);
+  const times = new Map<string, number | null>();
+  for (const { file } of disks) times.set(file, await writtenAt(place, file));
+  return { socket, times };
 }
 
 /**
@@ -29,23 +38,22 @@ export async function oneByOne<Subject extends { readonly disk: SeenDisk }>(
     await requireUnwritten(errand, { file, phase, standing });
     errand.journal.progress({ phase, percent: Math.floor((100 * index) / subjects.length) });
     await work(subject);
-    if (phase === 'capturing') standing.set(file, await writtenAt(errand, file));
+    if (phase === 'capturing') standing.times.set(file, await writtenAt(errand.place, file));
   }
-  // Between the look at a file and the work nobody keeps the machine from running. If that has left the disks before it alone,
-  // they are of one instant all the same.
+  // Between a look at a file and the work on it, or the other way round, nobody keeps the machine from running.
   for (const { disk } of subjects) await requireUnwritten(errand, { file: disk.file, phase, standing });
 }
 
 type Phase = 'capturing' | 'copying';
 
+const DONE = { capturing: 'captured', copying: 'copied' } as const;
+
 async function requireUnwritten(
   errand: Errand,
   { file, phase, standing }: { readonly file: string; readonly phase: Phase; readonly standing: Standing },
 ): Promise<void> {
-  if ((await writtenAt(errand, file)) === standing.get(file)) return;
-  const done = phase === 'capturing' ? 'captured' : 'copied';
-  throw new Thwarted('machine-busy', `${file} was written while the disks were ${done} one by one`);
+  if ((await writtenAt(errand.place, file)) !== standing.times.get(file))
+    throw new Thwarted('machine-busy', `${file} was written while the disks were ${DONE[phase]} one by one`);
+  if ((await monitorSocket(errand.place)) !== standing.socket)
+    throw new Thwarted('machine-busy', `the machine has run while its disks were ${DONE[phase]} one by one`);
 }
-
-const writtenAt = async ({ place }: Errand, file: string): Promise<number | null> =>
-  (await place.world.files.stat(file))?.modifiedAt ?? null;

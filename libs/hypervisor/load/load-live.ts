@@ -48,8 +48,7 @@ async function forward(errand: Errand, loading: Loading, first: Sight | null): P
     if (!trouble) return finish(errand, loading);
     if (trouble.kind === 'refused' && canGiveBack(loading, progress))
       return giveBack(errand, loading, progress, trouble);
-    if (attempt >= LOAD_ATTEMPTS_MAX)
-      return holdTorn(errand, loading, sight, [reasonFor(trouble), trouble.words]);
+    if (attempt >= LOAD_ATTEMPTS_MAX) return holdTorn(errand, loading, [reasonFor(trouble), trouble.words]);
     await errand.place.world.clock.sleep(LOAD_PAUSE_MS);
   }
 }
@@ -57,7 +56,7 @@ async function forward(errand: Errand, loading: Loading, first: Sight | null): P
 async function whenHopeless(errand: Errand, loading: Loading, sight: Sight): Promise<Report | null> {
   const obstacle = whyNotLoadable(sight, loading.wish.needs);
   if (obstacle?.reason === 'machine-busy') throw new NotNow('machine-busy', obstacle.message);
-  return obstacle && holdTorn(errand, loading, sight, [obstacle.reason, obstacle.message]);
+  return obstacle && holdTorn(errand, loading, [obstacle.reason, obstacle.message]);
 }
 
 /** Whether every disk is as it was when the load began, as far as this try knows. */
@@ -255,11 +254,10 @@ async function dropPlaceholders(errand: Errand, loading: Loading, sight: Sight):
 async function holdTorn(
   errand: Errand,
   { start }: Loading,
-  before: Sight,
   [reason, words]: [FailureCode, string],
 ): Promise<Report> {
   const { place, vm } = errand;
-  await setRunning(errand, before.power, 'paused');
+  await setRunning(errand, await powerNow(errand), 'paused'); // Its owner may have let it run since.
   const sight = await behindPlaceholders(place, vm.disks, await observe(errand, 'listed'));
   await troubleIn(() => openAgain(errand, sight, sight.disks.filter(isClosed)));
   await closeMemory(errand, start);

@@ -11,7 +11,7 @@ import type { Loading } from './load-loading.ts';
 import { reach } from '../look/look.ts';
 import { dropTops } from './load-tops.ts';
 import { NotNow } from '../not-now.ts';
-import { observe, observeTrouble, powerStill } from '../look/observe.ts';
+import { observe, observeTrouble, powerNow, powerStill } from '../look/observe.ts';
 import { isJobOf, jobIdOf } from '../qemu/own-jobs.ts';
 import { setRunning } from '../qemu/power.ts';
 import { failed, held } from '../report.ts';
@@ -44,17 +44,28 @@ async function repeatLoad(errand: Errand, loading: Loading): Promise<Report> {
     if (!sight) return afterDeath(errand, loading);
     const ended = await endOfTry(errand, loading, sight);
     if (ended) return ended;
-    await setRunning(errand, sight.power, 'paused');
-    const obstacle = whyNotLoadable(sight, wish.needs);
-    if (obstacle?.reason === 'machine-busy') throw new NotNow('machine-busy', obstacle.message);
-    if (obstacle) return holdTorn(errand, obstacle.reason, obstacle.message);
+    await setRunning(errand, await powerNow(errand), 'paused');
+    const hopeless = await whenHopeless(errand, wish, sight);
+    if (hopeless) return hopeless;
     if (attempt > LOAD_ATTEMPTS_MAX)
       return holdTorn(errand, reasonFor(trouble), trouble?.words ?? 'no answer');
     const lost = await troubleIn(() => pin.save(start, { ...sight, power: 'paused' }));
+    if (isUnbegun(loading, lost)) return giveBack(errand, loading, lost);
     trouble = lost ?? (await tryLoad(errand, wish, sight, attempt));
     if (!trouble) return finish(errand, loading);
     await errand.place.world.clock.sleep(LOAD_PAUSE_MS);
   }
+}
+
+/** No disk is loaded before the present is saved. What is refused of that may be refused for ever. */
+const isUnbegun = ({ pin }: Loading, lost: Trouble | null): lost is Trouble =>
+  lost?.kind === 'refused' && pin.isDue;
+
+/** @throws {NotNow} when it is only that somebody else works on it */
+async function whenHopeless(errand: Errand, { needs }: LoadWish, sight: Sight): Promise<Report | null> {
+  const obstacle = whyNotLoadable(sight, needs);
+  if (obstacle?.reason === 'machine-busy') throw new NotNow('machine-busy', obstacle.message);
+  return obstacle && holdTorn(errand, obstacle.reason, obstacle.message);
 }
 
 /**
