@@ -5,6 +5,7 @@ import type { Connect, Connection } from '../world.ts';
 const CODES: Readonly<Record<string, ConnectCode>> = {
   ENOENT: 'ENOENT',
   ECONNREFUSED: 'ECONNREFUSED',
+  ECONNRESET: 'ECONNREFUSED', // Who listened has ended before he took the call: nobody listens any more.
   EAGAIN: 'EAGAIN',
   EACCES: 'EACCES',
   ENOTSOCK: 'ENOTSOCK',
