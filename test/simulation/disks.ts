@@ -243,7 +243,7 @@ export class Disks {
   /** A create has failed, and this is why. */
   lookBehindCreate(message: string, open: Open): void {
     this.forgiveReaders(open);
-    if (message.includes('was written after')) this.limits.checkWritten(open, this.#vm.host);
+    if (message.includes('was written after')) this.limits.checkWritten(open, this.#vm);
     if (message.includes('was started after')) this.limits.checkStarted(open, this.#vm);
   }
 

@@ -2,7 +2,6 @@ import type { DataOf, PlannedLayer, VmEvent } from '#ledger';
 import { type Open, PREFIX } from './known.ts';
 import type { BlockNode } from './qemu/block-graph.ts';
 import type { Image } from './qemu/image.ts';
-import type { SimulatedHost } from './simulated-host.ts';
 import type { SimulatedVm } from './simulated-vm.ts';
 import { must } from './violation.ts';
 
@@ -55,9 +54,14 @@ export class Limits {
    * Somebody is said to have written below a capture's overlays. Only files' times tell that, and they may tell wrong only
    * of a clock that was put back since, or since they were written before. Throws a `Violation`.
    */
-  checkWritten({ started, atMs }: Open, { files, putBackAtMs }: SimulatedHost): void {
+  checkWritten({ started, atMs }: Open, vm: SimulatedVm): void {
+    const { files, putBackAtMs } = vm.host;
     const { overlays = [] } = started ?? {};
-    if (overlays.some(({ backing }) => !files.image(backing ?? '')?.frozen)) return;
+    if (overlays.some(({ backing }) => !files.image(backing ?? '')?.frozen)) {
+      // By us, perhaps, who are taking it back: a sign without a word in it, and such a clock, have said otherwise.
+      if (vm.lastStartedMs < atMs && isPutBackSinceStart(vm)) this.#mistake(overlays);
+      return;
+    }
     const isTimeless = overlays.some(({ backing, backingModifiedAt: beganAt = 0 }) => {
       const at = files.stat(backing ?? '')?.modifiedAt;
       return at !== undefined && at < beganAt;
@@ -70,10 +74,9 @@ export class Limits {
    * Somebody is said to have started a machine below a capture's overlays. Where there was no room for a word into their
    * sign, that may tell wrong of a clock that was put back since the machine was started. Throws a `Violation`.
    */
-  checkStarted({ started, atMs }: Open, { host, lastTouchedMs, lastStartedMs }: SimulatedVm): void {
-    if (lastTouchedMs >= atMs) return;
-    const isPutBack = lastStartedMs >= 0 && host.putBackAtMs >= lastStartedMs;
-    must(isPutBack, 'I17', () => 'layers are held that nobody was started below');
+  checkStarted({ started, atMs }: Open, vm: SimulatedVm): void {
+    if (vm.lastTouchedMs >= atMs) return;
+    must(isPutBackSinceStart(vm), 'I17', () => 'layers are held that nobody was started below');
     this.#mistake(started?.overlays ?? []);
   }
 
@@ -139,3 +142,7 @@ export class Limits {
     return new Map(Object.entries(all).filter(([, times]) => times > 0));
   }
 }
+
+/** Whether the clock was put back since the machine was started: its socket may be younger than what was made later. */
+const isPutBackSinceStart = ({ host, lastStartedMs }: SimulatedVm): boolean =>
+  lastStartedMs >= 0 && host.putBackAtMs >= lastStartedMs;
