@@ -54,26 +54,33 @@ describe.runIf(needsQemu())('a load', () => {
     expect(new Set(acts)).toEqual(new Set(['paused']));
   });
 
-  test('that waited for it, and then finds no room for what is to be kept, lets it run on', async () => {
-    let unheard = 0;
-    const fault = async (name: string): Promise<void> => {
-      if (name !== 'hypervisor.before-power' || unheard === 0) return;
-      unheard -= 1;
-      throw new QmpUnknown('stop', 'closed', 'the connection was closed');
-    };
-    const home = await house({ fault });
-    await writeAll(home, 0x11);
-    const { snapshotId } = await home.book.create();
-    await writeAll(home, 0x22);
-    await home.off();
-    await home.boot({
-      disks: home.disks.map((disk) => (disk.node === 'db' ? { ...disk, blkdebug: FULL } : disk)),
-    });
-    home.book.askLoad(snapshotId, { pin: { snapshotId: v7(), what: 'memory' } });
-    unheard = UNHEARD;
-    expect((await home.finish()).end).toBe('undone: no-space');
-    expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
-  });
+  test.each([
+    { name: 'of memory', disksOnly: false, what: 'memory' as const },
+    { name: 'of disks', disksOnly: true, what: 'disks' as const },
+  ])(
+    '$name that waited for it, and then finds no room for what is to be kept, lets it run on',
+    async (load) => {
+      let unheard = 0;
+      const fault = async (name: string): Promise<void> => {
+        if (name !== 'hypervisor.before-power' || unheard === 0) return;
+        unheard -= 1;
+        throw new QmpUnknown('stop', 'closed', 'the connection was closed');
+      };
+      const home = await house({ fault });
+      await writeAll(home, 0x11);
+      const { disksOnly, what } = load;
+      const { snapshotId } = await home.book.create({ diskOnly: disksOnly });
+      await writeAll(home, 0x22);
+      await home.off();
+      await home.boot({
+        disks: home.disks.map((disk) => (disk.node === 'db' ? { ...disk, blkdebug: FULL } : disk)),
+      });
+      home.book.askLoad(snapshotId, { disksOnly, pin: { snapshotId: v7(), what } });
+      unheard = UNHEARD;
+      expect((await home.finish()).end).toBe('undone: no-space');
+      expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
+    },
+  );
 
   test('that has torn the disks leaves the machine standing, whoever lets it run in the last moment', async () => {
     let failures = -1;

@@ -43,7 +43,10 @@ async function forward(errand: Errand, loading: Loading, first: Sight | null): P
     const sight = await behindPlaceholders(errand.place, errand.vm.disks, found);
     const ended = await whenHopeless(errand, loading, sight);
     if (ended) return ended;
-    const progress: Progress = { isUntouched: isUntouched(loading, sight, isFirst), hasStopped: false };
+    const progress: Progress = {
+      isUntouched: isUntouched(loading, sight, isFirst),
+      hasStopped: !isFirst && loading.start.wasRunning,
+    };
     const trouble = await troubleIn(() => loadOnce(errand, loading, { sight, attempt }, progress));
     if (!trouble) return finish(errand, loading);
     if (trouble.kind === 'refused' && canGiveBack(loading, progress))
@@ -62,13 +65,16 @@ async function whenHopeless(errand: Errand, loading: Loading, sight: Sight): Pro
 /** Whether every disk is as it was when the load began, as far as this try knows. */
 interface Progress {
   isUntouched: boolean;
-  /** Whether it was this try that stopped the machine. What its owner stopped stays so. */
+  /** Whether the load may have stopped the machine, in this try or an earlier one. What its owner stopped stays so. */
   hasStopped: boolean;
 }
 
-/** A pin that rests on the tops staying behind would be written into. */
+/**
+ * No disk is touched before the present is saved, in whatever try. A pin that rests on the tops staying behind would
+ * be written into.
+ */
 const canGiveBack = ({ start, pin }: Loading, { isUntouched }: Progress): boolean =>
-  isUntouched && !(pin.isSaved && topsOf(start).length > 0);
+  pin.isDue || (isUntouched && !(pin.isSaved && topsOf(start).length > 0));
 
 /** New tops come first: a machine that runs, and on none of them, was still being prepared. */
 const isUntouched = ({ start, pin }: Loading, sight: Sight, isFirst: boolean): boolean =>
@@ -122,7 +128,7 @@ async function whileStill(errand: Errand, progress: Progress, work: () => Promis
   const resumed = errand.place.line.held.listen(['RESUME']);
   try {
     const power = await powerNow(errand);
-    progress.hasStopped = power === 'running';
+    progress.hasStopped ||= power === 'running';
     await setRunning(errand, power, 'paused');
     await work();
     const hasRun = (await powerStill(errand)) === 'running' || (await resumed.next(0)) !== null;
