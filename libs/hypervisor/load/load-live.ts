@@ -12,6 +12,7 @@ import type { Loading } from './load-loading.ts';
 import { afterDeath, finish, lookAgain, reasonFor } from './load-machine.ts';
 import { holdsMemory } from './load-plan.ts';
 import { dropTops, isInPlace, layersOf, makeTops, putTops, topsOf } from './load-tops.ts';
+import { mendMemory } from '../look/mend.ts';
 import { NotNow } from '../not-now.ts';
 import { observe, powerNow, powerStill } from '../look/observe.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
@@ -273,9 +274,16 @@ async function holdTorn(
   return held(errand, reason, message, { leftovers, layers: layersOf(used) });
 }
 
-/** What is open in this QEMU the next load could not open. */
-async function closeMemory({ place }: Errand, { memoryFile }: Start): Promise<void> {
-  if (memoryFile) await troubleIn(() => removeNode(place, memoryFile.node));
+/**
+ * What is open in this QEMU the next load could not open, and what an earlier QEMU has died in it would call damaged.
+ *
+ * @throws {NotNow} when somebody uses it
+ */
+async function closeMemory(errand: Errand, start: Start): Promise<void> {
+  const { memoryFile } = start;
+  if (!memoryFile) return;
+  const stays = await troubleIn(() => removeNode(errand.place, memoryFile.node));
+  if (!stays) errand.damage = [...errand.damage, ...(await mendMemory(errand, start))];
 }
 
 /** The memory went with the process and waits for the next one. Without it the load goes on in the files. */

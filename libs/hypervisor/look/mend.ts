@@ -26,7 +26,7 @@ export async function settle(place: Place): Promise<void> {
  * @throws {NotNow} when somebody uses an image
  */
 export async function mend(errand: Errand, start: Start, need: 'needed' | 'always'): Promise<Leftover[]> {
-  const damage: Leftover[] = [];
+  const damage = await mendMemory(errand, start);
   const { files, overlays = [] } = start;
   const inside = Object.entries(files).map(([device, file]) => ({ device, file, format: 'qcow2' }));
   const ours: PlannedLayer[] = [];
@@ -41,6 +41,21 @@ export async function mend(errand: Errand, start: Start, need: 'needed' | 'alway
     if (why !== null) damage.push({ device, file, tag: IMAGE_DAMAGED, why });
   }
   return damage;
+}
+
+/**
+ * Repairs the file that a load takes the memory from, if that is an image: QEMU reverts it like a disk, and what a
+ * QEMU that died has left of it would be called damaged by the next load. Nobody may have it open any more. Returns it
+ * if it could not be mended. Throws as `mend` does.
+ */
+export async function mendMemory({ place, vm, steps }: Errand, { memoryFile }: Start): Promise<Leftover[]> {
+  if (vm.operation?.kind !== 'load' || memoryFile?.format !== 'state') return [];
+  const { file } = memoryFile;
+  if ((await place.world.files.stat(file)) === null) return [];
+  const why = await steps.take('check the image', null, () =>
+    whyDamaged(place.images, { file, format: 'qcow2' }, 'needed'),
+  );
+  return why === null ? [] : [{ device: '', file, tag: IMAGE_DAMAGED, why }];
 }
 
 /**
