@@ -12,7 +12,7 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
   {
     name: 'a load that is done again does not stop the machine',
     file: 'libs/hypervisor/load/load-machine.ts',
-    find: "    await setRunning(errand, await powerNow(errand), 'paused');\n    const hopeless",
+    find: "    await setRunning(errand, power, 'paused');\n    const hopeless",
     replace: '    const hopeless',
   },
   {
@@ -25,8 +25,8 @@ export const LOAD_MUTANTS: readonly Mutant[] = [
   {
     name: 'a load is given back although the present is left already',
     file: 'libs/hypervisor/load/load-live.ts',
-    find: '(isUntouched && !(pin.isSaved',
-    replace: '((isUntouched || !isUntouched) && !(pin.isSaved',
+    find: '  isUntouched && !(pin.isSaved',
+    replace: '  (isUntouched || !isUntouched) && !(pin.isSaved',
   },
   {
     name: 'a machine that ran stays stopped when nothing was loaded',

@@ -44,10 +44,7 @@ async function forward(errand: Errand, loading: Loading, first: Sight | null): P
     const sight = await behindPlaceholders(errand.place, errand.vm.disks, found);
     const ended = await whenHopeless(errand, loading, sight);
     if (ended) return ended;
-    const progress: Progress = {
-      isUntouched: isUntouched(loading, sight, isFirst),
-      hasStopped: !isFirst && loading.start.wasRunning,
-    };
+    const progress: Progress = { isUntouched: isUntouched(loading, sight, isFirst), hasStopped: false };
     const trouble = await troubleIn(() => loadOnce(errand, loading, { sight, attempt }, progress));
     if (!trouble) return finish(errand, loading);
     if (trouble.kind === 'refused' && canGiveBack(loading, progress))
@@ -66,26 +63,25 @@ async function whenHopeless(errand: Errand, loading: Loading, sight: Sight): Pro
 /** Whether every disk is as it was when the load began, as far as this try knows. */
 interface Progress {
   isUntouched: boolean;
-  /** Whether the load may have stopped the machine, in this try or an earlier one. What its owner stopped stays so. */
+  /** Whether it was this try that stopped the machine. What its owner stopped stays so. */
   hasStopped: boolean;
 }
 
-/**
- * No disk is touched before the present is saved, in whatever try. A pin that rests on the tops staying behind would
- * be written into.
- */
+/** A pin that rests on the tops staying behind would be written into. */
 const canGiveBack = ({ start, pin }: Loading, { isUntouched }: Progress): boolean =>
-  pin.isDue || (isUntouched && !(pin.isSaved && topsOf(start).length > 0));
+  isUntouched && !(pin.isSaved && topsOf(start).length > 0);
 
-/** New tops come first: a machine that runs, and on none of them, was still being prepared. */
-const isUntouched = ({ start, pin }: Loading, sight: Sight, isFirst: boolean): boolean =>
-  isFirst ||
-  (topsOf(start).length > 0 &&
-    Object.keys(start.files).length === 0 && // Of those that are loaded inside nothing can be told.
-    !pin.isSaved &&
-    sight.power === 'running' &&
-    !sight.disks.some(isClosed) &&
-    !topsOf(start).some((top) => isInPlace(sight, top)));
+/** Who stopped a machine that stands still by now nobody can tell, so it could not be given back as it was. */
+const isUntouched = (loading: Loading, sight: Sight, isFirst: boolean): boolean =>
+  isFirst || (sight.power === 'running' && (loading.pin.isDue || isUnprepared(loading, sight)));
+
+/** New tops come first: a machine that is on none of them was still being prepared. */
+const isUnprepared = ({ start, pin }: Loading, sight: Sight): boolean =>
+  topsOf(start).length > 0 &&
+  Object.keys(start.files).length === 0 && // Of those that are loaded inside nothing can be told.
+  !pin.isSaved &&
+  !sight.disks.some(isClosed) &&
+  !topsOf(start).some((top) => isInPlace(sight, top));
 
 async function loadOnce(
   errand: Errand,
@@ -129,7 +125,7 @@ async function whileStill(errand: Errand, progress: Progress, work: () => Promis
   const resumed = errand.place.line.held.listen(['RESUME']);
   try {
     const power = await powerNow(errand);
-    progress.hasStopped ||= power === 'running';
+    progress.hasStopped = power === 'running';
     await setRunning(errand, power, 'paused');
     await work();
     const hasRun = (await powerStill(errand)) === 'running' || (await resumed.next(0)) !== null;

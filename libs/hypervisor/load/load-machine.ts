@@ -24,10 +24,10 @@ export async function loadMachine(errand: Errand, loading: Loading, sight: Sight
   // QEMU lets a machine that ran run again by itself, and nothing may run before it is recorded that all is loaded.
   const power = await setRunning(errand, sight.power, 'paused');
   const lost = await troubleIn(() => pin.save(start, { ...sight, power }));
-  if (lost?.kind === 'refused') return giveBack(errand, loading, lost);
+  if (lost?.kind === 'refused') return giveBack(errand, start.wasRunning, lost);
   const trouble = lost ?? (await tryLoad(errand, wish, sight, 1));
   if (!trouble) return finish(errand, loading);
-  if (isUntouched(trouble)) return giveBack(errand, loading, trouble);
+  if (isUntouched(trouble)) return giveBack(errand, start.wasRunning, trouble);
   return repeatLoad(errand, loading);
 }
 
@@ -44,20 +44,24 @@ async function repeatLoad(errand: Errand, loading: Loading): Promise<Report> {
     if (!sight) return afterDeath(errand, loading);
     const ended = await endOfTry(errand, loading, sight);
     if (ended) return ended;
-    await setRunning(errand, await powerNow(errand), 'paused');
+    const power = await powerNow(errand);
+    await setRunning(errand, power, 'paused');
     const hopeless = await whenHopeless(errand, wish, sight);
     if (hopeless) return hopeless;
     if (attempt > LOAD_ATTEMPTS_MAX)
       return holdTorn(errand, reasonFor(trouble), trouble?.words ?? 'no answer');
     const lost = await troubleIn(() => pin.save(start, { ...sight, power: 'paused' }));
-    if (isUnbegun(loading, lost)) return giveBack(errand, loading, lost);
+    if (power === 'running' && isUnbegun(loading, lost)) return giveBack(errand, true, lost);
     trouble = lost ?? (await tryLoad(errand, wish, sight, attempt));
     if (!trouble) return finish(errand, loading);
     await errand.place.world.clock.sleep(LOAD_PAUSE_MS);
   }
 }
 
-/** No disk is loaded before the present is saved. What is refused of that may be refused for ever. */
+/**
+ * No disk is loaded before the present is saved. What is refused of that may be refused for ever. Who stopped a machine
+ * that stood still nobody could tell.
+ */
 const isUnbegun = ({ pin }: Loading, lost: Trouble | null): lost is Trouble =>
   lost?.kind === 'refused' && pin.isDue;
 
@@ -82,12 +86,13 @@ export async function lookAgain(errand: Errand, start: Start): Promise<Sight | n
 /** What a job of an earlier try says; null when there is none, or when it failed with the disks torn. */
 async function endOfTry(errand: Errand, loading: Loading, sight: Sight): Promise<Report | null> {
   const { operationId } = errand;
+  const { start } = loading;
   if (sight.ownJobs.some(({ id, error }) => isJobOf(operationId, id) && error === null)) {
     return finish(errand, loading);
   }
   const trouble = troubleOfJob(sight, operationId);
   const isFirstTry = sight.ownJobs.some(({ id }) => id === jobIdOf(operationId, 1));
-  return trouble && isFirstTry && isUntouched(trouble) ? giveBack(errand, loading, trouble) : null;
+  return trouble && isFirstTry && isUntouched(trouble) ? giveBack(errand, start.wasRunning, trouble) : null;
 }
 
 async function tryLoad(
@@ -142,10 +147,10 @@ async function endedByDeath(errand: Errand, loading: Loading): Promise<Report> {
 }
 
 /** Nothing was loaded: a machine that ran runs on. */
-async function giveBack(errand: Errand, { start }: Loading, trouble: Trouble): Promise<Report> {
+async function giveBack(errand: Errand, wasRunning: boolean, trouble: Trouble): Promise<Report> {
   const reason = reasonFor(trouble);
   const message = `nothing was loaded: ${trouble.words}`;
-  if (!start.wasRunning) return failed(errand, { reason, message, leftovers: [] });
+  if (!wasRunning) return failed(errand, { reason, message, leftovers: [] });
   const power = await setRunning(errand, await powerStill(errand), 'running');
   if (power === 'paused')
     return held(errand, reason, `${message}; and QEMU would not let the machine run on`);
