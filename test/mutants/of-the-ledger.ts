@@ -62,6 +62,7 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
     file: 'libs/ledger/delete.ts',
     find: '  if (losers.length === 0) return;\n  const names = losers',
     replace: '  if (losers.length >= 0) return;\n  const names = losers',
+    journey: 'a tag reads through what is merged',
   },
   {
     name: 'a retired snapshot can be loaded',

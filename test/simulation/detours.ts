@@ -1,4 +1,4 @@
-import { create, type Journey, load, newest, oldest, remove } from './journeys.ts';
+import { create, type Journey, load, newest, oldest, remove, second } from './journeys.ts';
 
 /*
  * Ways that lead to what next to no world comes to by itself. None of them is gone by chance: `npm run sim -- --journey
@@ -13,6 +13,11 @@ export const DETOURS = {
     isOn: true,
     commands: [inside, outside, outside, load(oldest, 'none', true), remove(oldest, 'merge')],
     aims: ['say.blockdev-del'],
+  },
+  'a tag reads through what is merged': {
+    isOn: true,
+    commands: [outside, outside, inside, remove(second, 'merge')],
+    aims: [],
   },
   'a load is killed': {
     isOn: true,

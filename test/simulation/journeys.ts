@@ -27,6 +27,8 @@ export const create =
 
 export const oldest = ({ snapshots }: Book): string | undefined =>
   [...snapshots].find(([, known]) => isWhole(known))?.[0];
+export const second = ({ snapshots }: Book): string | undefined =>
+  [...snapshots].filter(([, known]) => isWhole(known))[1]?.[0];
 export const newest = ({ snapshots }: Book): string | undefined =>
   [...snapshots].findLast(([, known]) => isWhole(known))?.[0];
 
