@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { contents, expectWhole } from '../qemu/branches.ts';
 import { house } from '../qemu/house.ts';
 import { contents as words, writeAll } from '../qemu/patterns.ts';
-import { cleanUp, makeDisk, needsQemu, snapshotTags } from '../qemu/rig.ts';
+import { cleanUp, makeDisk, needsQemu, NO_SPACE, snapshotTags } from '../qemu/rig.ts';
 import { refusedOf } from '../qemu/standing.ts';
 import { deleted, EXTERNAL, expectRunning, INTERNAL, loaded, taken } from './tale.ts';
 
@@ -14,13 +14,6 @@ afterAll(cleanUp);
 
 const withoutTag = (file: string, id: string): void =>
   void execFileSync('qemu-img', ['snapshot', '-d', `sl-${id}`, file]);
-
-const noSpace = [
-  'inject-error.0.event=cluster_alloc',
-  'inject-error.0.errno=28',
-  'inject-error.0.once=off',
-  'inject-error.0.immediately=off',
-];
 
 describe.runIf(needsQemu())('the neighbours’ bug', () => {
   test('libvirt: a tag was deleted behind it, and loading the snapshot stopped the machine for good', async () => {
@@ -78,7 +71,7 @@ describe.runIf(needsQemu())('the neighbours’ bug', () => {
   });
 
   test('Proxmox, Cinder, Omicron #10735: one disk failed, and the others kept the snapshot', async () => {
-    const home = await house({ letters: 'abc', blkdebug: { c: noSpace } });
+    const home = await house({ letters: 'abc', blkdebug: { c: NO_SPACE } });
     const disks = [
       { device: 'dev-da', mode: 'internal' as const },
       { device: 'dev-db', mode: 'external' as const },
@@ -91,7 +84,7 @@ describe.runIf(needsQemu())('the neighbours’ bug', () => {
   });
 
   test('CloudStack #12949: memory could not be saved, and the disks kept the snapshot', async () => {
-    const home = await house({ blkdebug: { b: noSpace } });
+    const home = await house({ blkdebug: { b: NO_SPACE } });
     const create = () => home.book.create();
     expect(await refusedOf(home, create, 'but for the inside of disks')).toBe('no-space');
     expect(await home.vm.monitor.execute('query-status')).toMatchObject({ status: 'running' });
@@ -142,7 +135,7 @@ describe.runIf(needsQemu())('the neighbours’ bug', () => {
   });
 
   test('libvirt: `qemu-img check` found errors after a failed capture, and nobody looked', async () => {
-    const home = await house({ blkdebug: { b: noSpace } });
+    const home = await house({ blkdebug: { b: NO_SPACE } });
     expect((await home.book.create(INTERNAL)).end).toBe('undone: no-space');
     await home.off();
     for (const rc of home.health()) expect([0, 3]).toContain(rc);

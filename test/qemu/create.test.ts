@@ -2,16 +2,9 @@
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { house } from './house.ts';
-import { cleanUp, makeDisk, needsQemu, snapshotTags } from './rig.ts';
+import { cleanUp, makeDisk, needsQemu, NO_SPACE, snapshotTags } from './rig.ts';
 
 afterAll(cleanUp);
-
-const noSpace = [
-  'inject-error.0.event=cluster_alloc',
-  'inject-error.0.errno=28',
-  'inject-error.0.once=off',
-  'inject-error.0.immediately=off',
-];
 
 /** Creates well twice over and fails from the third allocation on, which is the rollback's. */
 const failsAtDelete = [
@@ -69,7 +62,7 @@ describe.runIf(needsQemu())('on a running QEMU', () => {
   });
 
   test('a disk without space fails the create and leaves no trace on the others', async () => {
-    const home = await house({ letters: 'abc', blkdebug: { c: noSpace } });
+    const home = await house({ letters: 'abc', blkdebug: { c: NO_SPACE } });
     const { end, report } = await home.book.create({ diskOnly: true });
     expect(end).toBe('undone: no-space');
     expect(report).toMatchObject({ failed: { message: expect.stringContaining('No space left on device') } });
@@ -79,7 +72,7 @@ describe.runIf(needsQemu())('on a running QEMU', () => {
   });
 
   test('a rollback that fails is seen in the file, held, and mended once the machine is off', async () => {
-    const home = await house({ blkdebug: { a: failsAtDelete, b: noSpace } });
+    const home = await house({ blkdebug: { a: failsAtDelete, b: NO_SPACE } });
     const { snapshotId, end } = await home.book.create({ diskOnly: true });
     expect(JSON.stringify(await home.vm.monitor.execute('query-block'))).not.toContain(snapshotId);
     expect(snapshotTags(home.fileOf('a'))).toEqual([`sl-${snapshotId}`]);

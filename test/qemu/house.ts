@@ -183,9 +183,7 @@ export class House {
 
   /** What `qemu-img check` exits with, disk by disk. */
   health(): (number | null)[] {
-    return this.disks
-      .filter(({ format }) => format === 'qcow2')
-      .map(({ file }) => spawnSync('qemu-img', ['check', '-q', '-f', 'qcow2', file]).status);
+    return this.disks.filter(({ format }) => format === 'qcow2').map(({ file }) => checked(file));
   }
 }
 
@@ -200,6 +198,10 @@ export async function house(options: HouseOptions = {}): Promise<House> {
   await built.book.register(built.vm.monitorPath);
   return built;
 }
+
+/** What `qemu-img check` exits with for a qcow2 image that nobody has open. */
+export const checked = (file: string): number | null =>
+  spawnSync('qemu-img', ['check', '-q', '-f', 'qcow2', file]).status;
 
 /** Writes into an image that nobody has open. */
 export function imageWrite(file: string, pattern: number): void {

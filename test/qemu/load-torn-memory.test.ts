@@ -1,10 +1,10 @@
 /* A file with memory whose QEMU died while it was taking it up: is it whole again when the load has ended? */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { FileTrouble } from '#world';
 import { afterAll, describe, expect, test } from 'vitest';
-import { house, type House } from './house.ts';
+import { checked, house, type House } from './house.ts';
 import { contents, writeAll } from './patterns.ts';
 import { cleanUp, needsQemu } from './rig.ts';
 
@@ -33,9 +33,6 @@ function tear(file: string, tag: string): void {
   }
   writeFileSync(file, image);
 }
-
-const checked = (file: string): number | null =>
-  spawnSync('qemu-img', ['check', '-q', '-f', 'qcow2', file]).status;
 
 /** Whether a machine has the file open. */
 async function isTakenUp({ vm }: House, file: string): Promise<boolean> {

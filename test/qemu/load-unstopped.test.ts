@@ -5,20 +5,13 @@ import { v7 } from 'uuid';
 import { afterAll, describe, expect, test } from 'vitest';
 import { house } from './house.ts';
 import { contents, writeAll } from './patterns.ts';
-import { cleanUp, needsQemu } from './rig.ts';
+import { cleanUp, needsQemu, NO_SPACE } from './rig.ts';
 
 afterAll(cleanUp);
 
 /** As often as one attempt asks. */
 const UNHEARD = 3;
 const LOAD_ATTEMPTS_MAX = 4;
-
-const FULL = [
-  'inject-error.0.event=cluster_alloc',
-  'inject-error.0.errno=28',
-  'inject-error.0.once=off',
-  'inject-error.0.immediately=off',
-];
 
 describe.runIf(needsQemu())('a load', () => {
   test.each([
@@ -73,7 +66,7 @@ describe.runIf(needsQemu())('a load', () => {
       await writeAll(home, 0x22);
       await home.off();
       await home.boot({
-        disks: home.disks.map((disk) => (disk.node === 'db' ? { ...disk, blkdebug: FULL } : disk)),
+        disks: home.disks.map((disk) => (disk.node === 'db' ? { ...disk, blkdebug: NO_SPACE } : disk)),
       });
       home.book.askLoad(snapshotId, { disksOnly, pin: { snapshotId: v7(), what } });
       unheard = UNHEARD;

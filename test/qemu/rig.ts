@@ -20,6 +20,14 @@ export interface RigDisk {
   readonly options?: readonly string[];
 }
 
+/** blkdebug's options of a disk that has no room left for anything new. */
+export const NO_SPACE: readonly string[] = [
+  'inject-error.0.event=cluster_alloc',
+  'inject-error.0.errno=28',
+  'inject-error.0.once=off',
+  'inject-error.0.immediately=off',
+];
+
 export interface RigOptions {
   readonly disks: readonly RigDisk[];
   readonly memoryMb?: number;

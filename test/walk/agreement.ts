@@ -1,11 +1,10 @@
 /* Whether the ledger, QEMU and the files are what the model says. */
-import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspectImages } from '#hypervisor';
 import { realWorld } from '#world';
 import { VmAudit } from '../../apps/ledgerctl/verify/vm-audit.ts';
-import type { House } from '../qemu/house.ts';
+import { checked, type House } from '../qemu/house.ts';
 import { flaws, knownChains, openChains } from '../qemu/soundness.ts';
 import { chainOf } from './chains.ts';
 import type { Model } from './model.ts';
@@ -89,5 +88,4 @@ export function soundness({ home, callers }: Subject): string[] {
 /** Sockets, the memory of the machine, the launcher and its notes, and the worker's transcripts. */
 const NO_IMAGE = /\.sock$|\.mjs$|^qemu\.(pid|log)$|^ram$|^transcripts$|^sockets$/;
 
-const isDamaged = (file: string): boolean =>
-  spawnSync('qemu-img', ['check', '-q', '-f', 'qcow2', file]).status !== 0;
+const isDamaged = (file: string): boolean => checked(file) !== 0;
