@@ -26,7 +26,8 @@ import { type MemoryStream, whileReceiving } from './memory-stream.ts';
 import { draftOf, type NamedFile, publish, takeNames } from '../qemu/named-files.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { glance } from '../look/observe.ts';
-import { oneByOne, type Standing, standingNow } from './one-by-one.ts';
+import { oneByOne } from './one-by-one.ts';
+import { type Standing, standingNow } from '../look/standing.ts';
 import { whileFrozen } from './quiesce.ts';
 import { diskOf, type SeenDisk, type Sight } from '../look/sight.ts';
 import { together } from '../together.ts';
@@ -46,7 +47,10 @@ export async function capture(errand: Errand, start: Start, sight: Sight): Promi
   let seen: Sight | null = null;
   if (start.vmState === 'shutoff') {
     await keepNames(errand, made);
-    const standing = await standingNow(errand, sight.disks);
+    const standing = await standingNow(
+      errand.place,
+      sight.disks.map(({ file }) => file),
+    );
     await captureEach(errand, { tag: tagOf(start.snapshotId ?? ''), disks, standing });
     await copyImages(errand, start, { sight, standing });
   } else {

@@ -1,4 +1,5 @@
 import { Refusal, type RefusalCode, type Resume, type Snapshot } from '#ledger';
+import { NotNow } from '../not-now.ts';
 import { countOf, diskOf, type SeenDisk, type SeenTag, type Sight } from '../look/sight.ts';
 
 /** What a load is to bring back, as it was asked for. */
@@ -55,6 +56,17 @@ export function whyNotLoadable(sight: Sight, needs: LoadNeeds): Obstacle | null 
     };
   }
   return null;
+}
+
+/**
+ * The same of a load that was begun: trying once more does not help.
+ *
+ * @throws {NotNow} when it is only that somebody else works on the machine
+ */
+export function whyHopeless(sight: Sight, needs: LoadNeeds): Obstacle | null {
+  const obstacle = whyNotLoadable(sight, needs);
+  if (obstacle?.reason === 'machine-busy') throw new NotNow('machine-busy', obstacle.message);
+  return obstacle;
 }
 
 /** Why an image cannot be taken back to a tag. `where` says in words which image it is. */

@@ -6,14 +6,13 @@ import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import { addNode, nodeNameOf, removeNode, resetMachine } from '../qemu/graph.ts';
 import type { Start } from '../journal.ts';
-import { memoryDisk, whyNotLoadable } from './load-check.ts';
+import { memoryDisk, whyHopeless } from './load-check.ts';
 import { loadImages } from './load-images.ts';
 import type { Loading } from './load-loading.ts';
 import { afterDeath, finish, lookAgain, reasonFor } from './load-machine.ts';
 import { holdsMemory } from './load-plan.ts';
 import { dropTops, isInPlace, layersOf, makeTops, putTops, topsOf } from './load-tops.ts';
 import { mendMemory } from '../look/mend.ts';
-import { NotNow } from '../not-now.ts';
 import { observe, powerNow, powerStill } from '../look/observe.ts';
 import { jobIdOf } from '../qemu/own-jobs.ts';
 import { setRunning } from '../qemu/power.ts';
@@ -42,8 +41,8 @@ async function forward(errand: Errand, loading: Loading, first: Sight | null): P
     const found = isFirst ? first : await lookAgain(errand, loading.start);
     if (!found) return whenOff(errand, loading);
     const sight = await behindPlaceholders(errand.place, errand.vm.disks, found);
-    const ended = await whenHopeless(errand, loading, sight);
-    if (ended) return ended;
+    const hopeless = whyHopeless(sight, loading.wish.needs);
+    if (hopeless) return holdTorn(errand, loading, [hopeless.reason, hopeless.message]);
     const progress: Progress = { isUntouched: isUntouched(loading, sight, isFirst), hasStopped: false };
     const trouble = await troubleIn(() => loadOnce(errand, loading, { sight, attempt }, progress));
     if (!trouble) return finish(errand, loading);
@@ -52,12 +51,6 @@ async function forward(errand: Errand, loading: Loading, first: Sight | null): P
     if (attempt >= LOAD_ATTEMPTS_MAX) return holdTorn(errand, loading, [reasonFor(trouble), trouble.words]);
     await errand.place.world.clock.sleep(LOAD_PAUSE_MS);
   }
-}
-
-async function whenHopeless(errand: Errand, loading: Loading, sight: Sight): Promise<Report | null> {
-  const obstacle = whyNotLoadable(sight, loading.wish.needs);
-  if (obstacle?.reason === 'machine-busy') throw new NotNow('machine-busy', obstacle.message);
-  return obstacle && holdTorn(errand, loading, [obstacle.reason, obstacle.message]);
 }
 
 /** Whether every disk is as it was when the load began, as far as this try knows. */

@@ -4,7 +4,7 @@ import { JOB_BYTES_PER_MS, JOB_TIMEOUT_MS, LOAD_ATTEMPTS_MAX, LOAD_PAUSE_MS } fr
 import type { Errand } from '../errand.ts';
 import { pass } from '../fault-points.ts';
 import type { Start } from '../journal.ts';
-import { type LoadWish, memoryDisk, whyNotLoadable } from './load-check.ts';
+import { type LoadWish, memoryDisk, whyHopeless } from './load-check.ts';
 import { loadImages } from './load-images.ts';
 import { goOnLoaded, recordLoaded } from './load-loaded.ts';
 import type { Loading } from './load-loading.ts';
@@ -46,8 +46,8 @@ async function repeatLoad(errand: Errand, loading: Loading): Promise<Report> {
     if (ended) return ended;
     const power = await powerNow(errand);
     await setRunning(errand, power, 'paused');
-    const hopeless = await whenHopeless(errand, wish, sight);
-    if (hopeless) return hopeless;
+    const hopeless = whyHopeless(sight, wish.needs);
+    if (hopeless) return holdTorn(errand, hopeless.reason, hopeless.message);
     if (attempt > LOAD_ATTEMPTS_MAX)
       return holdTorn(errand, reasonFor(trouble), trouble?.words ?? 'no answer');
     const lost = await troubleIn(() => pin.save(start, { ...sight, power: 'paused' }));
@@ -65,13 +65,6 @@ async function repeatLoad(errand: Errand, loading: Loading): Promise<Report> {
 const isUnbegun = ({ pin }: Loading, lost: Trouble | null): lost is Trouble =>
   lost?.kind === 'refused' && pin.isDue;
 
-/** @throws {NotNow} when it is only that somebody else works on it */
-async function whenHopeless(errand: Errand, { needs }: LoadWish, sight: Sight): Promise<Report | null> {
-  const obstacle = whyNotLoadable(sight, needs);
-  if (obstacle?.reason === 'machine-busy') throw new NotNow('machine-busy', obstacle.message);
-  return obstacle && holdTorn(errand, obstacle.reason, obstacle.message);
-}
-
 /**
  * A look at a machine that must be on; null while it is off. Its images were repaired, and nobody has started it since:
  * they are left alone, for somebody may any moment. Throws as `look` does.
@@ -86,13 +79,14 @@ export async function lookAgain(errand: Errand, start: Start): Promise<Sight | n
 /** What a job of an earlier try says; null when there is none, or when it failed with the disks torn. */
 async function endOfTry(errand: Errand, loading: Loading, sight: Sight): Promise<Report | null> {
   const { operationId } = errand;
-  const { start } = loading;
   if (sight.ownJobs.some(({ id, error }) => isJobOf(operationId, id) && error === null)) {
     return finish(errand, loading);
   }
   const trouble = troubleOfJob(sight, operationId);
   const isFirstTry = sight.ownJobs.some(({ id }) => id === jobIdOf(operationId, 1));
-  return trouble && isFirstTry && isUntouched(trouble) ? giveBack(errand, start.wasRunning, trouble) : null;
+  return trouble && isFirstTry && isUntouched(trouble)
+    ? giveBack(errand, loading.start.wasRunning, trouble)
+    : null;
 }
 
 async function tryLoad(
